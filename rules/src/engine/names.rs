@@ -1,0 +1,36 @@
+//! What groups and alerts are called, the same in every run.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::Timestamp;
+
+/// The rule's name and 16 hexadecimal digits (the first 8 bytes of a SHA-256) that depend on host,
+/// rule, group and start alone: when a crash makes the engine say it again, the id is the same.
+pub(super) fn alert_id(host: &str, rule: &str, group: &[String], started_at: Timestamp) -> String {
+    let mut hash = Sha256::new();
+    for part in [host, rule]
+        .into_iter()
+        .chain(group.iter().map(String::as_str))
+    {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(started_at.as_nanos().to_be_bytes());
+    let mut id = format!("{rule}-");
+    for byte in hash.finalize().iter().take(8) {
+        // Writing to a String cannot fail.
+        write!(id, "{byte:02x}").unwrap_or_default();
+    }
+    id
+}
+
+/// A group's values as one text: each with its length before it, so that no two lists of values
+/// give the same.
+pub(super) fn write_key(key: &mut String, values: &[String]) {
+    key.clear();
+    for value in values {
+        write!(key, "{}:{value}", value.len()).unwrap_or_default();
+    }
+}

@@ -1,0 +1,137 @@
+//! What there is to say about a group's alert at one moment → [`Notification`].
+
+use std::collections::BTreeMap;
+
+use super::group::{Firing, Group};
+use super::rate;
+use super::top::Top;
+use crate::language::rule::{ConditionSpec, Rule};
+use crate::language::template::Template;
+use crate::model::{Notification, Number, Reason, Sample, Status, Timestamp};
+
+/// Why and when something is said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occasion {
+    pub(super) reason: Reason,
+    /// Line time.
+    pub(super) at: Timestamp,
+    /// Set when the alert has ended.
+    pub(super) ended_at: Option<Timestamp>,
+    /// Hits since the notification before.
+    pub(super) suppressed: u64,
+}
+
+/// Puts the message together. `host` and `input` are names.
+pub(super) fn notification(
+    rule: &Rule,
+    group: &Group,
+    firing: &Firing,
+    occasion: Occasion,
+    host: &str,
+    input: &str,
+) -> Notification {
+    let mut notification = Notification {
+        host: host.to_owned(),
+        input: input.to_owned(),
+        ..facts(rule, group, firing, occasion)
+    };
+    let fields = &firing.fields;
+    let fill = |template: &Template, about: &Notification| fill_in(template, about, fields);
+    notification.runbook_url = rule
+        .runbook_url
+        .as_ref()
+        .map(|url| fill(url, &notification));
+    notification.dashboard_url = rule
+        .dashboard_url
+        .as_ref()
+        .map(|url| fill(url, &notification));
+    notification.summary = fill(&rule.summary, &notification);
+    notification
+}
+
+/// All of it but names and templates.
+fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Notification {
+    let alert = &firing.alert;
+    let timeframe = rule.condition.timeframe();
+    let named = |names: &[String], values: &[String]| {
+        names.iter().cloned().zip(values.iter().cloned()).collect()
+    };
+    let counted = |sample: &&Sample| sample.at >= alert.first_hit_at;
+    Notification {
+        version: 1,
+        id: alert.id.clone(),
+        seq: alert.seq,
+        status: if occasion.ended_at.is_some() {
+            Status::Resolved
+        } else {
+            Status::Firing
+        },
+        reason: occasion.reason,
+        rule: rule.name.clone(),
+        rule_type: rule.condition.name().to_owned(),
+        severity: rule.severity,
+        mode: rule.mode,
+        host: String::new(),
+        input: String::new(),
+        group: named(&rule.group_by, &group.values),
+        summary: String::new(),
+        description: rule.description.clone(),
+        labels: rule.labels.clone(),
+        count: alert.count,
+        suppressed: occasion.suppressed,
+        timeframe_s: timeframe.map(|span| Number(span.as_secs_f64())),
+        value: Number(measured(rule, group, alert.count, occasion.at)),
+        threshold: Number(threshold(&rule.condition)),
+        started_at: alert.started_at,
+        first_hit_at: alert.first_hit_at,
+        ended_at: occasion.ended_at,
+        sent_at: occasion.at,
+        samples: group.samples.iter().filter(counted).cloned().collect(),
+        top: rule
+            .top_count_keys
+            .iter()
+            .cloned()
+            .zip(firing.top.iter().map(Top::most))
+            .collect(),
+        history: group.past.seen_from(alert.started_at),
+        rate: group
+            .rate
+            .at(occasion.at.max(group.latest), rate::step(timeframe)),
+        runbook_url: None,
+        dashboard_url: None,
+        late_s: None,
+    }
+}
+
+/// A template that fails must not keep anybody from hearing of the alert.
+fn fill_in(template: &Template, about: &Notification, fields: &BTreeMap<String, String>) -> String {
+    template
+        .render(about, fields)
+        .unwrap_or_else(|why| format!("{} (the template failed: {why})", about.rule))
+}
+
+/// What the type measures. A frequency's window keeps a little more than twice `num_events` hits:
+/// more are told as so many.
+fn measured(rule: &Rule, group: &Group, count: u64, at: Timestamp) -> f64 {
+    let hits = match rule.condition {
+        ConditionSpec::Any => count,
+        ConditionSpec::Frequency { timeframe, .. } => {
+            let horizon = at.minus(timeframe);
+            group
+                .condition
+                .entries()
+                .filter(|entry| entry.time > horizon && entry.time <= at)
+                .count() as u64
+        }
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a count of hits is below 2^53")]
+    let value = hits as f64;
+    value
+}
+
+fn threshold(condition: &ConditionSpec) -> f64 {
+    match condition {
+        ConditionSpec::Any => 1.0,
+        ConditionSpec::Frequency { num_events, .. } => f64::from(*num_events),
+    }
+}

@@ -1,0 +1,99 @@
+//! The commonest values of a field, in bounded memory.
+
+use std::collections::HashMap;
+
+/// Distinct values counted at the same time. When there are more, the rarest one gives its place,
+/// and its count, to the new one (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent
+/// and top-k elements in data streams", 2005): counts are exact until then and too high by at most
+/// the least count afterwards.
+const MOST_VALUES: usize = 256;
+
+/// Values that a message names.
+const NAMED: usize = 5;
+
+/// Counts by value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Top {
+    counts: HashMap<Box<str>, u64>,
+}
+
+impl Top {
+    /// Counts one.
+    pub(super) fn add(&mut self, value: &str) {
+        if let Some(count) = self.counts.get_mut(value) {
+            *count += 1;
+            return;
+        }
+        let mut inherited = 0;
+        if self.counts.len() >= MOST_VALUES {
+            let rarest = self
+                .counts
+                .iter()
+                .min_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)));
+            if let Some((value, count)) = rarest.map(|(value, count)| (value.clone(), *count)) {
+                self.counts.remove(&value);
+                inherited = count;
+            }
+        }
+        self.counts.insert(value.into(), inherited + 1);
+    }
+
+    /// Puts back what `all` gave.
+    pub(super) fn restore(saved: Vec<(String, u64)>) -> Self {
+        Self {
+            counts: saved
+                .into_iter()
+                .take(MOST_VALUES)
+                .map(|(value, count)| (value.into(), count))
+                .collect(),
+        }
+    }
+
+    /// The five commonest, most first, ties by value.
+    pub(super) fn most(&self) -> Vec<(String, u64)> {
+        let mut all = self.all();
+        all.truncate(NAMED);
+        all
+    }
+
+    /// All of them, most first, ties by value.
+    pub(super) fn all(&self) -> Vec<(String, u64)> {
+        let mut all: Vec<(String, u64)> = self
+            .counts
+            .iter()
+            .map(|(value, count)| (value.to_string(), *count))
+            .collect();
+        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_five_commonest_with_ties_by_value() {
+        let mut top = Top::default();
+        for value in ["b", "a", "c", "a", "f", "e", "d"] {
+            top.add(value);
+        }
+        let named: Vec<String> = top
+            .most()
+            .into_iter()
+            .map(|(value, count)| format!("{value}{count}"))
+            .collect();
+        assert_eq!(named, ["a2", "b1", "c1", "d1", "e1"]);
+    }
+
+    #[test]
+    fn a_million_values_take_bounded_memory_and_the_hot_one_stays_first() {
+        let mut top = Top::default();
+        for n in 0..100_000u32 {
+            top.add(&n.to_string());
+            top.add("hot");
+        }
+        assert!(top.counts.len() <= MOST_VALUES);
+        assert_eq!(top.most()[0], ("hot".to_owned(), 100_000));
+    }
+}

@@ -1,0 +1,160 @@
+//! A rule's `tests:` → [`RuleTest`]s.
+
+use std::time::Duration;
+
+use crate::fields::Format;
+use crate::language::reader::{Keys, Reader, Section};
+use crate::language::rule::{Expectation, RuleTest, TestLine};
+use crate::language::yaml::Node;
+
+pub(super) const TEST_KEYS: Keys = Keys {
+    of: "a test",
+    known: &["name", "format", "lines", "expect"],
+    not_yet: &[],
+};
+pub(super) const LINE_KEYS: Keys = Keys {
+    of: "a test's line",
+    known: &["at", "every", "repeat", "line"],
+    not_yet: &[],
+};
+pub(super) const EXPECT_KEYS: Keys = Keys {
+    of: "an expectation",
+    known: &[
+        "at",
+        "alerts",
+        "resolved",
+        "count",
+        "suppressed",
+        "value",
+        "group",
+    ],
+    not_yet: &[],
+};
+const YEAR: Duration = Duration::from_hours(366 * 24);
+
+/// Reads the list under `tests:`.
+pub(super) fn read(reader: &mut Reader, node: &Node) -> Vec<RuleTest> {
+    reader
+        .list(node, "tests")
+        .iter()
+        .filter_map(|node| test(reader, node))
+        .collect()
+}
+
+fn test(reader: &mut Reader, node: &Node) -> Option<RuleTest> {
+    let section = reader.section(node, TEST_KEYS)?;
+    let name = match section.get("name") {
+        Some(node) => reader.text(node, "name")?.to_owned(),
+        None => format!("test in line {}", node.place.line),
+    };
+    let format = section.get("format").and_then(|node| format(reader, node));
+    let lines = required_list(reader, &section, "lines");
+    let lines = lines.iter().filter_map(|node| line(reader, node)).collect();
+    let expect = required_list(reader, &section, "expect");
+    let expect = expect
+        .iter()
+        .filter_map(|node| expectation(reader, node))
+        .collect();
+    Some(RuleTest {
+        name,
+        place: node.place.clone(),
+        format,
+        lines,
+        expect,
+    })
+}
+
+fn required_list<'n>(reader: &mut Reader, section: &Section<'n>, key: &str) -> &'n [Node] {
+    let Some(node) = section.get(key) else {
+        reader.error(
+            "missing-key",
+            section.place,
+            format!("a test needs `{key}`"),
+            None,
+        );
+        return &[];
+    };
+    reader.list(node, key)
+}
+
+fn format(reader: &mut Reader, node: &Node) -> Option<String> {
+    let text = reader.text(node, "format")?;
+    let named = Format::NAMES.iter().filter(|name| **name != "pattern");
+    let choices: Vec<(&str, &str)> = named.chain(&["auto"]).map(|name| (*name, *name)).collect();
+    reader
+        .choice(node, "format", &choices)
+        .filter(|name| *name != "auto")
+        .map(|_| text.to_owned())
+}
+
+fn line(reader: &mut Reader, node: &Node) -> Option<TestLine> {
+    let section = reader.section(node, LINE_KEYS)?;
+    let Some(text) = section.get("line") else {
+        reader.error(
+            "missing-key",
+            section.place,
+            "a test's line needs `line`",
+            None,
+        );
+        return None;
+    };
+    let mut span = |key| {
+        section
+            .get(key)
+            .and_then(|node| reader.duration(node, key, Duration::ZERO..=YEAR))
+    };
+    let (at, every) = (
+        span("at").unwrap_or_default(),
+        span("every").unwrap_or_default(),
+    );
+    let repeat = section.get("repeat").map_or(Some(1), |node| {
+        reader.integer(node, "repeat", 1..=1_000_000)
+    })?;
+    Some(TestLine {
+        at,
+        every,
+        repeat,
+        line: reader.text(text, "line")?.to_owned(),
+    })
+}
+
+fn expectation(reader: &mut Reader, node: &Node) -> Option<Expectation> {
+    let section = reader.section(node, EXPECT_KEYS)?;
+    let Some(at) = section.get("at") else {
+        reader.error(
+            "missing-key",
+            section.place,
+            "an expectation needs `at`",
+            None,
+        );
+        return None;
+    };
+    let at = reader.duration(at, "at", Duration::ZERO..=YEAR)?;
+    let mut number = |key| {
+        section
+            .get(key)
+            .and_then(|node| reader.integer(node, key, 0..=u64::MAX))
+    };
+    let (alerts, resolved, count, suppressed) = (
+        number("alerts"),
+        number("resolved"),
+        number("count"),
+        number("suppressed"),
+    );
+    let value = section
+        .get("value")
+        .and_then(|node| reader.number(node, "value"));
+    let group = section
+        .get("group")
+        .map(|node| reader.text_map(node, "group"));
+    Some(Expectation {
+        place: node.place.clone(),
+        at,
+        alerts,
+        resolved,
+        count,
+        suppressed,
+        value,
+        group,
+    })
+}

@@ -1,0 +1,279 @@
+//! What operators get wrong in rule files, one mistake a text.
+
+use std::collections::BTreeSet;
+
+use super::{check_alone, file, line};
+
+/// One mistake, written into a text where `«` stands before the place that must be told.
+struct Mistake(&'static str, &'static str, &'static str);
+
+/// Text with a mistake, its code, and words of the message or of the help.
+const MISTAKES: &[Mistake] = &[
+    // The text itself.
+    Mistake(
+        "rules: [{name: a, type: any}\n«",
+        "yaml",
+        "expected ',' or ']'",
+    ),
+    Mistake("rules:\n\t«- name: a\n", "yaml", "indented with spaces"),
+    Mistake(
+        "rules: []\n«---\nrules: []\n",
+        "yaml",
+        "keep one document a file",
+    ),
+    Mistake(
+        "rules: [{name: a, «[x]: 1, type: any}]",
+        "bad-key",
+        "a key must be a word",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, «name: b}]",
+        "duplicate-key",
+        "first in line 1",
+    ),
+    // The file.
+    Mistake("«- name: a\n", "wrong-type", "`key: value`"),
+    Mistake("«rule: []\n", "unknown-key", "did you mean `rules`?"),
+    Mistake("«inhibit_rules: []\n", "not-yet-known", "`inhibit_rules`"),
+    Mistake("version: «2\nrules: []\n", "out-of-range", "from 1 to 1"),
+    Mistake("rules: «{name: a}\n", "wrong-type", "takes a list"),
+    Mistake(
+        "defaults: {«summary: x}\n",
+        "unknown-key",
+        "`summary` in `defaults`",
+    ),
+    Mistake("defaults: {«attach: []}\n", "not-yet-known", "`attach`"),
+    // Names and types.
+    Mistake("rules: [«{type: any}]", "missing-key", "needs a `name`"),
+    Mistake(
+        "rules: [{name: «Nginx_502, type: any}]",
+        "bad-name",
+        "lower-case letters",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any}, {name: «a, type: any}]",
+        "duplicate-name",
+        "stands already in f.yaml, line 1",
+    ),
+    Mistake("rules: [«{name: a}]", "missing-key", "any, frequency"),
+    Mistake(
+        "rules: [{name: a, type: «frequancy, num_events: 2, timeframe: 1m}]",
+        "unknown-type",
+        "did you mean `frequency`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: «flatline, threshold: 1, timeframe: 1m}]",
+        "not-yet-known",
+        "the type `flatline`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, «timeframe: 1m}]",
+        "foreign-key",
+        "belongs to `type: frequency`",
+    ),
+    Mistake(
+        "rules: [«{name: a, type: frequency, timeframe: 1m}]",
+        "missing-key",
+        "`num_events`",
+    ),
+    // Keys and values.
+    Mistake(
+        "rules: [{name: a, type: any, «sevrity: info}]",
+        "unknown-key",
+        "did you mean `severity`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, «escalate: {after: 1m}}]",
+        "not-yet-known",
+        "`escalate`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, severity: «criticl}]",
+        "bad-value",
+        "did you mean `critical`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, mode: «silent}]",
+        "bad-value",
+        "one of live, shadow, off",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, realert: «10}]",
+        "bad-value",
+        "500ms, 10s",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, resolve_after: «0}]",
+        "out-of-range",
+        "from 1ms",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, exponential_realert: «5m}]",
+        "out-of-range",
+        "less than `realert` (10m)",
+    ),
+    Mistake(
+        "rules: [{name: a, type: frequency, num_events: «ten, timeframe: 1m}]",
+        "bad-value",
+        "takes a whole number",
+    ),
+    Mistake(
+        "rules: [{name: a, type: frequency, num_events: «99999999999, timeframe: 1m}]",
+        "out-of-range",
+        "from 1 to 100000",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, description: «[x]}]",
+        "wrong-type",
+        "takes one text",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, labels: «[web]}]",
+        "wrong-type",
+        "keys and values",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, inputs: [«'[x']}]",
+        "bad-glob",
+        "bad glob",
+    ),
+    // What is matched.
+    Mistake(
+        "rules: [{name: a, type: any, match: {«contain: x}}]",
+        "unknown-key",
+        "did you mean `contains`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {not: {«where: x == 1}}}]",
+        "unknown-key",
+        "`where` in `not`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {contains: [x, «'']}}]",
+        "empty-text",
+        "every line counts",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {contains: «\"a\\nb\"}}]",
+        "line-feed",
+        "no line has one",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {ignore_case: «yes}}]",
+        "bad-value",
+        "`true` or `false`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {regex: [b, 'é«(?=x)']}}]",
+        "bad-regex",
+        "`not: {regex: […]}`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {not: {regex: 'a«\\Zb'}}}]",
+        "bad-regex",
+        "`$` is the end of the line",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {regex: «'x*'}}]",
+        "every-line",
+        "`x*` matches every line",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {where: 'status «= 502'}}]",
+        "bad-where",
+        "write ==",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {where: 'path ~ \"a«(?!b)\"'}}]",
+        "bad-where",
+        "look-around",
+    ),
+    // What leaves the host.
+    Mistake(
+        "rules: [{name: a, type: any, redact: [ip, '«[a']}]",
+        "bad-regex",
+        "a literal bracket",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{{ «pathh }}', group_by: path}]",
+        "bad-template",
+        "did you mean `path`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{{ «status_code }}'}]",
+        "bad-template",
+        "`fields.status_code`",
+    ),
+    // Tests.
+    Mistake(
+        "rules: [{name: a, type: any, tests: [«{expect: []}]}]",
+        "missing-key",
+        "a test needs `lines`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [{lines: [{line: x, at: «5}], expect: []}]}]",
+        "bad-value",
+        "a duration",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [{lines: [], expect: [«{alerts: 1}]}]}]",
+        "missing-key",
+        "needs `at`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [{lines: [], expect: [{at: 1s, «fired: 1}]}]}]",
+        "unknown-key",
+        "`fired` in an expectation",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [{format: «ngnix, lines: [], expect: []}]}]",
+        "bad-value",
+        "did you mean `nginx`?",
+    ),
+];
+
+#[test]
+fn every_mistake_is_told_once_with_its_place() {
+    let mut wrong = Vec::new();
+    for Mistake(marked, code, words) in MISTAKES {
+        let (before, behind) = marked.split_once('«').unwrap();
+        let text = format!("{before}{behind}");
+        let row = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        let (_, problems) = check_alone(&[file("f.yaml", &text)]);
+        let told: Vec<String> = problems.iter().map(line).collect();
+        let is_told = |only: &String| {
+            only.starts_with(&format!("{row}:{column} {code}: ")) && only.contains(words)
+        };
+        if told.len() != 1 || !told.iter().all(is_told) {
+            wrong.push((marked, told));
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn every_kind_of_problem_stands_in_the_table() {
+    let sources = [
+        include_str!("../defaults.rs"),
+        include_str!("../inline_test.rs"),
+        include_str!("../matching.rs"),
+        include_str!("../mod.rs"),
+        include_str!("../rule.rs"),
+        include_str!("../../reader.rs"),
+        include_str!("../../yaml.rs"),
+    ];
+    let shown: BTreeSet<&str> = MISTAKES.iter().map(|mistake| mistake.1).collect();
+    for source in sources {
+        // A code is the text behind one of these calls, wherever rustfmt put it.
+        for call in [".error(", ".warning(", " error("] {
+            for behind in source.split(call).skip(1) {
+                let code = behind.trim_start().strip_prefix('"');
+                if let Some((code, _)) = code.and_then(|code| code.split_once('"')) {
+                    // What only a configuration can say has its own test below.
+                    assert!(shown.contains(code) || code == "unknown-name", "{code}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Lines on their way in: a batch of bytes from one source, and where each byte came from.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Timestamp;
+
+/// The index of a rule in its `RuleSet`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// The index of an input in the list that the scanner was built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputId(pub u32);
+
+/// One place that lines come from: an opened file, a peer, standard input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The input that it belongs to.
+    pub input: InputId,
+    /// What a person calls it: the path that was opened, `syslog://peer`, `stdin`. Valid UTF-8,
+    /// made so where the path was not.
+    pub name: Arc<str>,
+}
+
+/// Whole lines of one source, in the order they were written.
+///
+/// Every line but the last of the batch ends with LF; the last may lack it only when no more of
+/// it can come. No line is longer than the input's `max_line_bytes`, its terminator not counted.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where the lines come from.
+    pub source: Arc<Source>,
+    /// The lines, any bytes.
+    pub bytes: Vec<u8>,
+    /// How `bytes` lies in the source: ascending by `at`, the first one at 0 unless `bytes` is
+    /// empty. Empty stands for one segment `{at: 0, offset: 0}`.
+    pub segments: Vec<Segment>,
+    /// Starts in `bytes` of the lines that were cut at `max_line_bytes`, ascending.
+    pub cut: Vec<usize>,
+    /// When the lines arrived: wall clock; for a file, the time of its last modification, so
+    /// that a backlog is not taken for something that happened just now.
+    pub arrival: Timestamp,
+}
+
+/// `bytes[at..]`, up to the next segment, stood in the source at `offset` and on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Index into the batch's bytes.
+    pub at: usize,
+    /// Byte offset in the source.
+    pub offset: u64,
+}
+
+impl Batch {
+    /// The place in the source of the byte at `at`.
+    pub fn offset_of(&self, at: usize) -> u64 {
+        let after = self.segments.partition_point(|segment| segment.at <= at);
+        match after.checked_sub(1).and_then(|i| self.segments.get(i)) {
+            Some(segment) => segment.offset + (at - segment.at) as u64,
+            None => at as u64,
+        }
+    }
+
+    /// Whether the line that starts at `start` lost its end to `max_line_bytes`.
+    pub fn is_cut(&self, start: usize) -> bool {
+        self.cut.binary_search(&start).is_ok()
+    }
+}
+
+/// The line about the byte at `at`, without its terminator (LF, or CR LF).
+///
+/// `at` must be at most `bytes.len()`; the terminator belongs to the line that it ends. O(line).
+pub fn line_about(bytes: &[u8], at: usize) -> Range<usize> {
+    let (before, behind) = bytes.split_at(at);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |lf| lf + 1);
+    let end = memchr::memchr(b'\n', behind).map_or(bytes.len(), |lf| at + lf);
+    let has_lf = end < bytes.len();
+    if has_lf && end > start && bytes.get(end - 1) == Some(&b'\r') {
+        start..end - 1
+    } else {
+        start..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminator_is_no_part_of_its_line() {
+        let bytes = b"one\r\n\ntwo\rx\nlast\r";
+        for (at, line) in [
+            (0, "one"),
+            (3, "one"),
+            (4, "one"),
+            (5, ""),
+            (6, "two\rx"),
+            (17, "last\r"),
+        ] {
+            assert_eq!(&bytes[line_about(bytes, at)], line.as_bytes(), "at {at}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The nouns that both crates share. Depends on no other room.
+
+pub mod line;
+pub mod notification;
+pub mod time;
+
+pub use line::{Batch, InputId, RuleId, Segment, Source};
+pub use notification::{
+    History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
+};
+pub use time::Timestamp;

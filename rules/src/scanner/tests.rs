@@ -1,0 +1,154 @@
+//! From bytes to notifications: the same however the bytes are cut into batches.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::{Engine, Told};
+use crate::language::check::{Defaults, Known, SourceFile, check};
+use crate::model::Source;
+
+const RULES: &str = r"
+rules:
+  - name: burst
+    match: {contains: ['oops'], where: 'status >= 500'}
+    type: frequency
+    num_events: 3
+    timeframe: 20s
+    group_by: [path]
+    top_count_keys: [remote_addr, token]
+    realert: 30s
+    resolve_after: 10s
+    redact: [ip, 'token=(?P<secret>\S+)']
+  - name: each
+    summary: '{{ fields.path }} {{ group.status }} {{ status }}'
+    match: {regex: ['oo(?P<what>p+)s']}
+    type: any
+    group_by: [status, what]
+    realert: 15s
+    resolve_after: 10s
+";
+
+fn rules() -> Arc<RuleSet> {
+    let file = SourceFile {
+        name: "test".into(),
+        text: RULES.into(),
+    };
+    let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
+    assert_eq!(problems, []);
+    Arc::new(RuleSet::new(rules))
+}
+
+fn batch(bytes: &[u8], offset: u64) -> Batch {
+    Batch {
+        source: Arc::new(Source {
+            input: InputId(0),
+            name: "log".into(),
+        }),
+        bytes: bytes.to_vec(),
+        segments: vec![crate::model::Segment { at: 0, offset }],
+        cut: Vec::new(),
+        arrival: Timestamp::from_secs(5_000),
+    }
+}
+
+/// What is told of these batches, and how many lines were skewed.
+fn run(batches: &[Batch]) -> (Vec<Told>, u64) {
+    let rules = rules();
+    let name: Arc<str> = "in".into();
+    let input = InputSpec {
+        name: Arc::clone(&name),
+        format: Some(Arc::new(Format::Nginx)),
+    };
+    let mut scanner = Scanner::new(&rules, &[input], Listening::AsConfigured);
+    let mut engine = Engine::new(rules, "host".into(), Arc::new([name]));
+    let mut state = SourceState::default();
+    let mut told = Vec::new();
+    for batch in batches {
+        let latest = Timestamp::from_secs(6_000);
+        scanner.scan(batch, &mut state, latest, &mut |hit| {
+            engine.observe(hit, &mut told);
+        });
+    }
+    engine.advance(Timestamp::from_secs(100_000), &mut told);
+    (told, state.skewed)
+}
+
+/// A line at a second of 1 January 1970, or one without a time.
+fn line() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        Just("fine"),
+        Just("oops"),
+        Just("ooppps"),
+        Just("oops oops")
+    ];
+    let status = prop_oneof![Just(200), Just(502), Just(504)];
+    (0u32..200, word, status, 0u8..8).prop_map(|(second, word, status, kind)| match kind {
+        0 => format!("   at {word} without a time"),
+        1 => String::new(),
+        // Further in the future than is believed.
+        2 => format!(r#"10.0.0.{status} - - [01/Jan/1970:05:00:00 +0000] "GET /{second} HTTP/1.1" {status} 1 "-" "{word}""#),
+        _ => {
+            let (minute, second) = (second / 60, second % 60);
+            format!(
+                r#"10.0.0.7 - - [01/Jan/1970:00:{minute:02}:{second:02} +0000] "GET /{} HTTP/1.1" {status} 1 "-" "{word}""#,
+                second % 3
+            )
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_same_is_told_however_the_lines_are_cut_into_batches(
+        lines in prop::collection::vec(line(), 1..60),
+        cuts in prop::collection::vec(any::<bool>(), 60),
+    ) {
+        let whole: String = lines.iter().map(|line| line.clone() + "\n").collect();
+        let mut parts = Vec::new();
+        let (mut start, mut at) = (0, 0);
+        for (line, cut) in lines.iter().zip(&cuts) {
+            at += line.len() + 1;
+            if *cut {
+                parts.push(batch(&whole.as_bytes()[start..at], start as u64));
+                start = at;
+            }
+        }
+        parts.push(batch(&whole.as_bytes()[start..], start as u64));
+        prop_assert_eq!(run(&parts), run(&[batch(whole.as_bytes(), 0)]));
+    }
+}
+
+#[test]
+fn a_line_without_a_time_takes_that_of_the_line_before_it() {
+    let text =
+        b"1.1.1.1 - - [01/Jan/1970:00:00:07 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n  oops\n";
+    let at = |batches: &[Batch]| run(batches).0[0].notification.started_at;
+    assert_eq!(at(&[batch(text, 0)]), Timestamp::from_secs(7));
+    let split = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let parts = [
+        batch(&text[..split], 0),
+        batch(&text[split..], split as u64),
+    ];
+    assert_eq!(at(&parts), Timestamp::from_secs(7));
+    // Without a line before it, its arrival counts.
+    assert_eq!(at(&[batch(b"oops\n", 0)]), Timestamp::from_secs(5_000));
+}
+
+#[test]
+fn nothing_that_is_redacted_is_told_not_even_as_a_field() {
+    let line = r#"10.9.8.7 - - [01/Jan/1970:00:00:07 +0000] "GET /a HTTP/1.1" 502 1 "-" "oops" token=hunter2"#;
+    let (told, _) = run(&[batch(format!("{line}\n{line}\n{line}\n").as_bytes(), 0)]);
+    let burst = told
+        .iter()
+        .find(|told| told.notification.rule == "burst")
+        .unwrap();
+    let text = serde_json::to_string(&burst.notification).unwrap();
+    assert!(
+        text.contains("[ip]") && text.contains("token=[redacted]"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("10.9.8.7") && !text.contains("hunter2"),
+        "{text}"
+    );
+}

@@ -1,0 +1,255 @@
+//! A rule's own tests: its lines at virtual times through the very scanner and engine that run
+//! live, held against what is expected.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::engine::{AlertView, Engine, Told};
+use crate::fields::Format;
+use crate::language::rule::{Expectation, Rule, RuleSet, RuleTest};
+use crate::model::{Batch, InputId, Reason, RuleId, Source, Timestamp};
+use crate::scanner::{Hit, InputSpec, Scanner, SourceState};
+
+/// Something that came out otherwise than expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    /// Which of the test's expectations, counted from 0.
+    pub expectation: usize,
+    /// The key: `alerts`, `count` …
+    pub what: &'static str,
+    /// What the test says.
+    pub expected: String,
+    /// What came out.
+    pub got: String,
+}
+
+/// How a test went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Empty: it passed.
+    pub mismatches: Vec<Mismatch>,
+    /// Lines that the rule accepted, with their time from the test's start in milliseconds; the
+    /// latest [`Outcome::MOST_LINES`].
+    pub counted: Vec<(u64, String)>,
+    /// Lines fed.
+    pub lines: u64,
+    /// Lines accepted.
+    pub hits: u64,
+}
+
+impl Outcome {
+    /// Accepted lines that are kept to be shown.
+    pub const MOST_LINES: usize = 20;
+}
+
+/// Where the virtual clock starts: a Monday without any clock change near.
+const START: Timestamp = Timestamp::from_secs(1_767_571_200);
+
+/// Runs one test of a rule. `format` is that of the rule's input; the test's own goes before it,
+/// and without either each line is looked at.
+pub fn run(
+    rules: &Arc<RuleSet>,
+    id: RuleId,
+    test: &RuleTest,
+    format: Option<Arc<Format>>,
+) -> Outcome {
+    let own = test.format.as_deref().and_then(Format::named).map(Arc::new);
+    let name: Arc<str> = "test".into();
+    let input = InputSpec {
+        name: Arc::clone(&name),
+        format: own.or(format),
+    };
+    let mut trial = Trial {
+        rule: rules.get(id),
+        scanner: Scanner::of_one(rules, id, input),
+        engine: Engine::new(
+            Arc::clone(rules),
+            "test".into(),
+            Arc::new([Arc::clone(&name)]),
+        ),
+        source: Arc::new(Source {
+            input: InputId(0),
+            name,
+        }),
+        state: SourceState::default(),
+        told: Vec::new(),
+        ended: None,
+        outcome: Outcome::default(),
+    };
+    let lines = schedule(test);
+    let mut lines = lines.iter().peekable();
+    let mut order: Vec<(usize, &Expectation)> = test.expect.iter().enumerate().collect();
+    order.sort_by_key(|(_, expectation)| expectation.at);
+    for (index, expectation) in order {
+        let until = START.plus(expectation.at);
+        while let Some((at, line)) = lines.next_if(|(at, _)| *at <= until) {
+            trial.feed(*at, line);
+        }
+        trial.advance(until);
+        trial.compare(id, index, expectation);
+    }
+    trial.outcome
+}
+
+/// All lines with their times, in the order of their times; lines of one time as they stand.
+fn schedule(test: &RuleTest) -> Vec<(Timestamp, &str)> {
+    let mut lines: Vec<(Timestamp, &str)> = Vec::new();
+    for line in &test.lines {
+        for n in 0..line.repeat {
+            lines.push((START.plus(line.at + line.every * n), line.line.as_str()));
+        }
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    lines
+}
+
+struct Trial<'r> {
+    rule: &'r Rule,
+    scanner: Scanner,
+    engine: Engine,
+    source: Arc<Source>,
+    state: SourceState,
+    told: Vec<Told>,
+    /// The latest alert, when it has ended.
+    ended: Option<AlertView>,
+    outcome: Outcome,
+}
+
+impl Trial<'_> {
+    fn feed(&mut self, at: Timestamp, line: &str) {
+        self.advance(at);
+        let batch = Batch {
+            source: Arc::clone(&self.source),
+            bytes: line.as_bytes().to_vec(),
+            segments: Vec::new(),
+            cut: Vec::new(),
+            arrival: at,
+        };
+        let mut hits: Vec<Hit> = Vec::new();
+        self.scanner
+            .scan(&batch, &mut self.state, Timestamp::MAX, &mut |hit| {
+                hits.push(hit.clone());
+            });
+        self.outcome.lines += 1;
+        for mut hit in hits {
+            // `at` is the line's time, whatever the line says of itself.
+            (hit.time, hit.arrival, hit.sample.at) = (at, at, at);
+            self.outcome.hits += 1;
+            if self.outcome.counted.len() == Outcome::MOST_LINES {
+                self.outcome.counted.remove(0);
+            }
+            let ms = u64::try_from(at.since(START).as_millis()).unwrap_or(u64::MAX);
+            self.outcome.counted.push((ms, hit.sample.line.clone()));
+            self.engine.observe(&hit, &mut self.told);
+        }
+        self.note_ended();
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        self.engine.advance(now, &mut self.told);
+        self.note_ended();
+    }
+
+    fn note_ended(&mut self) {
+        let resolved = self
+            .told
+            .iter()
+            .rev()
+            .find(|told| told.notification.reason == Reason::Resolved);
+        self.ended = resolved.map(|told| AlertView {
+            id: told.notification.id.clone(),
+            count: told.notification.count,
+            suppressed: told.notification.suppressed,
+            started_at: told.notification.started_at,
+            group: self
+                .rule
+                .group_by
+                .iter()
+                .filter_map(|name| told.notification.group.get(name))
+                .cloned()
+                .collect(),
+        });
+    }
+
+    fn compare(&mut self, id: RuleId, index: usize, expected: &Expectation) {
+        let told = |reason| {
+            let of_reason = self
+                .told
+                .iter()
+                .filter(|told| told.notification.reason == reason);
+            Some(of_reason.count() as u64)
+        };
+        let (alerts, resolved) = (told(Reason::First), told(Reason::Resolved));
+        let latest = self.latest(id);
+        let value = self
+            .told
+            .iter()
+            .rev()
+            .find(|told| told.notification.reason != Reason::Resolved);
+        let value = value.map(|told| told.notification.value.0);
+        let text = |number: Option<u64>| number.map(|number| number.to_string());
+        let real = |number: Option<f64>| number.map(|number| number.to_string());
+        let count = latest.as_ref().map(|alert| alert.count);
+        let suppressed = latest.as_ref().map(|alert| alert.suppressed);
+        let group = expected
+            .group
+            .as_ref()
+            .map(|group| (Named(group).to_string(), self.named(latest.as_ref(), group)));
+        let (wanted_group, group) = group.unzip();
+        for (what, expected, got) in [
+            ("alerts", text(expected.alerts), text(alerts)),
+            ("resolved", text(expected.resolved), text(resolved)),
+            ("count", text(expected.count), text(count)),
+            ("suppressed", text(expected.suppressed), text(suppressed)),
+            ("value", real(expected.value), real(value)),
+            ("group", wanted_group, group),
+        ] {
+            let Some(expected) = expected.filter(|expected| got.as_ref() != Some(expected)) else {
+                continue;
+            };
+            let got = got.unwrap_or_else(|| "no alert".to_owned());
+            self.outcome.mismatches.push(Mismatch {
+                expectation: index,
+                what,
+                expected,
+                got,
+            });
+        }
+    }
+
+    /// The alert that started last, running or not.
+    fn latest(&self, id: RuleId) -> Option<AlertView> {
+        self.engine
+            .alerts(id)
+            .chain(self.ended.clone())
+            .max_by_key(|alert| alert.started_at)
+    }
+
+    /// Those values of the alert's group that a test asks for.
+    fn named(&self, alert: Option<&AlertView>, asked: &BTreeMap<String, String>) -> String {
+        let values = alert
+            .map(|alert| alert.group.as_slice())
+            .unwrap_or_default();
+        let all = self
+            .rule
+            .group_by
+            .iter()
+            .cloned()
+            .zip(values.iter().cloned());
+        Named(&all.filter(|(name, _)| asked.contains_key(name)).collect()).to_string()
+    }
+}
+
+/// `upstream=10.2.0.7 host=a`
+struct Named<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (name, value)) in self.0.iter().enumerate() {
+            let space = if n == 0 { "" } else { " " };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
