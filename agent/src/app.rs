@@ -1,0 +1,345 @@
+//! The wiring: the one room that knows all the others, and the only one that starts threads.
+//!
+//! | thread | does | may block on |
+//! | --- | --- | --- |
+//! | `tail` | discovers, reads, frames | disk, a full inbox |
+//! | `stdin` | reads, frames | standard input, a full inbox |
+//! | `engine` | matches, keeps windows and alerts | its inbox |
+//! | `store` | commits | disk |
+//! | main | outputs and signals, a current-thread tokio runtime | nothing |
+//!
+//! Shutdown follows the data: inputs stop, the engine drains and commits, the outputs get a grace
+//! time, the store ends. What is not delivered by then stays in the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender, SyncSender};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use lapwing_rules::engine::{Engine, SavedGroup};
+use lapwing_rules::language::rule::RuleSet;
+use lapwing_rules::model::InputId;
+use lapwing_rules::scanner::{InputSpec, Scanner};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::config::{Config, Input, InputKind};
+use crate::error::AgentError;
+use crate::inputs::{stdin, tail};
+use crate::outputs::{self, Outputs, Palette};
+use crate::pump::{self, Notice, Pump};
+use crate::store::{GroupRecord, Saved, Store, StoreMessage, run as run_store};
+
+/// Batches that may wait for the engine; each is at most some 256 KiB.
+const INBOX: usize = 8;
+
+/// What a running agent says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Every input is ready, and that is durable.
+    Ready,
+    /// All inputs have ended; only standard input does.
+    AllEnded,
+    /// A thread that the agent cannot live without has ended.
+    Died(String),
+}
+
+/// A running agent.
+pub struct App {
+    happenings: UnboundedReceiver<Happening>,
+    stopping: Arc<AtomicBool>,
+    tail: tail::Handle,
+    inbox: SyncSender<pump::Input>,
+    store: Sender<StoreMessage>,
+    outputs: Outputs,
+    /// Standard input cannot be told to stop: its thread ends with its input or the process.
+    tail_thread: JoinHandle<()>,
+    engine_thread: JoinHandle<()>,
+    store_thread: JoinHandle<()>,
+}
+
+/// Starts everything. Must be called inside a tokio runtime.
+///
+/// # Errors
+///
+/// When the state folder cannot be used or no thread can be started.
+pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<App, AgentError> {
+    let (store, saved) = Store::open(&config.state_dir)?;
+    if let Some(aside) = &saved.set_aside {
+        tracing::error!(
+            path = %aside.display(),
+            "the state could not be read and was set aside: files are read from where `start_at` says, windows and alerts begin anew"
+        );
+    }
+    let (happen, happenings) = unbounded_channel();
+    let stopping = Arc::new(AtomicBool::new(false));
+    let threads = Threads {
+        happen: happen.clone(),
+        stopping: Arc::clone(&stopping),
+    };
+    let (to_store, store_inbox) = mpsc::channel();
+    let limits = |spec: &outputs::Spec| (spec.name.clone(), spec.queue_max_bytes);
+    // The store thread lives for as long as `to_store` does: its inbox takes this.
+    to_store
+        .send(StoreMessage::Outputs(
+            config.outputs.iter().map(limits).collect(),
+        ))
+        .ok();
+    let outputs = outputs::start(config.outputs.clone(), &store.reader(), &to_store, palette);
+    let handle = outputs.handle();
+    let store_thread = threads.start("store", move || {
+        if let Err(error) = run_store(store, &store_inbox, |report| handle.committed(report)) {
+            tracing::error!(%error, "the state cannot be kept any longer");
+        }
+    })?;
+    let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
+    let (tail_handle, control) = tail::control();
+    let pump = pump(
+        config,
+        rules,
+        &saved,
+        to_store.clone(),
+        inbox.clone(),
+        tail_handle.clone(),
+        happen,
+    );
+    let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
+    let setup = tail_setup(config, saved);
+    let to_engine = inbox.clone();
+    let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
+    for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
+        if matches!(input.kind, InputKind::Stdin) {
+            start_stdin(id, input, inbox.clone())?;
+        }
+    }
+    Ok(App {
+        happenings,
+        stopping,
+        tail: tail_handle,
+        inbox,
+        store: to_store,
+        outputs,
+        tail_thread,
+        engine_thread,
+        store_thread,
+    })
+}
+
+struct Threads {
+    happen: UnboundedSender<Happening>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Threads {
+    /// A thread whose end, before everything stops, is told. A panic ends it like anything else.
+    fn start(
+        &self,
+        name: &'static str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<JoinHandle<()>, AgentError> {
+        let (happen, stopping) = (self.happen.clone(), Arc::clone(&self.stopping));
+        let guarded = move || {
+            // Told on the way out, however that is.
+            let _last_word = LastWord {
+                name,
+                happen,
+                stopping,
+            };
+            body();
+        };
+        Builder::new()
+            .name(name.to_owned())
+            .spawn(guarded)
+            .map_err(AgentError::io(format!("cannot start the thread `{name}`")))
+    }
+}
+
+struct LastWord {
+    name: &'static str,
+    happen: UnboundedSender<Happening>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if !self.stopping.load(Ordering::SeqCst) {
+            self.happen
+                .send(Happening::Died(format!(
+                    "the thread `{}` has ended",
+                    self.name
+                )))
+                .ok();
+        }
+    }
+}
+
+fn pump(
+    config: &Config,
+    rules: &Arc<RuleSet>,
+    saved: &Saved,
+    store: Sender<StoreMessage>,
+    inbox: SyncSender<pump::Input>,
+    tail: tail::Handle,
+    happen: UnboundedSender<Happening>,
+) -> Pump {
+    let specs: Vec<InputSpec> = config
+        .inputs
+        .iter()
+        .map(|input| InputSpec {
+            name: Arc::clone(&input.name),
+            format: input.format.clone(),
+        })
+        .collect();
+    let names = config
+        .inputs
+        .iter()
+        .map(|input| Arc::clone(&input.name))
+        .collect();
+    let mut engine = Engine::new(Arc::clone(rules), Arc::clone(&config.host), names);
+    let stale = restore(&mut engine, saved);
+    let memories = saved
+        .positions
+        .iter()
+        .map(|position| (position.key.clone(), position.memory.clone()));
+    Pump::new(pump::Setup {
+        scanner: Scanner::new(rules, &specs, config.listening),
+        rules: Arc::clone(rules),
+        engine,
+        outputs: config.outputs.clone(),
+        inputs: config.inputs.len(),
+        memories: memories.collect(),
+        stale,
+        max_clock_skew: config.max_clock_skew,
+        store,
+        inbox,
+        tail,
+        notice: Box::new(move |notice| {
+            let happening = match notice {
+                Notice::Ready => Happening::Ready,
+                Notice::AllEnded => Happening::AllEnded,
+            };
+            happen.send(happening).ok();
+        }),
+    })
+}
+
+/// Puts the saved groups back; gives those that are of no more use, to be taken out of the store.
+fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
+    let groups: Vec<SavedGroup> = saved
+        .groups
+        .iter()
+        .map(|group| SavedGroup {
+            rule: group.rule.clone(),
+            key: group.group.clone(),
+            state: group.state.clone(),
+        })
+        .collect();
+    let gone = |group: &SavedGroup| GroupRecord {
+        rule: group.rule.clone(),
+        group: group.key.clone(),
+        state: None,
+    };
+    let stale: Vec<GroupRecord> = engine.restore(&groups).into_iter().map(gone).collect();
+    if !stale.is_empty() {
+        tracing::info!(
+            groups = stale.len(),
+            "windows of rules that are gone or group otherwise now are forgotten"
+        );
+    }
+    stale
+}
+
+fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
+    let configs = (0u32..)
+        .map(InputId)
+        .zip(&config.inputs)
+        .filter_map(|(id, input)| match &input.kind {
+            InputKind::File {
+                paths,
+                exclude,
+                start_at,
+            } => Some(tail::Config {
+                input: input.name.to_string(),
+                id,
+                paths: paths.clone(),
+                exclude: exclude.clone(),
+                start_at: *start_at,
+                max_line_bytes: input.max_line_bytes,
+            }),
+            InputKind::Stdin => None,
+        });
+    tail::Setup {
+        configs: configs.collect(),
+        saved: saved.positions,
+        first_start: if saved.first_start {
+            tail::FirstStart::Yes
+        } else {
+            tail::FirstStart::No
+        },
+        notices: tail::Notices::System,
+        counters: Arc::default(),
+    }
+}
+
+fn start_stdin(
+    id: InputId,
+    input: &Input,
+    inbox: SyncSender<pump::Input>,
+) -> Result<(), AgentError> {
+    let max_line_bytes = input.max_line_bytes;
+    let body = move || {
+        if let Err(error) = stdin::run(id, max_line_bytes, std::io::stdin(), &inbox) {
+            tracing::error!(%error, "standard input cannot be read any further");
+        }
+    };
+    Builder::new()
+        .name("stdin".to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(AgentError::io("cannot start the thread `stdin`"))
+}
+
+impl App {
+    /// The next thing that happens; pending until then.
+    pub async fn next(&mut self) -> Happening {
+        // All senders gone means that all threads are.
+        self.happenings
+            .recv()
+            .await
+            .unwrap_or_else(|| Happening::Died("every thread has ended".to_owned()))
+    }
+
+    /// Stops everything in the order of the data. Outputs go on for at most `grace`.
+    pub async fn stop(self, grace: Duration) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let Self {
+            tail,
+            inbox,
+            store,
+            outputs,
+            tail_thread,
+            engine_thread,
+            store_thread,
+            ..
+        } = self;
+        tail.stop();
+        join(tail_thread).await;
+        let stop = move || inbox.send(pump::Input::Stop).ok();
+        tokio::task::spawn_blocking(stop).await.ok();
+        join(engine_thread).await;
+        outputs.shutdown(grace).await;
+        store.send(StoreMessage::Stop).ok();
+        join(store_thread).await;
+    }
+}
+
+/// Waits for a thread without keeping the runtime from its work.
+async fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if !matches!(
+        tokio::task::spawn_blocking(move || thread.join()).await,
+        Ok(Ok(()))
+    ) {
+        tracing::error!(name, "the thread ended with a panic");
+    }
+}

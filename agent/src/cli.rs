@@ -1,0 +1,167 @@
+//! The command line: words → what is asked for. Nothing is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Where the service's configuration lies.
+pub const DEFAULT_CONFIG: &str = "/etc/lapwing/lapwing.yaml";
+
+/// Watches logs, matches every line against all rules at once, and tells people.
+#[derive(Debug, Parser)]
+#[command(name = "lapwing", version, max_term_width = 100)]
+pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Colour,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A subcommand.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the agent until SIGTERM
+    Run(Run),
+    /// Tail files without any configuration and show alerts here
+    Watch(Watch),
+    /// Show the whole way of an alert with made-up nginx traffic
+    Demo(Demo),
+    /// Find all that is wrong with the configuration and the rules
+    Check(Check),
+    /// Run the rules' own tests
+    Test(Check),
+    /// Show the alerts that rules would have raised over old logs
+    Backtest(Backtest),
+    /// Print the lines that a rule accepts, as grep would
+    Match(Match),
+    /// Show how each rule is searched for, and what it costs
+    Explain(Explain),
+    /// Print completions for a shell
+    Completion(Completion),
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
+/// `watch`
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Files to tail
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    /// Which rules.
+    pub rules: Rules,
+    /// Begin with what is in the files already
+    #[arg(long)]
+    pub from_start: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep it going until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `check` and `test`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Rule files, globs or pack:NAME; without any, the configuration
+    #[arg(value_name = "RULES", conflicts_with = "config")]
+    pub rules: Vec<String>,
+    /// The configuration and all rules that it names [default: /etc/lapwing/lapwing.yaml]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `backtest`
+#[derive(Debug, Args)]
+pub struct Backtest {
+    #[command(flatten)]
+    /// Which rules.
+    pub rules: Rules,
+    /// How the lines are written [default: found by looking]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only lines from this time on: RFC 3339, or an age such as 36h
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only lines before this time: RFC 3339, or an age such as 36h
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// One JSON object a line: every notification, then a summary
+    #[arg(long)]
+    pub json: bool,
+    /// Logs, plain or .gz; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `match`
+#[derive(Debug, Args)]
+pub struct Match {
+    /// The rule
+    #[arg(long, value_name = "NAME")]
+    pub rule: String,
+    #[command(flatten)]
+    /// Where it stands.
+    pub rules: Rules,
+    /// How the lines are written [default: found by looking]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Logs, plain or .gz; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    /// Which rules.
+    pub rules: Rules,
+    /// Only this rule
+    #[arg(value_name = "RULE")]
+    pub rule: Option<String>,
+}
+
+/// `completion`
+#[derive(Debug, Args)]
+pub struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `--rules`, as several commands have it.
+#[derive(Debug, Args)]
+pub struct Rules {
+    /// A rule file, a glob or pack:NAME; may be given again [default: the embedded packs]
+    #[arg(id = "rule_files", long = "rules", value_name = "FILE")]
+    pub rule_files: Vec<String>,
+}

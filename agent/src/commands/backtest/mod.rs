@@ -1,0 +1,128 @@
+//! `lapwing backtest`: the alerts that rules would have raised over old logs.
+
+mod replay;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lapwing_rules::language::quantity;
+use lapwing_rules::language::rule::RuleSet;
+use lapwing_rules::model::{Mode, Notification, Timestamp};
+use serde_json::json;
+
+use super::logs::{self, Log};
+use super::rules_of;
+use super::terminal::{Terminal, print};
+use crate::cli::Backtest;
+use crate::clock;
+use crate::error::AgentError;
+use replay::{Bounds, Replay, Totals};
+use report::Story;
+
+/// Exit code 0 whether or not something fired.
+pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, AgentError> {
+    let now = clock::now();
+    let bounds = Bounds {
+        since: moment(args.since.as_deref(), now)?.unwrap_or(Timestamp::MIN),
+        until: moment(args.until.as_deref(), now)?,
+    };
+    let rules = rules_of(&args.rules, terminal)?;
+    let format = logs::format(args.format.as_deref())?;
+    let read = Arc::new(AtomicU64::new(0));
+    let progress = Progress::new(args, terminal, Arc::clone(&read));
+    let began = clock::monotonic();
+    let mut open = Vec::new();
+    for path in &args.files {
+        open.push(Log::open(path, &read)?);
+    }
+    let mut replay = Replay::new(&rules, format.as_ref(), open, bounds, now);
+    let mut story = Story::new(terminal.out);
+    let totals = replay.run(&mut |notification| {
+        progress.tick();
+        if args.json {
+            print_json(&notification)
+        } else {
+            story.add(&rules, &notification);
+            Ok(())
+        }
+    })?;
+    progress.finish();
+    let seconds = began.elapsed();
+    if args.json {
+        print(&format!("{}\n", summary(&rules, &totals, seconds)))?;
+    } else {
+        print(&story.report(&rules, &totals, seconds))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(notification: &Notification) -> Result<(), AgentError> {
+    let text = serde_json::to_string(notification)
+        .map_err(|error| AgentError::io("cannot write JSON")(error.into()))?;
+    print(&format!("{text}\n"))
+}
+
+fn summary(rules: &RuleSet, totals: &Totals, took: Duration) -> serde_json::Value {
+    let mut by_rule = serde_json::Map::new();
+    for ((_, rule), counts) in rules.iter().zip(&totals.rules) {
+        if rule.mode != Mode::Off {
+            let counts = json!({"hits": counts.hits, "alerts": counts.alerts, "notifications": counts.notifications});
+            by_rule.insert(rule.name.clone(), counts);
+        }
+    }
+    json!({"summary": {
+        "lines": totals.lines, "bytes": totals.bytes, "seconds": took.as_secs_f64(), "skewed": totals.skewed,
+        "rules": by_rule,
+    }})
+}
+
+/// RFC 3339, or so long ago.
+fn moment(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, AgentError> {
+    let Some(text) = text else { return Ok(None) };
+    let age = quantity::duration(text).map(|age| now.minus(age));
+    age.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
+        AgentError::Usage(format!(
+            "`{text}` is no time: write 2026-11-21T09:00:00Z, or an age such as 36h"
+        ))
+    })
+}
+
+/// A bar on standard error, where a person looks at it. Where bytes cannot be counted beforehand
+/// (standard input) it only shows that something goes on.
+struct Progress {
+    bar: ProgressBar,
+    read: Arc<AtomicU64>,
+}
+
+impl Progress {
+    fn new(args: &Backtest, terminal: Terminal, read: Arc<AtomicU64>) -> Self {
+        let bar = if terminal.shows_progress {
+            let size: u64 = args
+                .files
+                .iter()
+                .filter_map(|path| path.metadata().ok())
+                .map(|about| about.len())
+                .sum();
+            let style = ProgressStyle::with_template(
+                "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            );
+            let bar = ProgressBar::new(size);
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        } else {
+            ProgressBar::hidden()
+        };
+        Self { bar, read }
+    }
+
+    fn tick(&self) {
+        self.bar.set_position(self.read.load(Ordering::Relaxed));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,124 @@
+//! `lapwing match`: the lines that a rule accepts, as grep would print them.
+
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use lapwing_rules::fields::Format;
+use lapwing_rules::language::reader::meant;
+use lapwing_rules::matcher::{Matcher, Scratch};
+use lapwing_rules::scanner::Detector;
+
+use super::logs::{self, Log};
+use super::terminal::{Terminal, say};
+use super::{FOUND, rules_of};
+use crate::cli::Match;
+use crate::error::AgentError;
+use crate::outputs::safe;
+
+/// Exit code 0 when a line was found, 1 when none was, 74 when a file could not be read.
+pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentError> {
+    let rules = rules_of(&args.rules, terminal)?;
+    let Some((id, _)) = rules.by_name(&args.rule) else {
+        let names = rules.iter().map(|(_, rule)| rule.name.as_str());
+        let help = meant(&args.rule, names)
+            .map(|help| format!(": {help}"))
+            .unwrap_or_default();
+        return Err(AgentError::Usage(format!(
+            "there is no rule `{}`{help}",
+            args.rule
+        )));
+    };
+    let given = logs::format(args.format.as_deref())?;
+    let matcher = Matcher::new(&rules, &[id], &|_| false);
+    let mut printer = Printer::new(args.files.len() > 1);
+    let mut failed = None;
+    for path in &args.files {
+        let searched = Log::open(path, &Arc::new(AtomicU64::new(0))).and_then(|log| {
+            search(
+                log,
+                &matcher,
+                given.as_ref(),
+                &path.to_string_lossy(),
+                &mut printer,
+            )
+        });
+        match searched {
+            Ok(()) => {}
+            Err(error) if error.is_broken_pipe() => return Err(error),
+            Err(error) => {
+                say(&format!("lapwing: {error}\n"));
+                failed = Some(error);
+            }
+        }
+    }
+    printer
+        .out
+        .flush()
+        .map_err(AgentError::io("cannot write to standard output"))?;
+    match failed {
+        Some(error) => Ok(error.exit_code()),
+        None if printer.found => Ok(ExitCode::SUCCESS),
+        None => Ok(ExitCode::from(FOUND)),
+    }
+}
+
+fn search(
+    mut log: Log,
+    matcher: &Matcher,
+    given: Option<&Arc<Format>>,
+    name: &str,
+    printer: &mut Printer,
+) -> Result<(), AgentError> {
+    let mut detector = Detector::new(given.map(Arc::clone));
+    let mut scratch = Scratch::default();
+    while let Some(batch) = log.next_batch()? {
+        let format = detector.format_of(&batch.bytes);
+        let mut outcome = Ok(());
+        matcher.scan(&batch.bytes, &format, &mut scratch, &mut |found| {
+            if outcome.is_ok() {
+                outcome = printer.line(name, batch.bytes.get(found.line).unwrap_or_default());
+            }
+        });
+        outcome.map_err(AgentError::io("cannot write to standard output"))?;
+    }
+    Ok(())
+}
+
+/// Standard output: the bytes as they are into a pipe or a file, made harmless on a terminal.
+struct Printer {
+    out: BufWriter<io::StdoutLock<'static>>,
+    to_terminal: bool,
+    with_names: bool,
+    found: bool,
+}
+
+impl Printer {
+    fn new(with_names: bool) -> Self {
+        let out = BufWriter::new(io::stdout().lock());
+        Self {
+            out,
+            to_terminal: io::stdout().is_terminal(),
+            with_names,
+            found: false,
+        }
+    }
+
+    fn line(&mut self, name: &str, line: &[u8]) -> io::Result<()> {
+        self.found = true;
+        if self.with_names {
+            write!(self.out, "{}:", safe::visible(name))?;
+        }
+        if self.to_terminal {
+            writeln!(
+                self.out,
+                "{}",
+                safe::visible(&String::from_utf8_lossy(line))
+            )
+        } else {
+            self.out.write_all(line)?;
+            self.out.write_all(b"\n")
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One of `inputs:` → [`Input`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lapwing_rules::fields::{Format, check_time_format};
+use lapwing_rules::language::pattern::{Case, Pattern};
+use lapwing_rules::language::reader::{Keys, Reader, Section};
+use lapwing_rules::language::yaml::Node;
+
+use super::{kind, only};
+use crate::config::{Input, InputKind, MAX_LINE_BYTES};
+use crate::inputs::tail;
+
+const KEYS: Keys = Keys {
+    of: "an input",
+    known: &[
+        "type",
+        "path",
+        "exclude",
+        "format",
+        "pattern",
+        "time_format",
+        "time_field",
+        "start_at",
+        "max_line_bytes",
+    ],
+    not_yet: &["multiline", "listen", "tls", "units"],
+};
+const TYPES: &[&str] = &["file", "stdin"];
+const TYPES_NOT_YET: &[&str] = &["syslog", "journald"];
+/// Reads one; `None` when it has no type that is known.
+pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) -> Option<Input> {
+    let section = reader.section(node, KEYS)?;
+    let kind = kind(reader, &section, "an input", TYPES, TYPES_NOT_YET)?;
+    let format = format(reader, &section);
+    let max = section.get("max_line_bytes");
+    let max = max.and_then(|node| reader.size(node, "max_line_bytes", 64..=64 << 20));
+    let max_line_bytes = max
+        .and_then(|max| usize::try_from(max).ok())
+        .unwrap_or(MAX_LINE_BYTES);
+    let kind = if kind == "stdin" {
+        let own = [
+            "type",
+            "format",
+            "pattern",
+            "time_format",
+            "time_field",
+            "max_line_bytes",
+        ];
+        only(reader, &section, KEYS, "standard input", &own);
+        InputKind::Stdin
+    } else {
+        file_input(reader, &section, folder)?
+    };
+    Some(Input {
+        name: name.into(),
+        format,
+        max_line_bytes,
+        kind,
+    })
+}
+
+fn file_input(reader: &mut Reader, section: &Section<'_>, folder: &Path) -> Option<InputKind> {
+    let mut paths = Vec::new();
+    let Some(node) = section.get("path") else {
+        reader.error(
+            "missing-key",
+            section.place,
+            "an input of type `file` needs a `path`",
+            None,
+        );
+        return None;
+    };
+    for (text, node) in reader.text_nodes(node, "path") {
+        match tail::Pattern::parse(&absolute(text, folder)) {
+            Ok(pattern) => paths.push(pattern),
+            Err(error) => reader.error("bad-glob", &node.place, error.to_string(), None),
+        }
+    }
+    let mut exclude = Vec::new();
+    for (text, node) in section
+        .get("exclude")
+        .map(|node| reader.text_nodes(node, "exclude"))
+        .unwrap_or_default()
+    {
+        let text = if text.contains('/') {
+            absolute(text, folder)
+        } else {
+            text.to_owned()
+        };
+        match tail::Exclude::parse(&text) {
+            Ok(pattern) => exclude.push(pattern),
+            Err(error) => reader.error("bad-glob", &node.place, error.to_string(), None),
+        }
+    }
+    let choices = [
+        ("end", tail::StartAt::End),
+        ("beginning", tail::StartAt::Beginning),
+    ];
+    let start_at = section
+        .get("start_at")
+        .and_then(|node| reader.choice(node, "start_at", &choices));
+    Some(InputKind::File {
+        paths,
+        exclude,
+        start_at: start_at.unwrap_or(tail::StartAt::End),
+    })
+}
+
+/// A glob made absolute. What the folder's own name holds means itself.
+fn absolute(glob: &str, folder: &Path) -> String {
+    if Path::new(glob).is_absolute() {
+        return glob.to_owned();
+    }
+    let mut absolute = String::new();
+    for c in folder.to_string_lossy().chars() {
+        if "*?[]{}\\".contains(c) {
+            absolute.push('\\');
+        }
+        absolute.push(c);
+    }
+    absolute + "/" + glob
+}
+
+/// `format:` with the keys that belong to it; `None` is `auto`.
+fn format(reader: &mut Reader, section: &Section<'_>) -> Option<Arc<Format>> {
+    let names: Vec<(&str, &str)> = Format::NAMES
+        .iter()
+        .chain(&["auto"])
+        .map(|name| (*name, *name))
+        .collect();
+    let name = match section.get("format") {
+        Some(node) if matches!(reader.text(node, "format"), Some("syslog")) => {
+            reader.not_yet(&node.place, "the format `syslog`");
+            return None;
+        }
+        Some(node) => reader.choice(node, "format", &names).unwrap_or("auto"),
+        None if section.get("pattern").is_some() => "pattern",
+        None => "auto",
+    };
+    for (key, of) in [
+        ("pattern", &["pattern"][..]),
+        ("time_format", &["pattern"]),
+        ("time_field", &["json", "logfmt"]),
+    ] {
+        if let Some((key, _)) = section.entry(key)
+            && !of.contains(&name)
+        {
+            let message = format!(
+                "`{}` belongs to the format {}, not to `{name}`",
+                key.text,
+                of.join(" or ")
+            );
+            reader.error("foreign-key", &key.place, message, None);
+        }
+    }
+    let mut text = |key| {
+        section
+            .get(key)
+            .and_then(|node| reader.text(node, key))
+            .map(str::to_owned)
+    };
+    let (time_format, time_field) = (text("time_format"), text("time_field"));
+    if let Some(node) = section.get("time_format")
+        && let Some(Err(why)) = time_format.as_deref().map(check_time_format)
+    {
+        let help = Some("as for strftime: `%Y-%m-%d %H:%M:%S%.f %z`".to_owned());
+        reader.error("bad-time-format", &node.place, why, help);
+    }
+    match name {
+        "auto" => None,
+        "json" => Some(Format::Json { time_field }),
+        "logfmt" => Some(Format::Logfmt { time_field }),
+        "pattern" => Some(Format::Pattern {
+            pattern: Box::new(line_pattern(reader, section)?),
+            time_format,
+        }),
+        name => Format::named(name),
+    }
+    .map(Arc::new)
+}
+
+fn line_pattern(reader: &mut Reader, section: &Section<'_>) -> Option<Pattern> {
+    let Some(node) = section.get("pattern") else {
+        reader.error(
+            "missing-key",
+            section.place,
+            "the format `pattern` needs a `pattern`",
+            None,
+        );
+        return None;
+    };
+    match Pattern::new(reader.text(node, "pattern")?, Case::Sensitive) {
+        Ok(pattern) if pattern.names().is_empty() => {
+            let help = Some("name what it finds: `(?P<status>[0-9]+)`".to_owned());
+            reader.error(
+                "bad-regex",
+                &node.place,
+                "this pattern gives no fields",
+                help,
+            );
+            None
+        }
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            reader.error(
+                "bad-regex",
+                &node.place_within(&error.span),
+                error.message,
+                error.help,
+            );
+            None
+        }
+    }
+}

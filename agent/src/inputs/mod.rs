@@ -1,0 +1,77 @@
+//! Where lines come from. An input knows the inbox of the pump and nothing beyond it: it hands
+//! over [`Event`]s through a bounded channel, and a full channel makes it wait.
+
+pub mod framer;
+pub mod stdin;
+pub mod tail;
+
+use std::path::PathBuf;
+
+use lapwing_rules::model::{Batch, InputId, Timestamp};
+use lapwing_rules::scanner::Memory;
+use serde::{Deserialize, Serialize};
+
+/// What an input tells the pump.
+#[derive(Debug)]
+pub enum Event {
+    /// Lines.
+    Lines {
+        /// Whole lines of one source.
+        batch: Batch,
+        /// Durable together with everything that `batch` causes; `None` where there is nothing to
+        /// return to (standard input).
+        position: Option<Position>,
+    },
+    /// A position changed without lines: a file was found, renamed, truncated or has only grown
+    /// by a part of a line.
+    Moved(Position),
+    /// A file is gone for good: its position is of no more use.
+    Forget(PositionKey),
+    /// Every file that exists has its starting position: the input is ready.
+    Ready(InputId),
+    /// The answer to [`tail::Handle::look`]: every line that stood in a file at this time, wall
+    /// clock, has been handed over. Only then can silence be told from lines not read yet.
+    Current(Timestamp),
+    /// The input has ended (standard input closed) and will say nothing more.
+    Ended(InputId),
+}
+
+/// What a file is known by, whatever its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PositionKey {
+    /// The name of the input.
+    pub input: String,
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// How far a file has been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Which file.
+    pub key: PositionKey,
+    /// The name under which it was last seen.
+    pub path: PathBuf,
+    /// Every line before this byte has been handed over.
+    pub offset: u64,
+    /// A check of the first bytes: tells a new file from an old one with the same inode.
+    pub head: Check,
+    /// A check of the last bytes before `offset`: tells a file that was truncated and refilled.
+    pub tail: Check,
+    /// When it was last seen, wall clock.
+    pub seen_at: Timestamp,
+    /// What the lines before `offset` said of those behind it. The input leaves it empty and the
+    /// pump fills it in.
+    pub memory: Memory,
+}
+
+/// A hash over a few bytes of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// How many bytes.
+    pub len: u32,
+    /// Their hash: the first 8 bytes of SHA-256, big endian.
+    pub hash: u64,
+}

@@ -1,0 +1,59 @@
+//! What the tailer could not do as promised, and what it holds, as numbers that anyone may read at
+//! any time. It counts; it decides nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One number. Reading and writing it never waits.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Its value now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+/// Numbers of one tail thread, over all its inputs. All but `files_open` and `files_known`
+/// only grow.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Files that were found shorter than what was read of them, or with other content before
+    /// the place where reading had stopped, and were read again from their beginning.
+    pub truncations: Count,
+    /// Of these, those whose unread rest was found in a copy beside them.
+    pub copies_found: Count,
+    /// Positions from an earlier run whose file was found nowhere: what it held unread is lost.
+    pub files_lost: Count,
+    /// Lines that were cut at `max_line_bytes`.
+    pub lines_cut: Count,
+    /// Bytes dropped from the ends of cut lines.
+    pub bytes_dropped: Count,
+    /// NUL bytes skipped at the start of a truncated file: the hole that a writer leaves that
+    /// does not append.
+    pub hole_bytes: Count,
+    /// Reads, opens and listings that failed.
+    pub read_errors: Count,
+    /// Times that the system dropped notices of changes, and everything was looked at instead.
+    pub overflows: Count,
+    /// Files whose descriptor is open now.
+    pub files_open: Count,
+    /// Files that are followed now, open or not.
+    pub files_known: Count,
+}
+
+impl Counters {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+}

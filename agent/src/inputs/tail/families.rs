@@ -1,0 +1,184 @@
+//! Files that have or had one name, one after the other: the older is read before the younger, and
+//! those that had the name only while nobody looked are found.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lapwing_rules::model::Timestamp;
+
+use super::file::{Look, Place, Twin};
+use super::identity::FileId;
+use super::pattern::{bases, is_rotation_of, rotation_order};
+use super::poller::Tailer;
+use super::reconcile::Sighting;
+use super::table::FileNo;
+
+/// The clock of a file system may lag behind by a tick of the kernel, 10 ms at most.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Whether it is the live file, when it was last written to, what its name says, which file it is.
+type Member = (bool, Timestamp, i32, FileNo);
+
+impl Tailer<'_> {
+    /// Of the files that are followed now, and have or had one name, the older is read before the
+    /// younger.
+    pub(super) fn chain(&mut self) {
+        let mut families: HashMap<(usize, PathBuf), Vec<Member>> = HashMap::new();
+        for (no, file) in self.table.iter() {
+            let base = match file.place {
+                Place::Here if file.twin == Twin::No => self.base_of(file.input, &file.door),
+                Place::Here => None,
+                Place::Moved | Place::Gone => Some(file.origin.clone()),
+            };
+            let base = base.unwrap_or_else(|| file.door.clone());
+            let written =
+                fs::metadata(&file.real).map(|metadata| Look::of(&metadata).modified_at());
+            let name = file.door.file_name().unwrap_or_default();
+            let member = (
+                base == file.door,
+                written.unwrap_or_default(),
+                rotation_order(name),
+                no,
+            );
+            families.entry((file.input, base)).or_default().push(member);
+        }
+        for (family, mut members) in families {
+            members.sort_unstable();
+            if let Some((.., youngest)) = members.last() {
+                self.families.insert(family, *youngest);
+            }
+            for pair in members.windows(2) {
+                if let [(.., older), (.., younger)] = pair
+                    && let Some(file) = self.table.get_mut(*younger)
+                {
+                    file.after = Some(*older);
+                }
+            }
+        }
+    }
+
+    /// A new file is read after the one of its family that was found before it.
+    pub(super) fn follow_on(&mut self, no: FileNo) {
+        let Some(file) = self.table.get(no) else {
+            return;
+        };
+        let base = self
+            .base_of(file.input, &file.origin)
+            .unwrap_or_else(|| file.origin.clone());
+        let before = self.families.insert((file.input, base), no);
+        let before = before.filter(|before| *before < no && self.table.get(*before).is_some());
+        if let Some(file) = self.table.get_mut(no) {
+            file.after = before;
+        }
+        if let Some(before) = before {
+            self.enqueue(before);
+        }
+    }
+
+    /// Drops what is known of families none of whose files is followed.
+    pub(super) fn prune_families(&mut self) {
+        let table = &self.table;
+        self.families
+            .retain(|_, youngest| table.get(*youngest).is_some());
+    }
+
+    /// The door of a followed file of which the name at `door` looks like a rotation.
+    pub(super) fn base_of(&self, input: usize, door: &Path) -> Option<PathBuf> {
+        let followed = |base: &PathBuf| {
+            let of = |no: &FileNo| {
+                self.table.get(*no).is_some_and(|file| {
+                    file.input == input && (file.door == *base || file.origin == *base)
+                })
+            };
+            self.table.paths.at(base).iter().any(of)
+        };
+        rotated_from(door).into_iter().find(followed)
+    }
+
+    /// A path that its input does not mean, but whose file may have had a name that it means for so
+    /// short a time that nobody saw it there.
+    pub(super) fn unseen_rotation_at(
+        &self,
+        input: usize,
+        door: &Path,
+        since: Timestamp,
+    ) -> Option<Sighting> {
+        let metadata = fs::symlink_metadata(door)
+            .ok()
+            .filter(fs::Metadata::is_file)?;
+        if Look::of(&metadata).modified_at() <= since.minus(TICK) {
+            return None;
+        }
+        let id = FileId::of(&metadata);
+        let saved =
+            |key: &crate::inputs::PositionKey| (key.device, key.inode) == (id.device, id.inode);
+        let known = self.table.find(input, id).is_some()
+            || self
+                .homeless
+                .get(input)?
+                .iter()
+                .any(|position| saved(&position.key));
+        if known {
+            return None;
+        }
+        let config = self.configs.get(input)?;
+        let means = |base: &PathBuf| {
+            self.folders
+                .aliases(base)
+                .iter()
+                .any(|path| config.means(path))
+        };
+        let origin = rotated_from(door).into_iter().find(means);
+        let path = self.folders.aliases(door).into_iter().next()?;
+        Some(Sighting {
+            input,
+            path,
+            door: door.to_owned(),
+            metadata,
+            origin,
+        })
+    }
+
+    /// Files that had the name at `door` for a while since then, and were rotated away unseen.
+    pub(super) fn unseen_rotations(
+        &self,
+        input: usize,
+        door: &Path,
+        since: Timestamp,
+    ) -> Vec<Sighting> {
+        let (Some(folder), Some(base)) = (door.parent(), door.file_name()) else {
+            return Vec::new();
+        };
+        let Ok(entries) = fs::read_dir(folder) else {
+            return Vec::new();
+        };
+        let rotated = entries
+            .flatten()
+            .filter(|entry| is_rotation_of(&entry.file_name(), base));
+        let mut found: Vec<Sighting> = rotated
+            .filter_map(|entry| self.unseen_rotation_at(input, &entry.path(), since))
+            .collect();
+        for sighting in &mut found {
+            let means = self
+                .configs
+                .get(input)
+                .is_some_and(|config| config.means(&sighting.path));
+            // One that its input means anyway is followed under its own name.
+            sighting.origin = (!means).then(|| door.to_owned());
+        }
+        found
+    }
+}
+
+/// The doors of which the name at `door` looks like a rotation.
+pub(super) fn rotated_from(door: &Path) -> Vec<PathBuf> {
+    let Some(name) = door.file_name() else {
+        return Vec::new();
+    };
+    let bases = bases(name)
+        .into_iter()
+        .filter(|base| is_rotation_of(name, base));
+    bases.map(|base| door.with_file_name(base)).collect()
+}

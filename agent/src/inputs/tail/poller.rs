@@ -1,0 +1,315 @@
+//! The loop of the tail thread: take notices, let each file that has more have a turn, look at
+//! everything from time to time, and otherwise sleep.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use lapwing_rules::model::Timestamp;
+
+use super::file::{Look, Place, SCRATCH_BYTES};
+use super::identity::FileId;
+use super::table::{FileNo, Table};
+use super::wake::{Control, Folders, Notices, Signal};
+use super::{Closed, Config, Counters, FirstStart, Setup};
+use crate::clock;
+use crate::inputs::framer::Framed;
+use crate::inputs::{Event, Position};
+
+/// At the worst, a change is found after this.
+const SCAN_EVERY: Duration = Duration::from_secs(10);
+/// Files are looked at this often where no notices come.
+const POLL_EVERY: Duration = Duration::from_millis(250);
+/// A displaced file is kept open until nothing came for so long: a writer may hold on to it until
+/// it is told to open the new one.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+/// Files open at once, at most; less where the limit of the process is low.
+const MAX_OPEN: usize = 512;
+
+/// All state of the tail thread.
+pub(super) struct Tailer<'a> {
+    pub(super) configs: Vec<Config>,
+    /// The configs' names, shared by their files.
+    pub(super) names: Vec<Arc<str>>,
+    /// Positions whose files are not there now, by input.
+    pub(super) homeless: Vec<Vec<Position>>,
+    pub(super) first_start: FirstStart,
+    pub(super) table: Table,
+    pub(super) folders: Folders,
+    /// Files that may have more.
+    pub(super) queue: VecDeque<FileNo>,
+    /// Files that are not where they were found, and not let go yet.
+    pub(super) displaced: BTreeSet<FileNo>,
+    /// Files that may be copies.
+    pub(super) suspects: BTreeSet<FileNo>,
+    /// Of files that have or had one name, the one found last: the next one is read after it. By
+    /// input and door.
+    pub(super) families: HashMap<(usize, PathBuf), FileNo>,
+    /// Files written to before this were rotated before it began.
+    pub(super) started_at: Timestamp,
+    /// What was complained of, and has not worked since.
+    pub(super) complained: HashSet<PathBuf>,
+    /// Look at everything now.
+    pub(super) scan_now: bool,
+    pub(super) scratch: Vec<u8>,
+    /// An empty one, with the memory of a batch that was given back.
+    pub(super) spare: Framed,
+    pub(super) counters: Arc<Counters>,
+    /// Truncations are logged once a second at most.
+    pub(super) truncation_logged_at: Option<Instant>,
+    pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
+    pub(super) control: &'a Control,
+    scanned_at: Instant,
+    polled_at: Instant,
+    /// When somebody asked for everything to be read; answered once it is.
+    asked_at: Option<Timestamp>,
+}
+
+/// What the loop does next.
+enum Next {
+    Work,
+    Stop,
+}
+
+impl<'a> Tailer<'a> {
+    pub(super) fn new(
+        setup: Setup,
+        control: &'a Control,
+        send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
+    ) -> Self {
+        let table = Table::new(max_open());
+        let folders = Folders::new(setup.notices, &table.paths, control);
+        if setup.notices == Notices::Off {
+            tracing::debug!("file changes are found by looking only");
+        }
+        let mut homeless = vec![Vec::new(); setup.configs.len()];
+        for position in setup.saved {
+            let of = |config: &Config| config.input == position.key.input;
+            if let Some(slot) = setup
+                .configs
+                .iter()
+                .position(of)
+                .and_then(|at| homeless.get_mut(at))
+            {
+                slot.push(position);
+            }
+        }
+        let now = clock::monotonic();
+        Self {
+            names: setup
+                .configs
+                .iter()
+                .map(|config| config.input.as_str().into())
+                .collect(),
+            configs: setup.configs,
+            homeless,
+            first_start: setup.first_start,
+            table,
+            folders,
+            queue: VecDeque::new(),
+            displaced: BTreeSet::new(),
+            suspects: BTreeSet::new(),
+            families: HashMap::new(),
+            started_at: clock::now(),
+            complained: HashSet::new(),
+            scan_now: false,
+            scratch: vec![0; SCRATCH_BYTES],
+            counters: setup.counters,
+            spare: Framed::default(),
+            truncation_logged_at: None,
+            send,
+            control,
+            scanned_at: now,
+            polled_at: now,
+            asked_at: None,
+        }
+    }
+
+    /// Until stopped.
+    pub(super) fn run(&mut self) -> Result<(), Closed> {
+        self.start()?;
+        loop {
+            match self.wait() {
+                Next::Stop => return Ok(()),
+                Next::Work => self.work()?,
+            }
+            self.answer()?;
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&mut self) -> Next {
+        let signal = if self.queue.is_empty() && !self.scan_now {
+            let span = self
+                .next_look()
+                .saturating_duration_since(clock::monotonic());
+            self.control.signals.recv_timeout(span)
+        } else {
+            self.control
+                .signals
+                .try_recv()
+                .map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+        };
+        match signal {
+            Ok(Signal::Look) => {
+                self.asked_at.get_or_insert_with(clock::now);
+                self.scan_now = true;
+                Next::Work
+            }
+            Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => Next::Work,
+            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => Next::Stop,
+        }
+    }
+
+    /// Says that everything was read as it stood when that was asked for, once it was.
+    fn answer(&mut self) -> Result<(), Closed> {
+        if self.queue.is_empty()
+            && !self.scan_now
+            && self.suspects.is_empty()
+            && let Some(asked_at) = self.asked_at.take()
+        {
+            (self.send)(Event::Current(asked_at))?;
+        }
+        Ok(())
+    }
+
+    /// When something has to be looked at although nobody said so.
+    fn next_look(&self) -> Instant {
+        let mut next = self.scanned_at + SCAN_EVERY;
+        if !self.folders.sees_all() || !self.suspects.is_empty() {
+            next = next.min(self.polled_at + POLL_EVERY);
+        }
+        for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
+            // One whose name is not taken yet has nothing to wait for but a notice.
+            let due = file.quiet_since + LINGER;
+            if due > self.polled_at {
+                next = next.min(due.max(self.polled_at + POLL_EVERY));
+            }
+        }
+        next
+    }
+
+    /// One round.
+    fn work(&mut self) -> Result<(), Closed> {
+        let changes = self.table.paths.take();
+        for no in changes.written {
+            self.enqueue(no);
+        }
+        self.touched(&changes.touched)?;
+        let now = clock::monotonic();
+        if changes.everything {
+            self.counters.overflows.add(1);
+            self.scan_now = true;
+        }
+        if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
+            self.scan_now = false;
+            self.scan()?;
+            self.scanned_at = clock::monotonic();
+        }
+        self.round()?;
+        if now >= self.polled_at + POLL_EVERY {
+            self.polled_at = now;
+            self.poll_blind();
+            self.judge_suspects()?;
+            self.let_go_of_quiet(now)?;
+        }
+        Ok(())
+    }
+
+    /// A turn for each file that may have more.
+    pub(super) fn round(&mut self) -> Result<(), Closed> {
+        for _ in 0..self.queue.len() {
+            let Some(no) = self.queue.pop_front() else {
+                break;
+            };
+            if let Some(file) = self.table.get_mut(no) {
+                file.queued = false;
+                self.give_turn(no)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives it a turn in the next round.
+    pub(super) fn enqueue(&mut self, no: FileNo) {
+        if let Some(file) = self.table.get_mut(no).filter(|file| !file.queued) {
+            file.queued = true;
+            self.queue.push_back(no);
+        }
+    }
+
+    /// Looks at files from whose folders no notices come.
+    fn poll_blind(&mut self) {
+        if self.folders.sees_all() {
+            return;
+        }
+        let blind = |real: &Path| {
+            real.parent()
+                .is_none_or(|folder| !self.folders.sees(folder))
+        };
+        let files: Vec<FileNo> = self
+            .table
+            .iter()
+            .filter(|(_, file)| blind(&file.real))
+            .map(|(no, _)| no)
+            .collect();
+        for no in files {
+            self.look_at(no);
+        }
+    }
+
+    /// Enqueues a file that is not as it was when it was last read. One that has lost its name asks
+    /// for a scan.
+    pub(super) fn look_at(&mut self, no: FileNo) {
+        let Some(file) = self.table.get(no) else {
+            return;
+        };
+        if file.place == Place::Gone || file.is_open() && file.place == Place::Moved {
+            self.enqueue(no);
+        }
+        let Some(file) = self.table.get(no).filter(|file| file.place != Place::Gone) else {
+            return;
+        };
+        let name = if file.place == Place::Here {
+            &file.door
+        } else {
+            &file.real
+        };
+        match std::fs::metadata(name) {
+            Ok(metadata) if FileId::of(&metadata) == file.id => {
+                if Look::of(&metadata) != file.look {
+                    self.enqueue(no);
+                }
+            }
+            _ => self.scan_now = true,
+        }
+    }
+
+    /// Says something of a path once, until it has worked again.
+    pub(super) fn complain(&mut self, path: &Path, error: &std::io::Error) {
+        self.counters.read_errors.add(1);
+        if self.complained.insert(path.to_owned()) {
+            tracing::warn!(path = %path.display(), %error, "cannot read this; trying again every 10 s");
+        }
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn gauge(&self) {
+        self.counters.files_open.set(self.table.open_count() as u64);
+        self.counters.files_known.set(self.table.len() as u64);
+    }
+}
+
+/// Half of what the process may open, so that outputs and the store have the other half.
+fn max_open() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = limit.map_or(MAX_OPEN, |limit| {
+        usize::try_from(limit / 2).unwrap_or(MAX_OPEN)
+    });
+    half.clamp(1, MAX_OPEN)
+}

@@ -1,0 +1,449 @@
+//! Names against files: what was seen on the disk is compared to what is followed. Finds renamed
+//! files again, notices that others are gone, and takes in new ones.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lapwing_rules::model::Source;
+
+use super::Closed;
+use super::families::rotated_from;
+use super::file::{self, Found, Look, Place, Tailed};
+use super::identity::FileId;
+use super::pattern::{Walked, rotation_order};
+use super::poller::Tailer;
+use super::table::FileNo;
+use crate::clock;
+use crate::inputs::{Event, Position};
+
+/// Something that an input means.
+#[derive(Clone, Debug)]
+pub(super) struct Sighting {
+    pub(super) input: usize,
+    pub(super) path: PathBuf,
+    pub(super) door: PathBuf,
+    pub(super) metadata: Metadata,
+    /// The door at which the file was before, where that is known to be another one.
+    pub(super) origin: Option<PathBuf>,
+}
+
+impl Sighting {
+    /// Ascending from old to young: by the last write, and by name where that does not tell.
+    pub(super) fn age(&self) -> (i64, i64, i32, PathBuf) {
+        let order = rotation_order(self.door.file_name().unwrap_or_default());
+        (
+            self.metadata.mtime(),
+            self.metadata.mtime_nsec(),
+            order,
+            self.path.clone(),
+        )
+    }
+}
+
+/// A folder that appears during a scan is walked again at once, so many levels deep.
+const MAX_WALKS: usize = 8;
+
+impl Tailer<'_> {
+    /// Looks at paths that came, went or changed.
+    pub(super) fn touched(&mut self, doors: &HashSet<PathBuf>) -> Result<(), Closed> {
+        if doors.is_empty() {
+            return Ok(());
+        }
+        let (mut sightings, mut seen, mut doubted) = (Vec::new(), HashMap::new(), BTreeSet::new());
+        for door in doors {
+            doubted.extend(self.table.paths.at(door));
+            match fs::metadata(door) {
+                Ok(metadata) if metadata.is_dir() => self.scan_now |= self.is_on_the_way(door),
+                Ok(metadata) => {
+                    seen.insert(FileId::of(&metadata), door.clone());
+                    self.sightings_at(door, &metadata, &mut sightings);
+                    self.unseen_at(door, &mut sightings);
+                }
+                // A folder that is gone, or a link into one.
+                Err(_) => self.scan_now |= self.folders.knows(door),
+            }
+        }
+        self.reconcile(sightings, &seen, &doubted)
+    }
+
+    fn is_on_the_way(&self, door: &Path) -> bool {
+        self.folders.knows(door)
+            || self.folders.aliases(door).iter().any(|path| {
+                self.configs
+                    .iter()
+                    .flat_map(|config| &config.paths)
+                    .any(|pattern| pattern.reaches(path))
+            })
+    }
+
+    fn sightings_at(&self, door: &Path, metadata: &Metadata, sightings: &mut Vec<Sighting>) {
+        for path in self.folders.aliases(door) {
+            for (input, config) in self.configs.iter().enumerate() {
+                if config.means(&path) {
+                    let (path, metadata) = (path.clone(), metadata.clone());
+                    sightings.push(Sighting {
+                        input,
+                        path,
+                        door: door.to_owned(),
+                        metadata,
+                        origin: None,
+                    });
+                }
+            }
+        }
+    }
+
+    /// What has just come to `door` may have had a name that an input means for a moment only.
+    fn unseen_at(&self, door: &Path, sightings: &mut Vec<Sighting>) {
+        for (input, config) in self.configs.iter().enumerate() {
+            if !self
+                .folders
+                .aliases(door)
+                .iter()
+                .any(|path| config.means(path))
+            {
+                let unseen = self.unseen_rotation_at(input, door, self.started_at);
+                sightings.extend(unseen.filter(|sighting| sighting.origin.is_some()));
+            }
+        }
+    }
+
+    /// Looks at everything.
+    pub(super) fn scan(&mut self) -> Result<(), Closed> {
+        let sightings = self.walk();
+        let seen = sightings
+            .iter()
+            .map(|s| (FileId::of(&s.metadata), s.door.clone()))
+            .collect();
+        self.reconcile(
+            sightings,
+            &seen,
+            &self.table.numbers().into_iter().collect(),
+        )?;
+        for no in self.table.numbers() {
+            if self.table.get(no).is_some_and(|file| file.failing) {
+                self.enqueue(no);
+            }
+            self.look_at(no);
+        }
+        // A file that lost its name in between is found by the next scan, not by a busy loop.
+        self.scan_now = false;
+        self.prune_families();
+        self.gauge();
+        Ok(())
+    }
+
+    /// Everything that the inputs mean and that is there; the folders on the way are watched.
+    pub(super) fn walk(&mut self) -> Vec<Sighting> {
+        for _ in 0..MAX_WALKS {
+            let mut folders: HashSet<PathBuf> = HashSet::new();
+            let mut files = Vec::new();
+            let mut troubles = HashMap::new();
+            for (input, config) in self.configs.iter().enumerate() {
+                let mut walked = Walked::default();
+                config
+                    .paths
+                    .iter()
+                    .for_each(|pattern| pattern.walk(&mut walked));
+                folders.extend(walked.folders);
+                troubles.extend(walked.troubles);
+                let meant = walked
+                    .files
+                    .into_iter()
+                    .filter(|(path, _)| config.means(path));
+                files.extend(meant.map(|(path, metadata)| (input, path, metadata)));
+            }
+            let real = self
+                .table
+                .iter()
+                .filter(|(_, file)| file.place != Place::Gone);
+            folders.extend(
+                real.filter_map(|(_, file)| file.real.parent())
+                    .map(Path::to_owned),
+            );
+            if self.folders.watch(folders) {
+                continue; // what came before the notices began must not be overlooked
+            }
+            for (path, error) in &troubles {
+                self.complain(path, error);
+            }
+            let sighting = |(input, path, metadata): (usize, PathBuf, Metadata)| {
+                let door = self.folders.door(&path);
+                Sighting {
+                    input,
+                    path,
+                    door,
+                    metadata,
+                    origin: None,
+                }
+            };
+            return files.into_iter().map(sighting).collect();
+        }
+        Vec::new()
+    }
+
+    fn reconcile(
+        &mut self,
+        mut sightings: Vec<Sighting>,
+        seen: &HashMap<FileId, PathBuf>,
+        doubted: &BTreeSet<FileNo>,
+    ) -> Result<(), Closed> {
+        for &no in doubted {
+            let now = clock::now();
+            let Some(file) = self
+                .table
+                .get_mut(no)
+                .filter(|file| file.place != Place::Gone)
+            else {
+                continue;
+            };
+            if file.is_at_its_name() {
+                file.named_at = now;
+                continue;
+            }
+            if file.place == Place::Here {
+                let (input, door, since) = (file.input, file.door.clone(), file.named_at);
+                sightings.extend(self.unseen_rotations(input, &door, since));
+            }
+            self.find_again(no, seen)?;
+        }
+        sightings.extend(self.unseen_before(&sightings, seen));
+        // Oldest first: of several new files the order of their lines is that of their writing.
+        sightings.sort_by_cached_key(Sighting::age);
+        for sighting in sightings {
+            self.sighted(sighting)?;
+        }
+        Ok(())
+    }
+
+    /// The file at a name where rotations go on may not be the first one there since the last look:
+    /// those that came before it have to be read before it.
+    fn unseen_before(
+        &self,
+        sightings: &[Sighting],
+        seen: &HashMap<FileId, PathBuf>,
+    ) -> Vec<Sighting> {
+        let rotating: HashSet<PathBuf> =
+            seen.values().flat_map(|door| rotated_from(door)).collect();
+        let is_new = |s: &&Sighting| {
+            self.table.find(s.input, FileId::of(&s.metadata)).is_none()
+                && (rotating.contains(&s.door)
+                    || self.families.contains_key(&(s.input, s.door.clone())))
+        };
+        let unseen = |s: &Sighting| self.unseen_rotations(s.input, &s.door, self.started_at);
+        sightings.iter().filter(is_new).flat_map(unseen).collect()
+    }
+
+    /// `no` has lost its name: which one does it have now?
+    fn find_again(&mut self, no: FileNo, seen: &HashMap<FileId, PathBuf>) -> Result<(), Closed> {
+        let Some(file) = self.table.get(no) else {
+            return Ok(());
+        };
+        let is_it =
+            |path: &Path| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == file.id);
+        if file.place == Place::Here && is_it(&file.real) {
+            // Its link leads elsewhere now.
+            self.displace(no, |file| file.place = Place::Moved);
+            return Ok(());
+        }
+        let by_inode = || find_inode(file.real.parent()?, file.id);
+        if let Some(door) = seen
+            .get(&file.id)
+            .filter(|door| is_it(door))
+            .cloned()
+            .or_else(by_inode)
+        {
+            self.rename(no, door)
+        } else {
+            self.displace(no, |file| file.place = Place::Gone);
+            if self.table.get(no).is_some_and(|file| file.let_go) {
+                self.let_go(no)?;
+            }
+            Ok(())
+        }
+    }
+
+    /// `no` is found at `door` now.
+    fn rename(&mut self, no: FileNo, door: PathBuf) -> Result<(), Closed> {
+        let real = fs::canonicalize(&door).unwrap_or_else(|_| door.clone());
+        self.displace(no, |file| {
+            file.path = match door
+                .file_name()
+                .filter(|_| door.parent() == file.door.parent())
+            {
+                Some(name) => file.path.with_file_name(name),
+                None => door.clone(),
+            };
+            file.place = if door == file.origin {
+                Place::Here
+            } else {
+                Place::Moved
+            };
+            file.door = door;
+            file.real = real;
+        });
+        match self.table.get(no) {
+            Some(file) => (self.send)(Event::Moved(file.position(clock::now()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes where a file is, and what follows from that.
+    fn displace(&mut self, no: FileNo, change: impl FnOnce(&mut Tailed)) {
+        self.table.relocate(no, |file| {
+            change(file);
+            file.quiet_since = clock::monotonic();
+        });
+        match self.table.get(no) {
+            Some(file) if file.place == Place::Here => self.displaced.remove(&no),
+            Some(file) if !file.let_go => self.displaced.insert(no),
+            _ => false,
+        };
+        self.enqueue(no);
+    }
+
+    fn sighted(&mut self, sighting: Sighting) -> Result<(), Closed> {
+        let id = FileId::of(&sighting.metadata);
+        let Some(no) = self.table.find(sighting.input, id) else {
+            if sighting.metadata.is_file() {
+                self.admit(&sighting)?;
+            } else if !sighting.metadata.is_dir() {
+                let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
+                self.complain(&sighting.path, &what);
+            }
+            return Ok(());
+        };
+        let Some(file) = self.table.get(no) else {
+            return Ok(());
+        };
+        if file.place == Place::Gone {
+            return self.rename(no, sighting.door);
+        }
+        if file.place == Place::Moved && file.door == sighting.door && file.origin == sighting.door
+        {
+            // Its link leads to it again.
+            self.displace(no, |file| file.place = Place::Here);
+        } else if Look::of(&sighting.metadata) != file.look {
+            self.enqueue(no);
+        }
+        Ok(())
+    }
+
+    /// Follows a new file: from where an earlier run had stopped, or from its beginning.
+    fn admit(&mut self, sighting: &Sighting) -> Result<(), Closed> {
+        let Some(no) = self.take_in(sighting) else {
+            return Ok(());
+        };
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
+        let homeless = self.homeless.get_mut(file.input);
+        let key = file.key();
+        let position: Option<Position> = homeless.and_then(|positions| {
+            let at = positions.iter().position(|position| position.key == key)?;
+            Some(positions.swap_remove(at))
+        });
+        let resumed = match &position {
+            Some(position) => file.resume(position).unwrap_or(false),
+            None => false,
+        };
+        if !resumed {
+            if let Some(origin) = &sighting.origin {
+                self.has_moved_from(no, origin.clone());
+            }
+            self.follow_on(no);
+            self.suspect(no);
+        }
+        let Some(file) = self.table.get(no) else {
+            return Ok(());
+        };
+        (self.send)(Event::Moved(file.position(clock::now())))?;
+        self.enqueue(no);
+        Ok(())
+    }
+
+    /// It is known to have been at `origin` before.
+    pub(super) fn has_moved_from(&mut self, no: FileNo, origin: PathBuf) {
+        self.table.relocate(no, |file| {
+            file.place = Place::Moved;
+            file.origin = origin;
+        });
+        self.displaced.insert(no);
+    }
+
+    /// Opens a file and keeps it, at its first byte. `None` when it cannot be opened, or when it
+    /// is followed by now.
+    pub(super) fn take_in(&mut self, sighting: &Sighting) -> Option<FileNo> {
+        let (file, metadata) = match file::open(&sighting.path) {
+            Ok(opened) => opened,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.complain(&sighting.path, &error);
+                }
+                return None;
+            }
+        };
+        self.complained.remove(&sighting.path);
+        if FileId::of(&metadata) != FileId::of(&sighting.metadata) {
+            self.scan_now = true; // replaced this instant: it is looked at again
+            return None;
+        }
+        let config = self.configs.get(sighting.input)?;
+        if self
+            .table
+            .find(sighting.input, FileId::of(&metadata))
+            .is_some()
+        {
+            return None;
+        }
+        let real = fs::canonicalize(&sighting.path).unwrap_or_else(|_| sighting.door.clone());
+        if real
+            .parent()
+            .is_some_and(|folder| !self.folders.knows(folder))
+        {
+            self.scan_now = true; // so that its folder is watched, too
+        }
+        let name = sighting.path.to_string_lossy().into_owned();
+        Some(self.table.insert(Tailed::new(Found {
+            input: sighting.input,
+            input_name: Arc::clone(self.names.get(sighting.input)?),
+            source: Arc::new(Source {
+                input: config.id,
+                name: name.into(),
+            }),
+            path: sighting.path.clone(),
+            door: sighting.door.clone(),
+            real,
+            file,
+            open: self.table.open.clone(),
+            metadata,
+            max_line_bytes: config.max_line_bytes,
+            now: clock::monotonic(),
+            named_at: clock::now(),
+        })))
+    }
+}
+
+impl super::Config {
+    /// Whether a path is this input's.
+    pub fn means(&self, path: &Path) -> bool {
+        self.paths.iter().any(|pattern| pattern.matches(path))
+            && !self.exclude.iter().any(|exclude| exclude.matches(path))
+    }
+}
+
+/// The name of a file in `folder`.
+pub(super) fn find_inode(folder: &Path, id: FileId) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?;
+    let path = entries
+        .flatten()
+        .find(|entry| entry.ino() == id.inode)?
+        .path();
+    fs::symlink_metadata(&path)
+        .is_ok_and(|found| FileId::of(&found) == id)
+        .then_some(path)
+}

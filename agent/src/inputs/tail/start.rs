@@ -1,0 +1,256 @@
+//! Where each file starts: from the position of an earlier run, wherever it is called now; from a
+//! rotated file that nobody saw; or as `start_at` says. Nothing is read here that is handed over.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::Closed;
+use super::file::{Look, Place};
+use super::identity::{self, FileId};
+use super::poller::Tailer;
+use super::reconcile::{Sighting, find_inode};
+use super::table::FileNo;
+use super::{FirstStart, StartAt};
+use crate::clock;
+use crate::inputs::{Event, Position};
+
+impl Tailer<'_> {
+    /// Gives every file its starting position and says so.
+    pub(super) fn start(&mut self) -> Result<(), Closed> {
+        let mut sightings = self.walk();
+        sightings.sort_by_key(Sighting::age);
+        for input in 0..self.configs.len() {
+            let own: Vec<Sighting> = sightings
+                .iter()
+                .filter(|s| s.input == input)
+                .cloned()
+                .collect();
+            self.start_from_saved(input, &own)?;
+            for sighting in &own {
+                self.start_new(sighting);
+            }
+        }
+        self.chain();
+        let now = clock::now();
+        for no in self.table.numbers() {
+            if let Some(file) = self.table.get(no) {
+                (self.send)(Event::Moved(file.position(now)))?;
+            }
+            self.enqueue_unread(no);
+        }
+        for config in &self.configs {
+            (self.send)(Event::Ready(config.id))?;
+        }
+        // A link may lead into a folder that is not watched yet.
+        self.scan_now = true;
+        Ok(())
+    }
+
+    fn enqueue_unread(&mut self, no: FileNo) {
+        let Some(file) = self.table.get_mut(no) else {
+            return;
+        };
+        let metadata = file.file().and_then(fs::File::metadata);
+        match metadata {
+            Ok(metadata) if metadata.size() == file.read_position() => {
+                file.look = Look::of(&metadata);
+            }
+            _ => self.enqueue(no),
+        }
+    }
+
+    fn start_from_saved(&mut self, input: usize, sightings: &[Sighting]) -> Result<(), Closed> {
+        let seen: HashMap<FileId, &Sighting> = sightings
+            .iter()
+            .map(|s| (FileId::of(&s.metadata), s))
+            .collect();
+        // The others stay there meanwhile, so that no file that has a position is taken for a copy.
+        let saved = self.homeless.get(input).cloned().unwrap_or_default();
+        let mut keep = Vec::new();
+        let mut bereft = Vec::new();
+        for position in &saved {
+            let id = FileId {
+                device: position.key.device,
+                inode: position.key.inode,
+            };
+            let found = seen
+                .get(&id)
+                .map(|s| (*s).clone())
+                .or_else(|| self.locate(input, position));
+            let resumed = found
+                .as_ref()
+                .and_then(|sighting| self.resume(sighting, position));
+            let door = self.folders.door(&position.path);
+            if let Some(no) = resumed {
+                if self.table.get(no).is_some_and(|file| file.door != door) {
+                    bereft.push((position, door));
+                }
+                continue;
+            }
+            if found.is_some() {
+                self.counters.truncations.add(1);
+            }
+            let copy = self.find_copy(input, position, &door, position.seen_at, None)?;
+            if found.is_none()
+                && copy.is_none()
+                && fs::read_dir(door.parent().unwrap_or(&door)).is_err()
+            {
+                keep.push(position.clone()); // its folder may come back
+                continue;
+            }
+            self.report_lost(position, found.is_some(), copy.is_some());
+            // A file that is read again has the same key, and a position of its own soon.
+            if !seen.contains_key(&id) {
+                (self.send)(Event::Forget(position.key.clone()))?;
+            }
+            bereft.push((position, door));
+        }
+        for (position, door) in bereft {
+            self.start_unseen_rotations(input, position, &door);
+        }
+        if let Some(homeless) = self.homeless.get_mut(input) {
+            *homeless = keep;
+        }
+        Ok(())
+    }
+
+    fn report_lost(&self, position: &Position, found: bool, copied: bool) {
+        let path = position.path.display();
+        if copied {
+            tracing::info!(file = %path, "truncated while nobody looked: its copy is read to the end");
+        } else if found {
+            tracing::warn!(file = %path, "truncated or replaced while nobody looked: unread lines are lost");
+        } else {
+            self.counters.files_lost.add(1);
+            tracing::warn!(file = %path, "gone since it was last read: unread lines are lost");
+        }
+    }
+
+    /// Finds the file of a position that no pattern leads to: at its path, or in its folder.
+    fn locate(&self, input: usize, position: &Position) -> Option<Sighting> {
+        let id = id_of(position);
+        let door = self.folders.door(&position.path);
+        let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
+        let at = Some(door.clone())
+            .filter(is_it)
+            .or_else(|| find_inode(door.parent()?, id))?;
+        let metadata = fs::metadata(&at).ok()?;
+        let path = match at.file_name().filter(|_| at.parent() == door.parent()) {
+            Some(name) => position.path.with_file_name(name),
+            None => at.clone(),
+        };
+        Some(Sighting {
+            input,
+            path,
+            door: at,
+            metadata,
+            origin: None,
+        })
+    }
+
+    /// Follows the file from `position`; `None` when it is not the file that was read.
+    fn resume(&mut self, sighting: &Sighting, position: &Position) -> Option<FileNo> {
+        let no = self.take_in(sighting)?;
+        let resumed = match self.table.get_mut(no)?.resume(position) {
+            Ok(resumed) => resumed,
+            Err(error) => {
+                self.complain(&sighting.path, &error);
+                false
+            }
+        };
+        if !resumed {
+            self.table.remove(no);
+            return None;
+        }
+        let origin = self.folders.door(&position.path);
+        let means = self.configs.get(sighting.input)?.means(&sighting.path);
+        if origin != sighting.door || !means {
+            let place = if means && !means_path(self, sighting.input, &position.path) {
+                Place::Here
+            } else {
+                Place::Moved
+            };
+            self.table.relocate(no, |file| {
+                file.place = place;
+                file.origin = origin;
+            });
+            if place == Place::Moved {
+                self.displaced.insert(no);
+            }
+        }
+        Some(no)
+    }
+
+    /// Files that had the name of `position` for a while when nobody looked, and were rotated away.
+    fn start_unseen_rotations(&mut self, input: usize, position: &Position, door: &Path) {
+        if !means_path(self, input, &position.path) {
+            return; // it had been rotated away already
+        }
+        for sighting in self.unseen_rotations(input, door, position.seen_at) {
+            let Some(no) = self.take_in(&sighting) else {
+                continue;
+            };
+            if let Some(origin) = sighting.origin {
+                self.has_moved_from(no, origin);
+            }
+        }
+    }
+
+    /// A file without a position.
+    fn start_new(&mut self, sighting: &Sighting) {
+        if self
+            .table
+            .find(sighting.input, FileId::of(&sighting.metadata))
+            .is_some()
+        {
+            return;
+        }
+        if !sighting.metadata.is_file() {
+            let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
+            self.complain(&sighting.path, &what);
+            return;
+        }
+        let start_at = self
+            .configs
+            .get(sighting.input)
+            .map(|config| config.start_at);
+        let Some(no) = self.take_in(sighting) else {
+            return;
+        };
+        match (self.first_start, start_at) {
+            (FirstStart::Yes, Some(StartAt::End)) => {
+                if let Err(error) = self.start_at_end(no) {
+                    self.complain(&sighting.path, &error);
+                }
+            }
+            (FirstStart::Yes, _) => {}
+            (FirstStart::No, _) => self.suspect(no),
+        }
+    }
+
+    fn start_at_end(&mut self, no: FileNo) -> io::Result<()> {
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
+        let size = file.file()?.metadata()?.size();
+        let start = identity::last_line_start(file.file()?, size, &mut self.scratch)?;
+        file.start_at(start)
+    }
+}
+
+fn id_of(position: &Position) -> FileId {
+    FileId {
+        device: position.key.device,
+        inode: position.key.inode,
+    }
+}
+
+fn means_path(tailer: &Tailer<'_>, input: usize, path: &Path) -> bool {
+    tailer
+        .configs
+        .get(input)
+        .is_some_and(|config| config.means(path))
+}

@@ -1,0 +1,106 @@
+use super::*;
+
+/// What logrotate does.
+fn copytruncate(rig: &Rig, name: &str, to: &str) {
+    copy(&rig.path(name), &rig.path(to));
+    rig.truncate(name, 0);
+}
+
+#[test]
+fn an_idle_file_loses_and_repeats_nothing() {
+    for glob in ["a.log", "a.log*"] {
+        let rig = Rig::new(&[glob]);
+        rig.append("a.log", numbers(0..50));
+        let mut tail = rig.start();
+        tail.wait("the first lines", |tail| tail.seen.len() == 50);
+        for round in 1..20_u32 {
+            copytruncate(&rig, "a.log", &format!("a.log.{round}"));
+            rig.append("a.log", numbers(round * 50..(round + 1) * 50));
+            let lines = (round as usize + 1) * 50;
+            tail.wait("the next lines", |tail| tail.seen.len() >= lines);
+        }
+        let (seen, _) = tail.stop();
+        assert_eq!(numbers_of(&seen), (0..1000).collect::<Vec<_>>(), "{glob}");
+    }
+}
+
+#[test]
+fn what_was_not_read_in_time_is_read_in_the_copy() {
+    for (glob, notices) in [
+        ("a.log", Notices::Off),
+        ("a.log*", Notices::Off),
+        ("a.log", Notices::System),
+        ("a.log*", Notices::System),
+    ] {
+        let mut rig = Rig::new(&[glob]);
+        rig.notices = notices;
+        rig.append("a.log", numbers(0..50));
+        let mut tail = rig.start();
+        tail.wait("the first lines", |tail| tail.seen.len() == 50);
+        rig.append("a.log", numbers(50..100));
+        copytruncate(&rig, "a.log", "a.log.1");
+        rig.append("a.log", numbers(100..150));
+        tail.wait("all", |tail| tail.seen.len() >= 150);
+        let (seen, _) = tail.stop();
+        assert_eq!(
+            numbers_of(&seen),
+            (0..150).collect::<Vec<_>>(),
+            "{glob} {notices:?}"
+        );
+    }
+}
+
+#[test]
+fn copied_and_truncated_while_stopped() {
+    for glob in ["a.log", "a.log*"] {
+        let mut rig = Rig::new(&[glob]);
+        rig.append("a.log", numbers(0..50));
+        let mut tail = rig.start();
+        tail.wait("the first lines", |tail| tail.seen.len() == 50);
+        rig.stop(tail);
+        rig.append("a.log", numbers(50..100));
+        copytruncate(&rig, "a.log", "a.log.1");
+        rig.append("a.log", numbers(100..150));
+        let mut tail = rig.start();
+        tail.wait("the rest", |tail| tail.seen.len() >= 100);
+        let seen = rig.stop(tail);
+        assert_eq!(numbers_of(&seen), (50..150).collect::<Vec<_>>(), "{glob}");
+        assert_eq!(rig.start().stop().0, [], "{glob}");
+    }
+}
+
+#[test]
+fn a_copy_whose_original_goes_on_is_passed_over() {
+    let rig = Rig::new(&["a.log*"]);
+    rig.append("a.log", numbers(0..50));
+    let mut tail = rig.start();
+    tail.wait("the first lines", |tail| tail.seen.len() == 50);
+    copy(&rig.path("a.log"), &rig.path("a.log.bak"));
+    let length = fs::metadata(rig.path("a.log")).unwrap().len();
+    tail.wait("the copy's position", |tail| {
+        let of_copy = |position: &&Position| position.path.ends_with("a.log.bak");
+        tail.positions
+            .values()
+            .find(of_copy)
+            .is_some_and(|position| position.offset == length)
+    });
+    rig.append("a.log", numbers(50..51));
+    tail.wait("the original's next", |tail| tail.seen.len() == 51);
+    rig.append("a.log.bak", numbers(51..52));
+    tail.wait("the copy's own", |tail| tail.seen.len() == 52);
+    let (seen, _) = tail.stop();
+    assert_eq!(numbers_of(&seen), (0..52).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_file_that_only_begins_like_another_is_read() {
+    let rig = Rig::new(&["a.log*"]);
+    rig.append("a.log", "date,level,message\none\n");
+    let mut tail = rig.start();
+    tail.expect(&["date,level,message", "one"]);
+    rig.append("a.log.2", "date,level,message\n");
+    rig.append("a.log.2", "two\n");
+    let all = ["date,level,message", "one", "date,level,message", "two"];
+    tail.expect(&all);
+    tail.end(&all);
+}

@@ -1,0 +1,83 @@
+use super::*;
+
+#[test]
+fn a_deleted_file_is_read_to_its_end_and_forgotten() {
+    let rig = Rig::new(&["a.log"]);
+    rig.append("a.log", numbers(0..50_000));
+    let mut tail = rig.start();
+    rig.append("a.log", "line 00050000 without a line feed");
+    rig.remove("a.log");
+    tail.wait("the last words", |tail| tail.seen.len() == 50_001);
+    tail.wait("forgetting", |tail| tail.positions.is_empty());
+    let (seen, _) = tail.stop();
+    assert_eq!(numbers_of(&seen), (0..50_001).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_made_anew_is_read_from_its_beginning() {
+    noticing(|notices| {
+        let mut rig = Rig::new(&["a.log"]);
+        rig.notices = notices;
+        rig.append("a.log", "one\n");
+        let mut tail = rig.start();
+        tail.expect(&["one"]);
+        rig.remove("a.log");
+        rig.append("a.log", "two\n");
+        tail.expect(&["one", "two"]);
+        tail.end(&["one", "two"]);
+    });
+}
+
+#[test]
+fn an_inode_used_again_while_stopped_is_another_file() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.stop(tail);
+    // Which inode a new file gets is the file system's choice: make the saved one fit.
+    rig.remove("a.log");
+    rig.append("a.log", "a new file, and a longer one\n");
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(rig.path("a.log")).unwrap());
+    rig.saved[0].key.inode = inode;
+    let mut tail = rig.start();
+    tail.expect(&["a new file, and a longer one"]);
+    rig.stop(tail);
+    rig.start().end(&[]);
+}
+
+#[test]
+fn what_was_deleted_while_stopped_is_counted_and_forgotten() {
+    let mut rig = Rig::new(&["*.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.stop(tail);
+    rig.remove("a.log");
+    let (handle_events, counters) = {
+        let root = rig.folder.path().display();
+        let setup = Setup {
+            configs: vec![Config {
+                input: "logs".to_owned(),
+                id: InputId(7),
+                paths: vec![Pattern::parse(&format!("{root}/*.log")).unwrap()],
+                exclude: Vec::new(),
+                start_at: StartAt::End,
+                max_line_bytes: 100,
+            }],
+            saved: rig.saved.clone(),
+            first_start: FirstStart::No,
+            notices: Notices::System,
+            counters: Counters::new(),
+        };
+        let counters = Arc::clone(&setup.counters);
+        let (handle, control) = control();
+        let (inbox, events) = sync_channel::<Event>(16);
+        handle.stop();
+        run(setup, &control, &inbox);
+        (events, counters)
+    };
+    assert!(matches!(handle_events.recv(), Ok(Event::Forget(key)) if key == rig.saved[0].key));
+    assert!(matches!(handle_events.recv(), Ok(Event::Ready(InputId(7)))));
+    assert_eq!(counters.files_lost.get(), 1);
+}

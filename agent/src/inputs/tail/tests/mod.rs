@@ -1,0 +1,300 @@
+//! The tail thread on real files: a file for each phenomenon.
+
+mod copytruncate;
+mod delete;
+mod discovery;
+mod growth;
+mod limits;
+mod links;
+mod restart;
+mod rotation;
+mod torture;
+mod truncation;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lapwing_rules::model::InputId;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock;
+use crate::inputs::{Position, PositionKey};
+
+/// Longer than the slow scan and the linger together; nothing that works takes so long.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// A folder of logs, and what is watched in it.
+struct Rig {
+    folder: TempDir,
+    globs: Vec<String>,
+    exclude: Vec<String>,
+    start_at: StartAt,
+    max_line_bytes: usize,
+    notices: Notices,
+    saved: Vec<Position>,
+    first_start: FirstStart,
+}
+
+impl Rig {
+    /// Watches these globs, relative to a new folder.
+    fn new(globs: &[&str]) -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+            globs: globs.iter().map(|&glob| glob.to_owned()).collect(),
+            exclude: Vec::new(),
+            start_at: StartAt::Beginning,
+            max_line_bytes: 256 * 1024,
+            notices: Notices::System,
+            saved: Vec::new(),
+            first_start: FirstStart::Yes,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn append(&self, name: &str, text: impl AsRef<[u8]>) {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path(name))
+            .unwrap();
+        file.write_all(text.as_ref()).unwrap();
+    }
+
+    /// A writer that keeps its file, whatever it is called.
+    fn writer(&self, name: &str) -> File {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path(name))
+            .unwrap()
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    fn truncate(&self, name: &str, length: u64) {
+        OpenOptions::new()
+            .write(true)
+            .open(self.path(name))
+            .unwrap()
+            .set_len(length)
+            .unwrap();
+    }
+
+    fn start(&self) -> Tail {
+        let root = self.folder.path().display();
+        let config = Config {
+            input: "logs".to_owned(),
+            id: InputId(7),
+            paths: self
+                .globs
+                .iter()
+                .map(|glob| Pattern::parse(&format!("{root}/{glob}")).unwrap())
+                .collect(),
+            exclude: self
+                .exclude
+                .iter()
+                .map(|glob| Exclude::parse(glob).unwrap())
+                .collect(),
+            start_at: self.start_at,
+            max_line_bytes: self.max_line_bytes,
+        };
+        let counters = Counters::new();
+        let setup = Setup {
+            configs: vec![config],
+            saved: self.saved.clone(),
+            first_start: self.first_start,
+            notices: self.notices,
+            counters: Arc::clone(&counters),
+        };
+        let (handle, control) = control();
+        let (inbox, events) = sync_channel::<Event>(16);
+        let thread = std::thread::Builder::new()
+            .name("tail".to_owned())
+            .spawn(move || run(setup, &control, &inbox))
+            .unwrap();
+        let mut tail = Tail {
+            handle,
+            events,
+            counters,
+            thread,
+            ready: false,
+            seen: Vec::new(),
+            positions: BTreeMap::new(),
+        };
+        tail.wait("ready", |tail| tail.ready);
+        tail
+    }
+
+    /// Stops `tail`; the next start goes on from its positions.
+    fn stop(&mut self, tail: Tail) -> Vec<Seen> {
+        let (seen, positions) = tail.stop();
+        self.saved = positions;
+        self.first_start = FirstStart::No;
+        seen
+    }
+}
+
+/// A line, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    text: String,
+    offset: u64,
+    cut: bool,
+    source: String,
+}
+
+/// A running tail thread and what it has said.
+struct Tail {
+    handle: Handle,
+    events: Receiver<Event>,
+    counters: Arc<Counters>,
+    thread: JoinHandle<()>,
+    ready: bool,
+    seen: Vec<Seen>,
+    positions: BTreeMap<PositionKey, Position>,
+}
+
+impl Tail {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Lines { batch, position } => {
+                let mut at = 0;
+                while at < batch.bytes.len() {
+                    let text = lapwing_rules::model::line::line_about(&batch.bytes, at);
+                    self.seen.push(Seen {
+                        text: String::from_utf8_lossy(&batch.bytes[text]).into_owned(),
+                        offset: batch.offset_of(at),
+                        cut: batch.is_cut(at),
+                        source: batch.source.name.to_string(),
+                    });
+                    let lf = memchr::memchr(b'\n', &batch.bytes[at..]);
+                    at = lf.map_or(batch.bytes.len(), |lf| at + lf + 1);
+                }
+                let position = position.expect("lines of a file have a position");
+                self.positions.insert(position.key.clone(), position);
+                self.handle.give_back(batch);
+            }
+            Event::Moved(position) => {
+                self.positions.insert(position.key.clone(), position);
+            }
+            Event::Forget(key) => {
+                self.positions
+                    .remove(&key)
+                    .expect("only what is known is forgotten");
+            }
+            Event::Ready(id) => {
+                assert_eq!((id, self.ready), (InputId(7), false), "ready once");
+                self.ready = true;
+            }
+            Event::Current(_) => panic!("nobody asked"),
+            Event::Ended(_) => panic!("files do not end"),
+        }
+    }
+
+    /// Takes events until `done`.
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let start = clock::monotonic();
+        while !done(self) {
+            let left = DEADLINE.saturating_sub(start.elapsed());
+            match self.events.recv_timeout(left) {
+                Ok(event) => self.take(event),
+                Err(error) => panic!("{error} while waiting for {what}; {:?}", self.summary()),
+            }
+        }
+    }
+
+    fn summary(&self) -> (Vec<&str>, &BTreeMap<PositionKey, Position>, &Counters) {
+        let last = self.seen.len().saturating_sub(30);
+        (
+            self.seen[last..]
+                .iter()
+                .map(|seen| seen.text.as_str())
+                .collect(),
+            &self.positions,
+            &self.counters,
+        )
+    }
+
+    /// Waits until so many lines came, and compares all that came so far.
+    fn expect(&mut self, texts: &[&str]) {
+        self.wait("lines", |tail| tail.seen.len() >= texts.len());
+        assert_eq!(self.texts(), texts);
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.seen.iter().map(|seen| seen.text.as_str()).collect()
+    }
+
+    /// Everything that comes until it has stopped, and the positions.
+    fn stop(mut self) -> (Vec<Seen>, Vec<Position>) {
+        self.handle.stop();
+        while let Ok(event) = self.events.recv_timeout(DEADLINE) {
+            self.take(event);
+        }
+        self.thread.join().unwrap();
+        (self.seen, self.positions.into_values().collect())
+    }
+
+    /// Stops, and says that nothing came but these lines.
+    fn end(self, texts: &[&str]) {
+        let (seen, _) = self.stop();
+        assert_eq!(
+            seen.iter()
+                .map(|seen| seen.text.as_str())
+                .collect::<Vec<_>>(),
+            texts
+        );
+    }
+}
+
+/// `first..last` as lines of their own.
+fn numbers(range: std::ops::Range<u32>) -> String {
+    let mut lines = String::new();
+    for number in range {
+        writeln!(
+            lines,
+            "line {number:08} with enough text to look like a log line"
+        )
+        .unwrap();
+    }
+    lines
+}
+
+/// The numbers of such lines, in the order of their coming.
+fn numbers_of(seen: &[Seen]) -> Vec<u32> {
+    seen.iter()
+        .map(|seen| {
+            seen.text
+                .get(5..13)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_else(|| panic!("{seen:?}"))
+        })
+        .collect()
+}
+
+/// Both ways of noticing.
+fn noticing(mut test: impl FnMut(Notices)) {
+    test(Notices::System);
+    test(Notices::Off);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}

@@ -1,0 +1,317 @@
+//! Copies. copytruncate copies a log aside and then empties it: the copy holds what was not read in
+//! time, and must not be read twice when an input means it, too.
+//!
+//! A new file named after a followed one, beginning with the same bytes, is suspected and not read
+//! until that is truncated, they differ, or it has not grown for a second.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lapwing_rules::model::Timestamp;
+
+use super::Closed;
+use super::file::{self, Place, Twin};
+use super::identity::{self, FileId};
+use super::pattern::bases;
+use super::poller::Tailer;
+use super::reconcile::Sighting;
+use super::table::FileNo;
+use crate::clock;
+use crate::inputs::{Event, Position};
+
+/// A suspect that does not grow for so long is complete.
+const SETTLES_AFTER: Duration = Duration::from_secs(1);
+/// A copy's inode was changed after the original was last read, give or take this.
+const SLACK: Duration = Duration::from_secs(10);
+
+/// What is to become of a suspect.
+enum Verdict {
+    Own,
+    Copy,
+    Wait { size: u64, since: Instant },
+}
+
+impl Tailer<'_> {
+    /// Suspects a new file where there is one of which it may be the copy.
+    pub(super) fn suspect(&mut self, no: FileNo) {
+        let Some(file) = self.table.get(no) else {
+            return;
+        };
+        let (Some(folder), Some(name)) = (file.door.parent(), file.door.file_name()) else {
+            return;
+        };
+        let original = |other: &FileNo| {
+            *other != no
+                && self.table.get(*other).is_some_and(|other| {
+                    other.place == Place::Here
+                        && other.input == file.input
+                        && other.read_position() > 0
+                })
+        };
+        let named = bases(name)
+            .into_iter()
+            .flat_map(|base| self.table.paths.at(&folder.join(base)));
+        let Some(of) = named.into_iter().find(original) else {
+            return;
+        };
+        let since = clock::monotonic();
+        if let Some(file) = self.table.get_mut(no) {
+            file.twin = Twin::Suspect { of, size: 0, since };
+            self.suspects.insert(no);
+        }
+    }
+
+    /// Judges all.
+    pub(super) fn judge_suspects(&mut self) -> Result<(), Closed> {
+        for no in self.suspects.clone() {
+            self.judge(no)?;
+        }
+        Ok(())
+    }
+
+    /// Judges a suspect by what it holds now.
+    pub(super) fn judge(&mut self, no: FileNo) -> Result<(), Closed> {
+        let Some(Twin::Suspect { of, .. }) = self.table.get(no).map(|file| file.twin) else {
+            self.suspects.remove(&no);
+            return Ok(());
+        };
+        match self.compare(no).unwrap_or(Verdict::Own) {
+            Verdict::Wait { size, since } => {
+                if let Some(file) = self.table.get_mut(no) {
+                    file.twin = Twin::Suspect { of, size, since };
+                }
+                Ok(())
+            }
+            Verdict::Copy => self.pass_over(no, Twin::Copy { of }),
+            Verdict::Own => {
+                // They differ also when the original has been truncated: that comes first, and may
+                // clear the suspect.
+                if self.is_truncated(of) {
+                    return self.truncated(of);
+                }
+                self.acquit(no);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the file of `no` does not hold any more what was read of it.
+    fn is_truncated(&mut self, no: FileNo) -> bool {
+        let Some(file) = self
+            .table
+            .get_mut(no)
+            .filter(|file| file.place == Place::Here)
+        else {
+            return false;
+        };
+        let position = file.position(clock::now());
+        let holds = file
+            .file()
+            .and_then(|file| identity::holds(file, position.tail, position.offset));
+        matches!(holds, Ok(false))
+    }
+
+    fn compare(&mut self, no: FileNo) -> std::io::Result<Verdict> {
+        let Some(Twin::Suspect {
+            of,
+            size: last,
+            since,
+        }) = self.table.get(no).map(|file| file.twin)
+        else {
+            return Ok(Verdict::Own);
+        };
+        let Some(original) = self.table.get_mut(of) else {
+            return Ok(Verdict::Own);
+        };
+        // A clone, for both files are needed at once.
+        let original = original.file()?.try_clone()?;
+        let Some(copy) = self.table.get_mut(no) else {
+            return Ok(Verdict::Own);
+        };
+        let copy = copy.file()?;
+        let size = copy.metadata()?.size();
+        let now = clock::monotonic();
+        if size > original.metadata()?.size() || !identity::agree_up_to(copy, &original, size)? {
+            return Ok(Verdict::Own);
+        }
+        if size != last {
+            return Ok(Verdict::Wait { size, since: now });
+        }
+        if now.saturating_duration_since(since) < SETTLES_AFTER {
+            return Ok(Verdict::Wait { size, since });
+        }
+        Ok(if size == 0 {
+            Verdict::Own
+        } else {
+            Verdict::Copy
+        })
+    }
+
+    /// It is read from its beginning, like any new file.
+    fn acquit(&mut self, no: FileNo) {
+        self.suspects.remove(&no);
+        if let Some(file) = self.table.get_mut(no) {
+            file.twin = Twin::No;
+        }
+        self.enqueue(no);
+    }
+
+    /// What it holds is not read: it was, or will be, in the original.
+    fn pass_over(&mut self, no: FileNo, twin: Twin) -> Result<(), Closed> {
+        self.suspects.remove(&no);
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
+        file.twin = twin;
+        let size = file
+            .file()
+            .and_then(fs::File::metadata)
+            .map_or(0, |metadata| metadata.size());
+        if let Err(error) = file.start_at(size) {
+            let path = file.path.clone();
+            self.complain(&path, &error);
+            return Ok(());
+        }
+        let position = file.position(clock::now());
+        (self.send)(Event::Moved(position))
+    }
+
+    /// The original of some suspects was truncated; `position` is where reading had stopped. The
+    /// one that holds more has been taken already: the others hold nothing new, or are no copies.
+    pub(super) fn settle_suspects_of(
+        &mut self,
+        original: FileNo,
+        position: &Position,
+    ) -> Result<(), Closed> {
+        for no in self.suspects.clone() {
+            let Some(file) = self.table.get_mut(no) else {
+                continue;
+            };
+            if !matches!(file.twin, Twin::Suspect { of, .. } if of == original) {
+                continue;
+            }
+            let nothing_new = file.file().and_then(|file| {
+                let size = file.metadata()?.size();
+                let begins = identity::holds(file, position.head, position.head.len.into())?;
+                Ok(begins && size > 0 && size <= position.offset)
+            });
+            if nothing_new.unwrap_or(false) {
+                self.pass_over(no, Twin::No)?;
+            } else {
+                self.acquit(no);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks beside `door` for a copy of the file that stood there and was read up to `position`,
+    /// made after `since`, and follows it from there. `original` is that file's number, if it is
+    /// followed.
+    pub(super) fn find_copy(
+        &mut self,
+        input: usize,
+        position: &Position,
+        door: &Path,
+        since: Timestamp,
+        original: Option<FileNo>,
+    ) -> Result<Option<FileNo>, Closed> {
+        let (Some(folder), Some(base)) = (door.parent(), door.file_name()) else {
+            return Ok(None);
+        };
+        let Ok(entries) = fs::read_dir(folder) else {
+            return Ok(None);
+        };
+        if position.offset == 0 || position.head.len == 0 {
+            return Ok(None);
+        }
+        let own = FileId {
+            device: position.key.device,
+            inode: position.key.inode,
+        };
+        for entry in entries.flatten() {
+            if !bases(&entry.file_name()).iter().any(|name| name == base) {
+                continue;
+            }
+            let Ok((file, metadata)) = file::open(&entry.path()) else {
+                continue;
+            };
+            let id = FileId::of(&metadata);
+            let changed = Timestamp::from_secs(metadata.ctime()).plus(SLACK);
+            let known = self.table.find(input, id);
+            if id == own || changed < since || !self.may_be_copy(input, id, known, original) {
+                continue;
+            }
+            let holds = identity::holds(&file, position.head, position.head.len.into())
+                .unwrap_or(false)
+                && identity::holds(&file, position.tail, position.offset).unwrap_or(false);
+            if holds {
+                let path = entry.path();
+                let sighting = Sighting {
+                    input,
+                    door: path.clone(),
+                    path,
+                    metadata,
+                    origin: Some(door.to_owned()),
+                };
+                return self.go_on_in_copy(known, &sighting, position, door);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing of that file was read for its own sake.
+    fn may_be_copy(
+        &self,
+        input: usize,
+        id: FileId,
+        known: Option<FileNo>,
+        original: Option<FileNo>,
+    ) -> bool {
+        if let Some(file) = known.and_then(|no| self.table.get(no)) {
+            return match file.twin {
+                Twin::No => false,
+                Twin::Suspect { of, .. } | Twin::Copy { of } => Some(of) == original,
+            };
+        }
+        let saved = |position: &Position| {
+            (position.key.device, position.key.inode) == (id.device, id.inode)
+        };
+        !self
+            .homeless
+            .get(input)
+            .is_some_and(|positions| positions.iter().any(saved))
+    }
+
+    fn go_on_in_copy(
+        &mut self,
+        known: Option<FileNo>,
+        sighting: &Sighting,
+        position: &Position,
+        origin: &Path,
+    ) -> Result<Option<FileNo>, Closed> {
+        let is_new = known.is_none();
+        let Some(no) = known.or_else(|| self.take_in(sighting)) else {
+            return Ok(None);
+        };
+        self.suspects.remove(&no);
+        if is_new {
+            // Like a renamed file: read to its end, then let go.
+            self.has_moved_from(no, origin.to_owned());
+        }
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(None);
+        };
+        file.twin = Twin::No;
+        file.after = None; // the original comes after it now
+        if file.start_at(position.offset).is_err() {
+            return Ok(None);
+        }
+        self.counters.copies_found.add(1);
+        let position = file.position(clock::now());
+        (self.send)(Event::Moved(position))?;
+        self.enqueue(no);
+        Ok(Some(no))
+    }
+}

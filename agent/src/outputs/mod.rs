@@ -1,0 +1,288 @@
+//! How people are told: a worker for each output takes what waits for it in the store, oldest
+//! first, and delivers it.
+//!
+//! Takes notifications from the store's [`Reader`], gives [`Settlement`](crate::store::Settlement)s
+//! to the store's thread. Each output has its own task and its own place in the queue: a dead one
+//! delays nobody. Only this room knows HTTP and chat formats.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `route` | which outputs a notification goes to (pure) |
+//! | `worker` | taking, trying, settling; one task an output |
+//! | `retry` | what an answer means, how long to wait (pure) |
+//! | `http` | the one client |
+//! | `safe` | making log text harmless (pure) |
+//! | `render` | words and drawings that several outputs use (pure) |
+//! | `console`, `file`, `webhook`, `papertrail`, `slack` | one message each |
+
+mod blocking;
+pub mod console;
+mod file;
+mod http;
+mod papertrail;
+mod quiet;
+pub mod render;
+pub mod retry;
+mod route;
+pub mod safe;
+mod slack;
+mod stats;
+mod webhook;
+mod worker;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod sample;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lapwing_rules::model::Severity;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock;
+use crate::config::secret::Secret;
+use crate::store::{QueueSize, Reader, Report, Store, StoreMessage};
+
+pub use console::Palette;
+pub use route::route;
+pub use stats::Counts;
+
+/// One output, as configured and checked.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Unique among the outputs.
+    pub name: String,
+    /// Where it delivers to.
+    pub kind: Kind,
+    /// Milder alerts are not sent here.
+    pub min_severity: Option<Severity>,
+    /// Whether ends are sent; `None`: yes, but for rules of type any.
+    pub send_resolved: Option<bool>,
+    /// For one try, from the first packet to the end of the answer.
+    pub timeout: Duration,
+    /// What is older is not sent any more.
+    pub max_age: Duration,
+    /// Bytes of JSON that may wait.
+    pub queue_max_bytes: u64,
+}
+
+impl Spec {
+    /// An output with the defaults of the contract: 10 s, 24 h, 64 MiB.
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            min_severity: None,
+            send_resolved: None,
+            timeout: Duration::from_secs(10),
+            max_age: Duration::from_hours(24),
+            queue_max_bytes: Store::DEFAULT_QUEUE_BYTES,
+        }
+    }
+}
+
+/// Where an output delivers to.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// Standard output.
+    Console,
+    /// JSON lines.
+    File {
+        /// Its folder must exist.
+        path: PathBuf,
+    },
+    /// A POST to anyone's server.
+    Webhook {
+        /// `http://` or `https://`; may hold a token.
+        url: Secret,
+        /// What is posted.
+        format: WebhookFormat,
+        /// Signs the body.
+        secret: Option<Secret>,
+    },
+    /// Slack's incoming webhook.
+    Slack {
+        /// Whoever knows it can post.
+        webhook_url: Secret,
+    },
+}
+
+impl Kind {
+    /// The word of the configuration's `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::File { .. } => "file",
+            Self::Webhook { .. } => "webhook",
+            Self::Slack { .. } => "slack",
+        }
+    }
+}
+
+/// What a webhook is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookFormat {
+    /// Section 6 of the contract.
+    Lapwing,
+    /// Papertrail's own.
+    Papertrail,
+}
+
+/// One output as a status page shows it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: &'static str,
+    /// What waits; `None` when the store cannot say.
+    pub queue: Option<QueueSize>,
+    /// What it did.
+    pub counts: Counts,
+}
+
+/// All running workers.
+#[derive(Debug)]
+pub struct Outputs {
+    tasks: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    handle: Handle,
+}
+
+/// Wakes workers and looks at them, from any thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    outputs: Arc<BTreeMap<String, Output>>,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+struct Output {
+    kind: &'static str,
+    wake: Notify,
+    stats: stats::Stats,
+    quiet: Mutex<quiet::Quiet>,
+}
+
+/// Starts a worker for each output; each begins with what waits for it from before. Must be
+/// called inside a tokio runtime with time and I/O, current-thread or not; blocking work goes to
+/// its blocking pool. `store`: the inbox of [`store::run`](crate::store::run).
+pub fn start(
+    specs: Vec<Spec>,
+    reader: &Reader,
+    store: &Sender<StoreMessage>,
+    palette: Palette,
+) -> Outputs {
+    let (stop, stopping) = watch::channel(false);
+    let http = Arc::new(http::Http::default());
+    let outputs: BTreeMap<String, Output> = specs
+        .iter()
+        .map(|spec| {
+            let kind = spec.kind.name();
+            (
+                spec.name.clone(),
+                Output {
+                    kind,
+                    wake: Notify::new(),
+                    stats: stats::Stats::default(),
+                    quiet: Mutex::default(),
+                },
+            )
+        })
+        .collect();
+    let handle = Handle {
+        outputs: Arc::new(outputs),
+        reader: reader.clone(),
+    };
+    let spawn = |spec: Spec| {
+        let room = worker::Room {
+            handle: handle.clone(),
+            reader: reader.clone(),
+            store: store.clone(),
+            stop: stopping.clone(),
+            http: Arc::clone(&http),
+            palette,
+        };
+        tokio::spawn(worker::run(spec, room))
+    };
+    let tasks = specs.into_iter().map(spawn).collect();
+    Outputs {
+        tasks,
+        stop,
+        handle,
+    }
+}
+
+impl Outputs {
+    /// For the store's thread and for status commands.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Stops. For at most `grace` the workers go on with what waits, each until its first
+    /// failure; what is not delivered then stays in the store. The store's thread must still run.
+    pub async fn shutdown(self, grace: Duration) {
+        self.stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + grace;
+        for mut task in self.tasks {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                // Gone, with all that it held, before anything else is closed.
+                task.await.unwrap_or_default();
+            }
+        }
+    }
+}
+
+impl Handle {
+    /// Tells the workers what the store's thread made durable; meant for the closure of
+    /// [`store::run`](crate::store::run).
+    pub fn committed(&self, report: &Report) {
+        for (name, dropped) in &report.dropped {
+            let Some(output) = self.outputs.get(name) else {
+                continue;
+            };
+            let total = {
+                let mut counts = output.stats.lock();
+                counts.dropped += dropped;
+                counts.dropped
+            };
+            let mut quiet = output.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            if quiet.may_speak(quiet::Cause::Dropped, clock::monotonic()) {
+                tracing::error!(output = %name, total, "its queue is full: the oldest notifications are lost");
+            }
+        }
+        self.wake(&report.queued);
+    }
+
+    /// There is something new for these outputs. A name that no output has is passed over.
+    pub fn wake(&self, names: &[String]) {
+        for output in names.iter().filter_map(|name| self.outputs.get(name)) {
+            output.wake.notify_one();
+        }
+    }
+
+    /// There may be something new for any output.
+    pub fn wake_all(&self) {
+        for output in self.outputs.values() {
+            output.wake.notify_one();
+        }
+    }
+
+    /// How every output stands, by name.
+    pub fn snapshot(&self) -> Vec<Snapshot> {
+        let one = |(name, output): (&String, &Output)| Snapshot {
+            name: name.clone(),
+            kind: output.kind,
+            queue: self.reader.queue(name).ok(),
+            counts: output.stats.lock().clone(),
+        };
+        self.outputs.iter().map(one).collect()
+    }
+}

@@ -1,0 +1,268 @@
+//! Reading while the one writer writes: what waits for an output, what was said before. Every
+//! call is one short read transaction, so that no old page is kept for long.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lapwing_rules::model::{Notification, Timestamp};
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::record::{
+    self, DeliveryRecord, NotificationHead, NotificationRecord, OutboxRecord, OutcomeRecord,
+};
+use super::tables::{DELIVERIES, NOTIFICATIONS, OUTBOX, QUEUES};
+use super::{Outcome, Settlement, Shared, StoreError};
+
+/// Reads the store from any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// The next thing for an output to deliver.
+#[derive(Debug)]
+pub enum Waiting {
+    /// This one.
+    Pending(Box<Pending>),
+    /// A record that this version cannot read: to be settled as rejected.
+    Unreadable {
+        /// Its key.
+        key: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A notification that waits for an output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// Ascends in the order of queueing, over all outputs.
+    pub key: u64,
+    /// What to say, as the engine said it.
+    pub notification: Notification,
+    /// Tries so far, over all restarts.
+    pub attempts: u32,
+    /// When it became durable, wall clock.
+    pub queued_at: Timestamp,
+}
+
+/// What waits for an output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueSize {
+    /// Notifications.
+    pub rows: u64,
+    /// Bytes of their JSON.
+    pub bytes: u64,
+}
+
+/// A notification as history has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Ascends in the order of queueing.
+    pub key: u64,
+    /// What was said.
+    pub notification: Notification,
+    /// When it became durable, wall clock.
+    pub queued_at: Timestamp,
+    /// One for each output that it was meant for.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// What became of a notification at one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The output's name.
+    pub output: String,
+    /// Where it stands.
+    pub outcome: Outcome,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The oldest notification that waits for `output` and was queued after `after`. Reads two
+    /// records, however many wait.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or the database is closed after a failure: try again later.
+    pub fn next_pending(
+        &self,
+        output: &str,
+        after: Option<u64>,
+    ) -> Result<Option<Waiting>, StoreError> {
+        self.shared.with(|database| {
+            let transaction = database.begin_read()?;
+            let outbox = transaction.open_table(OUTBOX)?;
+            let start = after.map_or(0, |key| key.saturating_add(1));
+            let Some(row) = outbox
+                .range((output, start)..=(output, u64::MAX))?
+                .next()
+                .transpose()?
+            else {
+                return Ok(None);
+            };
+            let key = row.0.value().1;
+            let notifications = transaction.open_table(NOTIFICATIONS)?;
+            let record = notifications.get(key)?;
+            let json = record.as_ref().map_or(&[][..], |record| record.value());
+            Ok(Some(pending(key, row.1.value(), json)))
+        })
+    }
+
+    /// How much waits for `output`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next_pending`].
+    pub fn queue(&self, output: &str) -> Result<QueueSize, StoreError> {
+        self.shared.with(|database| {
+            let queues = database.begin_read()?.open_table(QUEUES)?;
+            let size = queues.get(output)?.map_or((0, 0), |value| value.value());
+            Ok(QueueSize {
+                rows: size.0,
+                bytes: size.1,
+            })
+        })
+    }
+
+    /// Up to `limit` notifications, newest first, that were queued before the one with the key
+    /// `before` (`None`: from the newest on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next_pending`].
+    pub fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.shared.with(|database| {
+            let transaction = database.begin_read()?;
+            let notifications = transaction.open_table(NOTIFICATIONS)?;
+            let outbox = transaction.open_table(OUTBOX)?;
+            let deliveries = transaction.open_table(DELIVERIES)?;
+            let mut found = Vec::new();
+            for row in notifications.range(..before.unwrap_or(u64::MAX))?.rev() {
+                if found.len() >= limit {
+                    break;
+                }
+                let (key, json) = row?;
+                let key = key.value();
+                // One that cannot be read must not hide the others.
+                let Ok(record) = serde_json::from_slice::<NotificationRecord>(json.value()) else {
+                    continue;
+                };
+                let mut of_outputs = Vec::with_capacity(record.outputs.len());
+                for output in record.outputs {
+                    of_outputs.extend(delivery(output, key, &outbox, &deliveries)?);
+                }
+                found.push(Recorded {
+                    key,
+                    notification: record.notification,
+                    queued_at: record.queued_at,
+                    deliveries: of_outputs,
+                });
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn pending(key: u64, row: &[u8], json: &[u8]) -> Waiting {
+    let row: Result<OutboxRecord, _> = serde_json::from_slice(row);
+    let record: Result<NotificationRecord, _> = serde_json::from_slice(json);
+    match (row, record) {
+        (Ok(row), Ok(record)) => Waiting::Pending(Box::new(Pending {
+            key,
+            notification: record.notification,
+            attempts: row.attempts,
+            queued_at: record.queued_at,
+        })),
+        (Err(error), _) | (_, Err(error)) => Waiting::Unreadable {
+            key,
+            why: error.to_string(),
+        },
+    }
+}
+
+fn delivery(
+    output: String,
+    key: u64,
+    outbox: &impl ReadableTable<(&'static str, u64), super::tables::Bytes>,
+    deliveries: &impl ReadableTable<(u64, &'static str), super::tables::Bytes>,
+) -> Result<Option<Delivery>, redb::Error> {
+    if let Some(row) = outbox.get((output.as_str(), key))? {
+        let row: OutboxRecord =
+            serde_json::from_slice(row.value()).map_err(|error| record::damaged(&error))?;
+        let (attempts, last_error) = (row.attempts, row.last_error);
+        return Ok(Some(Delivery {
+            output,
+            outcome: Outcome::Waiting,
+            attempts,
+            last_error,
+        }));
+    }
+    let Some(row) = deliveries.get((key, output.as_str()))? else {
+        return Ok(None);
+    };
+    let row: DeliveryRecord =
+        serde_json::from_slice(row.value()).map_err(|error| record::damaged(&error))?;
+    let outcome = match row.outcome {
+        OutcomeRecord::Delivered => Outcome::Delivered,
+        OutcomeRecord::Rejected => Outcome::Rejected,
+        OutcomeRecord::Expired => Outcome::Expired,
+    };
+    Ok(Some(Delivery {
+        output,
+        outcome,
+        attempts: row.attempts,
+        last_error: row.last_error,
+    }))
+}
+
+/// Up to 1,000 settlements for what has waited since before `before` for outputs that are not in
+/// `known`.
+pub(super) fn orphans(
+    database: &Database,
+    known: &[String],
+    before: Timestamp,
+) -> Result<Vec<Settlement>, redb::Error> {
+    const AT_ONCE: usize = 1000;
+    let transaction = database.begin_read()?;
+    let outbox = transaction.open_table(OUTBOX)?;
+    let notifications = transaction.open_table(NOTIFICATIONS)?;
+    let mut found = Vec::new();
+    for queue in transaction.open_table(QUEUES)?.iter()? {
+        let output = queue?.0.value().to_owned();
+        if known.contains(&output) {
+            continue;
+        }
+        for row in outbox.range((output.as_str(), 0)..=(output.as_str(), u64::MAX))? {
+            let key = row?.0.value().1;
+            let queued_at = notifications
+                .get(key)?
+                .and_then(|record| serde_json::from_slice::<NotificationHead>(record.value()).ok())
+                .map_or(Timestamp::MIN, |head| head.queued_at);
+            if queued_at >= before || found.len() >= AT_ONCE {
+                break;
+            }
+            found.push(Settlement {
+                output: output.clone(),
+                key,
+                outcome: Outcome::Expired,
+                attempts: 0,
+                last_error: Some("there is no such output any more".to_owned()),
+            });
+        }
+    }
+    Ok(found)
+}
