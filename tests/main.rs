@@ -1,0 +1,33 @@
+//! Whole-agent tests: the built binary as a child process, real files, real sockets, a real nginx.
+//!
+//! A file for each phenomenon. What they share: `host` (a folder with a configuration, its logs
+//! and its state, and the agent that runs on it), `receiver` (an HTTP server that keeps what it is
+//! sent) and `random` (numbers that are the same in every run).
+
+#[cfg(test)]
+mod host;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod receiver;
+
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod nginx;
+#[cfg(test)]
+mod outputs;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod same_everywhere;
+#[cfg(test)]
+mod tidy;
