@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::fields::Format;
+use crate::fields::{Assume, Format};
 use crate::language::redact::Redactor;
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Matcher, Scratch};
@@ -329,9 +329,7 @@ impl Clock<'_> {
         {
             return time;
         }
-        let own = self
-            .format
-            .time(self.batch.bytes.get(line.clone()).unwrap_or_default());
+        let own = self.own_time(line);
         let time = match own {
             Some(time) if time > self.latest => {
                 self.skewed += 1;
@@ -346,6 +344,19 @@ impl Clock<'_> {
         };
         self.last = Some((line.start, time));
         time
+    }
+
+    /// The time that a line itself bears; the year of one that names none is that of its arrival.
+    fn own_time(&self, line: &std::ops::Range<usize>) -> Option<Timestamp> {
+        let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
+        let near = Some(self.batch.arrival);
+        self.format.time_assuming(
+            text,
+            Assume {
+                near,
+                ..Assume::default()
+            },
+        )
     }
 
     /// The time of the last line of the batch that has one.
@@ -365,8 +376,7 @@ impl Clock<'_> {
         while at > searched && left > 0 {
             left -= 1;
             let line = line_about(&self.batch.bytes, at - 1);
-            let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
-            found = self.format.time(text).filter(|time| *time <= self.latest);
+            found = self.own_time(&line).filter(|time| *time <= self.latest);
             if found.is_some() {
                 break;
             }

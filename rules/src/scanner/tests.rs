@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::{Engine, Told};
 use crate::language::check::{Defaults, Known, SourceFile, check};
+use crate::language::pattern::{Case, Pattern};
 use crate::model::Source;
 
 const RULES: &str = r"
@@ -151,4 +152,32 @@ fn nothing_that_is_redacted_is_told_not_even_as_a_field() {
         !text.contains("10.9.8.7") && !text.contains("hunter2"),
         "{text}"
     );
+}
+
+#[test]
+fn a_time_without_a_year_is_of_the_year_that_the_line_arrived_in() {
+    let pattern = Pattern::new(r"^(?P<time>\w+ \d+ [\d:]+) ", Case::Sensitive).unwrap();
+    let format = Format::Pattern {
+        pattern: Box::new(pattern),
+        time_format: Some("%b %d %H:%M:%S".to_owned()),
+    };
+    let rules = rules();
+    let name: Arc<str> = "in".into();
+    let input = InputSpec {
+        name,
+        format: Some(Arc::new(format)),
+    };
+    let mut scanner = Scanner::new(&rules, &[input], Listening::AsConfigured);
+    let mut times = Vec::new();
+    let batch = batch(b"Jan 01 00:00:07 oops\nDec 31 23:59:59 oops\n", 0);
+    let mut state = SourceState::default();
+    scanner.scan(
+        &batch,
+        &mut state,
+        Timestamp::from_secs(6_000),
+        &mut |hit| {
+            times.push(hit.time.to_string());
+        },
+    );
+    assert_eq!(times, ["1970-01-01T00:00:07Z", "1969-12-31T23:59:59Z"]);
 }

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use lapwing_rules::engine::{Engine, RuleCounts, Told};
-use lapwing_rules::fields::Format;
+use lapwing_rules::fields::{Assume, Format};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, Notification, Timestamp, line::line_about};
 use lapwing_rules::scanner::{Detector, Hit, InputSpec, Listening, Scanner, SourceState};
@@ -187,7 +187,15 @@ impl Stream {
         let mut at = 0;
         while format.has_time() && at < batch.bytes.len() {
             let line = line_about(&batch.bytes, at);
-            if let Some(time) = format.time(batch.bytes.get(line.clone()).unwrap_or_default()) {
+            let text = batch.bytes.get(line.clone()).unwrap_or_default();
+            let near = Some(batch.arrival);
+            if let Some(time) = format.time_assuming(
+                text,
+                Assume {
+                    near,
+                    ..Assume::default()
+                },
+            ) {
                 self.begins = time;
                 self.state = SourceState::after(time);
                 break;
