@@ -445,3 +445,20 @@ fn a_signal_to_reload_takes_new_rules_and_refuses_wrong_ones() {
         stderr.text()
     );
 }
+
+#[test]
+fn a_time_without_a_zone_is_one_of_the_hosts() {
+    let host = Host::new();
+    host.write(
+        "rules.yaml",
+        "rules: [{name: a, type: any, match: {contains: [oops]}}]",
+    );
+    host.write(
+        "error.log",
+        "2025/11/21 09:00:00 [error] 1#1: *1 oops, client: 10.0.0.9\n",
+    );
+    let mut command = host.lapwing(&["backtest", "--rules", "rules.yaml", "--json", "error.log"]);
+    let output = command.env("TZ", "EST5").output().unwrap();
+    let told = json_lines(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(told[0]["started_at"], "2025-11-21T14:00:00Z");
+}

@@ -4,11 +4,19 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
+use lapwing_rules::fields::Zone;
 use lapwing_rules::model::Timestamp;
 
 /// Wall clock, now.
 pub fn now() -> Timestamp {
     from_system(SystemTime::now())
+}
+
+/// The host's time zone as it was at `at`: what programs here write when they name no zone.
+pub fn zone(at: Timestamp) -> Zone {
+    let at = jiff::Timestamp::from_second(at.as_secs()).unwrap_or_default();
+    Zone::east(TimeZone::system().to_offset(at).seconds()).unwrap_or_default()
 }
 
 /// A clock that never goes back, for time-outs and rates.

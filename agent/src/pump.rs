@@ -235,6 +235,7 @@ impl Pump {
             .entry(key)
             .or_insert_with(|| saved.map(SourceState::remembered).unwrap_or_default());
         let skewed = state.skewed;
+        self.setup.scanner.assume_zone(clock::zone(batch.arrival));
         let (engine, told) = (&mut self.setup.engine, &mut self.told);
         self.setup
             .scanner

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::fields::{Assume, Format};
+use crate::fields::{Assume, Format, Zone};
 use crate::language::redact::Redactor;
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Matcher, Scratch};
@@ -121,6 +121,7 @@ pub enum Listening {
 pub struct Scanner {
     rules: Arc<RuleSet>,
     inputs: Vec<Input>,
+    zone: Zone,
     scratch: Scratch,
     hit: Hit,
     redacted: Vec<u8>,
@@ -182,6 +183,7 @@ impl Scanner {
         Self {
             rules: Arc::clone(rules),
             inputs: inputs.collect(),
+            zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
             redacted: Vec::new(),
@@ -214,6 +216,7 @@ impl Scanner {
             latest,
             skewed: 0,
             last: None,
+            zone: self.zone,
             before: state.last_time,
             searched: (0, None),
         };
@@ -234,12 +237,19 @@ impl Scanner {
         state.skewed += clock.skewed;
     }
 
+    /// Times without a zone, such as those of nginx's error log, are read as times of this one; UTC
+    /// where nobody says otherwise.
+    pub fn assume_zone(&mut self, zone: Zone) {
+        self.zone = zone;
+    }
+
     /// Another one over the same compiled rules, with memory of its own.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
             rules: Arc::clone(&self.rules),
             inputs: self.inputs.clone(),
+            zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
             redacted: Vec::new(),
@@ -316,6 +326,7 @@ struct Clock<'a> {
     skewed: u64,
     /// The line asked for last and its time: several rules ask for one line.
     last: Option<(usize, Timestamp)>,
+    zone: Zone,
     /// The time of the last line of the batches before.
     before: Option<Timestamp>,
     /// Up to here no further line has to be looked at, and what was found before it.
@@ -346,7 +357,7 @@ impl Clock<'_> {
         time
     }
 
-    /// The time that a line itself bears; the year of one that names none is that of its arrival.
+    /// The time that a line itself bears; one without a year is of the year nearest to its arrival.
     fn own_time(&self, line: &std::ops::Range<usize>) -> Option<Timestamp> {
         let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
         let near = Some(self.batch.arrival);
@@ -354,7 +365,7 @@ impl Clock<'_> {
             text,
             Assume {
                 near,
-                ..Assume::default()
+                zone: self.zone,
             },
         )
     }

@@ -14,6 +14,7 @@ use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, Notification, Timestamp, line::line_about};
 use lapwing_rules::scanner::{Detector, Hit, InputSpec, Listening, Scanner, SourceState};
 
+use crate::clock;
 use crate::commands::logs::Log;
 use crate::config::{self, MAX_CLOCK_SKEW};
 use crate::error::AgentError;
@@ -184,18 +185,14 @@ impl Stream {
         };
         let format = detector.format_of(&batch.bytes);
         self.begins = batch.arrival;
+        let zone = clock::zone(batch.arrival);
+        self.scanner.assume_zone(zone);
         let mut at = 0;
         while format.has_time() && at < batch.bytes.len() {
             let line = line_about(&batch.bytes, at);
             let text = batch.bytes.get(line.clone()).unwrap_or_default();
             let near = Some(batch.arrival);
-            if let Some(time) = format.time_assuming(
-                text,
-                Assume {
-                    near,
-                    ..Assume::default()
-                },
-            ) {
+            if let Some(time) = format.time_assuming(text, Assume { near, zone }) {
                 self.begins = time;
                 self.state = SourceState::after(time);
                 break;
