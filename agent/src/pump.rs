@@ -104,6 +104,8 @@ pub struct Pump {
     waiting_for: HashSet<InputId>,
     ended: HashSet<InputId>,
     is_ready: bool,
+    /// The commit under way holds the starting positions of all inputs.
+    starts_in_flight: bool,
     told: Vec<Told>,
     pending: Pending,
     in_flight: Option<Arc<Commit>>,
@@ -149,6 +151,7 @@ impl Pump {
             waiting_for,
             ended: HashSet::new(),
             is_ready: false,
+            starts_in_flight: false,
             told: Vec::new(),
             pending,
             in_flight: None,
@@ -363,6 +366,7 @@ impl Pump {
             .is_ok()
         {
             self.in_flight = Some(commit);
+            self.starts_in_flight = self.waiting_for.is_empty();
         }
     }
 
@@ -384,7 +388,8 @@ impl Pump {
             self.retry_at = Some(clock::monotonic() + RETRY_EVERY);
             return;
         }
-        if !self.is_ready && self.waiting_for.is_empty() {
+        // A commit that was under way before the last input was ready does not count.
+        if !self.is_ready && self.starts_in_flight {
             self.is_ready = true;
             (self.setup.notice)(Notice::Ready);
         }

@@ -142,16 +142,6 @@ impl Format {
         }
     }
 
-    /// The names of all fields there can be; `None` where any name is possible, as it is for
-    /// access logs with their `key=value`, or where the pattern knows them.
-    pub fn field_names(&self) -> Option<&'static [&'static str]> {
-        match self {
-            Self::NginxError => Some(nginx_error::NAMES),
-            Self::Plain => Some(&[]),
-            _ => None,
-        }
-    }
-
     /// The format that `line` is written in, by looking; `Plain` when it is none of the others.
     /// What nginx and Apache write alike is said to be nginx's.
     pub fn detect(line: &[u8]) -> Self {

@@ -9,23 +9,6 @@ use super::Fields;
 use super::timestamp::{self, Zone};
 use crate::model::Timestamp;
 
-/// All fields there can be.
-pub(super) const NAMES: &[&str] = &[
-    "time",
-    "level",
-    "pid",
-    "tid",
-    "cid",
-    "message",
-    "client",
-    "server",
-    "request",
-    "subrequest",
-    "upstream",
-    "host",
-    "referrer",
-];
-
 /// What may stand behind the message, in nginx's order.
 const LIST: &[(&str, &[u8])] = &[
     ("client", b", client: "),
