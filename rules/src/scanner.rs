@@ -190,7 +190,8 @@ impl Scanner {
         }
     }
 
-    /// Calls `each` for every hit in `batch`, lines in order, rules in order within a line.
+    /// Calls `each` for every hit in `batch`, lines in order, rules in order within a line. The hit
+    /// is `each`'s to change: all of it but its memory is made anew for the next one.
     ///
     /// A line time after `latest` is not believed: arrival time counts instead. Nothing is
     /// allocated, parsed or split for a line that no rule may match, but for the time of one line
@@ -200,7 +201,7 @@ impl Scanner {
         batch: &Batch,
         state: &mut SourceState,
         latest: Timestamp,
-        each: &mut dyn FnMut(&Hit),
+        each: &mut dyn FnMut(&mut Hit),
     ) {
         let Some(input) = self.inputs.get(batch.source.input.0 as usize) else {
             return;
@@ -221,9 +222,8 @@ impl Scanner {
             searched: (0, None),
         };
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
-        hit.input = batch.source.input;
-        hit.arrival = batch.arrival;
         let mut accept = |found: Found<'_>| {
+            (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
             hit.time = clock.time_of(&found.line);
             fill(hit, &found, rules.get(found.rule), batch, redacted);
             each(hit);
@@ -474,6 +474,13 @@ fn tell_apart(raw: &[u8], value: &mut String, redact: &Redactor) {
 /// Writes `raw` to `out` as UTF-8, at most `most` bytes. Gives whether that is all of it.
 fn decode(raw: &[u8], most: usize, out: &mut String) -> bool {
     out.clear();
+    // Nearly every line: looked at at once, and copied at once.
+    if raw.len() <= most
+        && let Ok(text) = std::str::from_utf8(raw)
+    {
+        out.push_str(text);
+        return true;
+    }
     for chunk in raw.utf8_chunks() {
         out.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
