@@ -244,6 +244,39 @@ fn backtest_ends_with_a_summary() {
 }
 
 #[test]
+fn logs_packed_with_zstd_are_read_and_one_that_is_cut_off_says_so() {
+    let host = host();
+    let (text, bad) = (bursts(0..60), line(0, 0, "/a", 502));
+    let packed = zstd::encode_all(text.as_bytes(), 3).unwrap();
+    host.write("access.log.3", &packed);
+    host.write("cut.zst", &packed[..packed.len() - 7]);
+    let backtest = |file| {
+        let args = ["backtest", "--json", "--rules", "rules.yaml", file];
+        host.command(&args)
+    };
+    let done = backtest("access.log.3");
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let summary = json_lines(&done.stdout).pop().expect("a summary");
+    assert_eq!(summary["summary"]["bytes"], text.len());
+    let done = backtest("cut.zst");
+    assert_eq!(done.code, 74);
+    let said = "cannot read cut.zst: the compressed data is cut off behind ";
+    assert!(done.stderr.contains(said), "{}", done.stderr);
+
+    let args = [
+        "match",
+        "--rule",
+        "bad-gateways",
+        "--rules",
+        "rules.yaml",
+        "access.log.3",
+    ];
+    let done = host.command(&args);
+    assert_eq!((done.code, done.stdout.lines().count()), (0, 600));
+    assert!(done.stdout.starts_with(&bad), "{}", done.stdout);
+}
+
+#[test]
 fn since_and_until_bound_what_counts() {
     let host = host();
     host.write("access.log", bursts([0, 20, 40]));

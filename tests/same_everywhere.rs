@@ -221,6 +221,10 @@ fn gzip(host: &Host, name: &str, text: &str) {
     encoder.finish().unwrap();
 }
 
+fn zstd(host: &Host, name: &str, text: &str) {
+    host.write(name, zstd::encode_all(text.as_bytes(), 1).unwrap());
+}
+
 #[test]
 fn a_hundred_thousand_lines_give_the_same_live_and_over_old_logs_however_they_are_cut() {
     let receiver = Receiver::start();
@@ -239,11 +243,13 @@ fn a_hundred_thousand_lines_give_the_same_live_and_over_old_logs_however_they_ar
     assert_eq!(pieces.len(), PIECES);
     host.write("whole.log", &log.text);
     gzip(&host, "whole.log.gz", &log.text);
+    zstd(&host, "whole.log.zst", &log.text);
     for (n, piece) in pieces.iter().enumerate() {
         host.write(&format!("piece-{n}.log"), piece);
     }
     // Under its own name: what is packed is told by its content.
     gzip(&host, "piece-2.log", pieces[2]);
+    zstd(&host, "piece-3.log", pieces[3]);
     for (n, dealt) in log.dealt().into_iter().enumerate() {
         host.write(&format!("dealt-{n}.log"), dealt);
     }
@@ -256,6 +262,7 @@ fn a_hundred_thousand_lines_give_the_same_live_and_over_old_logs_however_they_ar
     };
     let others = [
         backtest(&host, &["whole.log.gz"]),
+        backtest(&host, &["whole.log.zst"]),
         named("piece", [0, 1, 2, 3, 4]),
         named("piece", [3, 0, 4, 2, 1]),
         named("dealt", [1, 4, 0, 3, 2]),

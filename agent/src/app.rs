@@ -1,4 +1,4 @@
-//! The wiring: the one room that knows all the others, and the only one that starts threads.
+//! The wiring: the one room that knows all the others, and the one that starts those that the agent lives by.
 //!
 //! | thread | does | may block on |
 //! | --- | --- | --- |
@@ -14,7 +14,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use lapwing_rules::engine::{Engine, SavedGroup};
@@ -29,6 +28,7 @@ use crate::inputs::{stdin, tail};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump::{self, Notice, Pump};
 use crate::store::{GroupRecord, Saved, Store, StoreMessage, run as run_store};
+use crate::threads::{self, JoinHandle};
 
 /// Batches that may wait for the engine; each is at most some 256 KiB.
 const INBOX: usize = 8;
@@ -147,9 +147,7 @@ impl Threads {
             };
             body();
         };
-        Builder::new()
-            .name(name.to_owned())
-            .spawn(guarded)
+        threads::start(name, guarded)
             .map_err(AgentError::io(format!("cannot start the thread `{name}`")))
     }
 }
@@ -292,9 +290,7 @@ fn start_stdin(
             tracing::error!(%error, "standard input cannot be read any further");
         }
     };
-    Builder::new()
-        .name("stdin".to_owned())
-        .spawn(body)
+    threads::start("stdin", body)
         .map(drop)
         .map_err(AgentError::io("cannot start the thread `stdin`"))
 }

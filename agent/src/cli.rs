@@ -117,7 +117,7 @@ pub struct Backtest {
     /// One JSON object a line: every notification, then a summary
     #[arg(long)]
     pub json: bool,
-    /// Logs, plain or .gz; `-` is standard input
+    /// Logs, plain, .gz or .zst; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -134,7 +134,7 @@ pub struct Match {
     /// How the lines are written [default: found by looking]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Logs, plain or .gz; `-` is standard input
+    /// Logs, plain, .gz or .zst; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }

@@ -14,3 +14,4 @@ pub mod pump;
 pub mod scratch;
 pub mod store;
 pub mod telemetry;
+pub mod threads;

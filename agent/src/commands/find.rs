@@ -16,6 +16,7 @@ use super::{FOUND, rules_of};
 use crate::cli::Match;
 use crate::error::AgentError;
 use crate::outputs::safe;
+use crate::threads;
 
 /// Exit code 0 when a line was found, 1 when none was, 74 when a file could not be read.
 pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentError> {
@@ -72,6 +73,9 @@ fn search(
     printer: &mut Printer,
 ) -> Result<(), AgentError> {
     let mut detector = Detector::new(given.map(Arc::clone));
+    if threads::cores() > 1 {
+        log.read_ahead()?;
+    }
     let mut scratch = Scratch::default();
     while let Some(batch) = log.next_batch()? {
         let format = detector.format_of(&batch.bytes);
@@ -82,6 +86,7 @@ fn search(
             }
         });
         outcome.map_err(AgentError::io("cannot write to standard output"))?;
+        log.recycle(batch);
     }
     Ok(())
 }

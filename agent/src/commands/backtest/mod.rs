@@ -1,7 +1,10 @@
 //! `lapwing backtest`: the alerts that rules would have raised over old logs.
 
+mod crew;
+mod merge;
 mod replay;
 mod report;
+mod stream;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,8 +23,10 @@ use super::terminal::{Terminal, print};
 use crate::cli::Backtest;
 use crate::clock;
 use crate::error::AgentError;
-use replay::{Bounds, Replay, Totals};
+use merge::Width;
+use replay::{Audience, Replay, Totals};
 use report::Story;
+use stream::Bounds;
 
 /// Exit code 0 whether or not something fired.
 pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, AgentError> {
@@ -39,17 +44,20 @@ pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, Agent
     for path in &args.files {
         open.push(Log::open(path, &read)?);
     }
-    let mut replay = Replay::new(&rules, format.as_ref(), open, bounds, now);
     let mut story = Story::new(terminal.out);
-    let totals = replay.run(&mut |notification| {
-        progress.tick();
-        if args.json {
-            print_json(&notification)
-        } else {
-            story.add(&rules, &notification);
-            Ok(())
-        }
-    })?;
+    let mut audience = Audience {
+        told: &mut |notification| {
+            if args.json {
+                print_json(&notification)
+            } else {
+                story.add(&rules, &notification);
+                Ok(())
+            }
+        },
+        goes_on: &|| progress.tick(),
+    };
+    let replay = Replay::new(&rules, format.as_ref(), open, bounds, now, Width::of_host())?;
+    let totals = replay.run(&mut audience)?;
     progress.finish();
     let seconds = began.elapsed();
     if args.json {

@@ -1,0 +1,149 @@
+//! One log on its way through a scanner: batch by batch, its hits in its own order.
+
+use lapwing_rules::fields::Assume;
+use lapwing_rules::fields::Zone;
+use lapwing_rules::model::{Batch, Timestamp, line::line_about};
+use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState};
+
+use crate::clock;
+use crate::commands::logs::Log;
+use crate::error::AgentError;
+
+/// Which lines count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Inclusive.
+    pub(super) since: Timestamp,
+    /// Exclusive; the clock runs on to it.
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Bounds {
+    fn hold(self, time: Timestamp) -> bool {
+        time >= self.since && self.until.is_none_or(|until| time < until)
+    }
+}
+
+/// What holds for all logs of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) bounds: Bounds,
+    /// No line is later than this: the time of the call and a little.
+    pub(super) latest: Timestamp,
+}
+
+/// Whether there may be more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Going {
+    On,
+    Ended,
+}
+
+/// A log, and how far it has been scanned.
+pub(super) struct Stream {
+    pub(super) log: Log,
+    state: SourceState,
+    zone: Zone,
+    /// Read ahead to find out where the log begins; or why that failed, told when it is asked for.
+    first: Option<Result<Batch, AgentError>>,
+    /// The time of its first line that bears one.
+    pub(super) begins: Timestamp,
+    /// The latest time that a batch within the bounds ended with.
+    pub(super) ends: Option<Timestamp>,
+}
+
+impl Stream {
+    pub(super) fn new(log: Log) -> Self {
+        Self {
+            log,
+            state: SourceState::default(),
+            zone: Zone::UTC,
+            first: None,
+            begins: Timestamp::MAX,
+            ends: None,
+        }
+    }
+
+    /// Lines whose own time was too far in the future.
+    pub(super) fn skewed(&self) -> u64 {
+        self.state.skewed
+    }
+
+    /// Looks for the first line with a time. Lines before it take that time: they have none of
+    /// their own and no line before them.
+    pub(super) fn find_beginning(&mut self, mut detector: Detector) {
+        let batch = match self.log.next_batch() {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err(error) => {
+                self.first = Some(Err(error));
+                return;
+            }
+        };
+        let format = detector.format_of(&batch.bytes);
+        self.begins = batch.arrival;
+        self.zone = clock::zone(batch.arrival);
+        let zone = self.zone;
+        let mut at = 0;
+        while format.has_time() && at < batch.bytes.len() {
+            let line = line_about(&batch.bytes, at);
+            let text = batch.bytes.get(line.clone()).unwrap_or_default();
+            let near = Some(batch.arrival);
+            if let Some(time) = format.time_assuming(text, Assume { near, zone }) {
+                self.begins = time;
+                self.state = SourceState::after(time);
+                break;
+            }
+            let behind = batch.bytes.get(line.end..).unwrap_or_default();
+            at = memchr::memchr(b'\n', behind).map_or(batch.bytes.len(), |lf| line.end + lf + 1);
+        }
+        self.first = Some(Ok(batch));
+    }
+
+    /// Lets go of what was read ahead, where it can be read again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot after all.
+    pub(super) fn rest(&mut self) -> Result<(), AgentError> {
+        if matches!(self.first, Some(Ok(_))) && self.log.rewind()? {
+            self.first = None;
+        }
+        Ok(())
+    }
+
+    /// Scans the next batch. `each` gets the hits within the bounds; each has arrived when it was
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read any further.
+    pub(super) fn scan_batch(
+        &mut self,
+        scanner: &mut Scanner,
+        terms: Terms,
+        each: &mut dyn FnMut(&Hit),
+    ) -> Result<Going, AgentError> {
+        let batch = match self.first.take() {
+            Some(batch) => batch?,
+            None => match self.log.next_batch()? {
+                Some(batch) => batch,
+                None => return Ok(Going::Ended),
+            },
+        };
+        scanner.assume_zone(self.zone);
+        scanner.scan(&batch, &mut self.state, terms.latest, &mut |hit| {
+            if terms.bounds.hold(hit.time) {
+                // A line of the past arrived when it was written.
+                hit.arrival = hit.time;
+                each(hit);
+            }
+        });
+        let last = self.state.last_time().unwrap_or(batch.arrival);
+        if terms.bounds.hold(last) {
+            self.ends = Some(self.ends.map_or(last, |ends| ends.max(last)));
+        }
+        self.log.recycle(batch);
+        Ok(Going::On)
+    }
+}

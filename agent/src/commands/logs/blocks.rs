@@ -1,0 +1,211 @@
+//! A stream of bytes → blocks of whole lines, in the very buffers that they were read into.
+//!
+//! Of each block only the beginning of the line that it cuts is copied, to the head of the next
+//! one. Lines that are too long go through the [`Framer`], which says what is left of them: what
+//! comes out is what it would give, whatever the reads.
+
+use std::io::{self, Read};
+
+use lapwing_rules::model::Segment;
+use memchr::{memchr, memchr_iter, memrchr};
+
+use crate::inputs::framer::{Framed, Framer};
+
+/// Where bytes come from.
+pub(super) type Input = Box<dyn Read + Send>;
+
+/// When a block is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// When it is full, or the input has ended.
+    Full,
+    /// As soon as there is a line: somebody may be writing it just now.
+    Prompt,
+}
+
+/// How a stream is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cutting {
+    /// Bytes read for one block.
+    pub(super) block_bytes: usize,
+    /// The most that a line may have without its terminator.
+    pub(super) max_line_bytes: usize,
+    pub(super) filling: Filling,
+}
+
+/// Some whole lines.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// Never without a line.
+    pub(super) framed: Framed,
+    /// How many lines these are.
+    pub(super) lines: u64,
+    /// Bytes read since the block before.
+    pub(super) read: u64,
+}
+
+/// Room for the line that the block before cut, at the head of a new buffer.
+const HEAD_BYTES: usize = 4 * 1024;
+
+/// Reads a stream to its end.
+pub(super) struct Blocks {
+    input: Input,
+    cutting: Cutting,
+    /// The beginning of a line whose end was not read yet: at most `max_line_bytes + 1`.
+    carry: Vec<u8>,
+    /// The place of the first byte of `carry`, or of the next byte to be read.
+    offset: u64,
+    /// There while a line is under way that has become too long to be carried.
+    framer: Option<Framer>,
+    read: u64,
+    end: Option<io::Result<()>>,
+}
+
+impl Blocks {
+    pub(super) fn new(input: Input, cutting: Cutting) -> Self {
+        Self {
+            input,
+            cutting,
+            carry: Vec::new(),
+            offset: 0,
+            framer: None,
+            read: 0,
+            end: None,
+        }
+    }
+
+    /// The next lines; `None` at the end. A last line without LF counts. `spare` is a buffer that
+    /// is of no more use, or an empty one.
+    ///
+    /// # Errors
+    ///
+    /// When reading fails, once; the whole lines before that have been handed out.
+    pub(super) fn next(&mut self, mut spare: Vec<u8>) -> io::Result<Option<Block>> {
+        while self.end.is_none() {
+            self.prepare(&mut spare);
+            let filled = self.fill(&mut spare);
+            let framed = self.cut(spare, filled);
+            if !framed.bytes.is_empty() {
+                let ends = memchr_iter(b'\n', &framed.bytes).count() as u64;
+                let open = u64::from(framed.bytes.last() != Some(&b'\n'));
+                return Ok(Some(Block {
+                    framed,
+                    lines: ends + open,
+                    read: std::mem::take(&mut self.read),
+                }));
+            }
+            spare = framed.bytes;
+        }
+        match self.end.replace(Ok(())) {
+            Some(Err(error)) => Err(error),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes `buffer` as long as it has to be, with the carried bytes at its head.
+    fn prepare(&mut self, buffer: &mut Vec<u8>) {
+        let length = self.carry.len() + self.cutting.block_bytes;
+        if buffer.capacity() < length {
+            *buffer = Vec::with_capacity(length.max(self.cutting.block_bytes + HEAD_BYTES));
+        }
+        // A buffer that was full is nearly as long: hardly a byte has to be zeroed.
+        buffer.resize(length, 0);
+        if let Some(head) = buffer.get_mut(..self.carry.len()) {
+            head.copy_from_slice(&self.carry);
+        }
+    }
+
+    /// Reads behind the carried bytes; gives where the bytes of the stream end.
+    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let mut filled = self.carry.len();
+        while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+            let count = match self.input.read(room) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    self.end = Some(Err(error));
+                    break;
+                }
+                Ok(0) => {
+                    self.end = Some(Ok(()));
+                    break;
+                }
+                Ok(count) => count,
+            };
+            filled += count;
+            self.read += count as u64;
+            if self.cutting.filling == Filling::Prompt
+                && memchr(b'\n', room.get(..count).unwrap_or_default()).is_some()
+            {
+                break;
+            }
+        }
+        filled
+    }
+
+    /// What of `buffer[..filled]` is whole lines; the rest waits for its end.
+    fn cut(&mut self, mut buffer: Vec<u8>, filled: usize) -> Framed {
+        let max = self.cutting.max_line_bytes;
+        buffer.truncate(filled);
+        let whole = match &self.end {
+            Some(Ok(())) => filled,
+            _ => memrchr(b'\n', &buffer).map_or(0, |lf| lf + 1),
+        };
+        let (lines, rest) = buffer.split_at(whole);
+        if self.framer.is_some() || rest.len() > max + 1 || !are_short(lines, max) {
+            return self.cut_long(lines, rest);
+        }
+        self.carry.clear();
+        self.carry.extend_from_slice(rest);
+        let segments = vec![Segment {
+            at: 0,
+            offset: self.offset,
+        }];
+        self.offset += whole as u64;
+        buffer.truncate(whole);
+        Framed {
+            bytes: buffer,
+            segments,
+            cut: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// The same where a line is, or may be, too long.
+    fn cut_long(&mut self, lines: &[u8], rest: &[u8]) -> Framed {
+        let max = self.cutting.max_line_bytes;
+        let mut framed = Framed::default();
+        let mut framer = self
+            .framer
+            .take()
+            .unwrap_or_else(|| Framer::new(max, self.offset));
+        framer.push(lines, &mut framed);
+        if matches!(self.end, Some(Ok(()))) {
+            framer.finish(&mut framed);
+        }
+        self.carry.clear();
+        if framer.has_partial() || rest.len() > max + 1 {
+            framer.push(rest, &mut framed);
+        } else {
+            self.carry.extend_from_slice(rest);
+        }
+        self.offset = framer.position();
+        self.framer = framer.has_partial().then_some(framer);
+        framed
+    }
+}
+
+/// Whether no line is longer than `max`. May say no where one is just as long and ends in CR LF.
+fn are_short(lines: &[u8], max: usize) -> bool {
+    let mut rest = lines;
+    // As many lines at once as fit into the longest one and its LF.
+    while let Some(window) = rest.get(..=max) {
+        let Some(lf) = memrchr(b'\n', window) else {
+            return false;
+        };
+        rest = rest.get(lf + 1..).unwrap_or_default();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

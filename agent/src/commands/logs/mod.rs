@@ -1,0 +1,285 @@
+//! Log files as commands read them: plain, gzip, zstd or standard input, cut into whole lines.
+//!
+//! `blocks` cuts what is read into lines, `decompress` knows what a log is packed in, `ahead` does
+//! both on a thread of its own. What the lines mean is not known here.
+
+mod ahead;
+mod blocks;
+mod decompress;
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lapwing_rules::fields::Format;
+use lapwing_rules::model::{Batch, InputId, Source, Timestamp};
+
+use crate::clock;
+use crate::config::MAX_LINE_BYTES;
+use crate::error::AgentError;
+use ahead::Ahead;
+use blocks::{Block, Blocks, Cutting, Filling};
+use decompress::Packing;
+
+/// Bytes read for one batch: half of a second cache of 1 MiB, so that it is counted where it lies; less
+/// wakes the two threads so often that it shows.
+const BLOCK_BYTES: usize = 512 * 1024;
+/// A file of at most so many bytes is not worth a thread, packed or not.
+const SHORT_BYTES: u64 = 32 * 1024;
+/// As [`BLOCK_BYTES`] where lines are handed out as they come: what a pipe holds.
+const PROMPT_BYTES: usize = 64 * 1024;
+
+/// One log, read from its beginning to its end.
+pub(super) struct Log {
+    source: Arc<Source>,
+    file: Counted,
+    reading: Reading,
+    /// What lines without any time of their own bear.
+    modified: Timestamp,
+    /// Lines handed out so far.
+    pub(super) lines: u64,
+    /// Bytes read so far, after decompression; of those read ahead only what was handed out.
+    pub(super) bytes: u64,
+}
+
+/// Who reads.
+enum Reading {
+    /// Whoever asks; with a buffer that was used before.
+    Here(Blocks, Vec<u8>),
+    /// A thread.
+    Ahead(Ahead),
+    /// Nobody any more.
+    Ended,
+}
+
+impl Log {
+    /// Opens `path`; `-` is standard input. `read` counts the bytes that are taken from the disk.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub(super) fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Self, AgentError> {
+        let name = path.to_string_lossy();
+        let failed = || format!("cannot read {name}");
+        let opened = if path == Path::new("-") {
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            stdin.and_then(|stdin| Self::of("stdin", Origin::Stdin, stdin.into(), read))
+        } else {
+            File::open(path).and_then(|file| Self::of(&name, Origin::Named, file, read))
+        };
+        opened.map_err(AgentError::io(failed()))
+    }
+
+    fn of(name: &str, origin: Origin, file: File, read: &Arc<AtomicU64>) -> io::Result<Self> {
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let modified = match origin {
+            Origin::Stdin => clock::now(),
+            Origin::Named => about
+                .modified()
+                .map_or_else(|_| clock::now(), clock::from_system),
+        };
+        let file = Counted {
+            file: Arc::new(file),
+            origin,
+            is_regular: about.is_file(),
+            is_short: about.is_file() && about.len() <= SHORT_BYTES,
+            read: Arc::clone(read),
+        };
+        Ok(Self {
+            source: Arc::new(Source {
+                input: InputId(0),
+                name: name.into(),
+            }),
+            reading: Reading::Here(file.blocks()?, Vec::new()),
+            file,
+            modified,
+            lines: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Goes back to where it was opened and lets go of all memory, where the log can be read
+    /// again; else it stays as it is and gives false.
+    ///
+    /// # Errors
+    ///
+    /// When its beginning cannot be read a second time.
+    pub(super) fn rewind(&mut self) -> Result<bool, AgentError> {
+        let can = self.file.is_regular && self.file.origin == Origin::Named;
+        if can {
+            let name = &self.source.name;
+            let blocks = self.file.rewind().and_then(|()| self.file.blocks());
+            let blocks = blocks.map_err(AgentError::io(format!("cannot read {name}")))?;
+            self.reading = Reading::Here(blocks, Vec::new());
+            (self.lines, self.bytes) = (0, 0);
+        }
+        Ok(can)
+    }
+
+    /// From now on a thread reads ahead of whoever asks, where there is more than one batch.
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started.
+    pub(super) fn read_ahead(&mut self) -> Result<(), AgentError> {
+        if self.file.is_short {
+            return Ok(());
+        }
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Ended) {
+            Reading::Here(blocks, _) => Reading::Ahead(
+                Ahead::start(blocks).map_err(AgentError::io("cannot start a thread to read"))?,
+            ),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The next lines; `None` at the end. A last line without LF counts.
+    ///
+    /// # Errors
+    ///
+    /// When reading or decompressing fails; what came before has been handed out.
+    pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, AgentError> {
+        let next = match &mut self.reading {
+            Reading::Here(blocks, spare) => blocks.next(std::mem::take(spare)),
+            Reading::Ahead(ahead) => ahead.next(),
+            Reading::Ended => Ok(None),
+        };
+        let name = &self.source.name;
+        match next.map_err(AgentError::io(format!("cannot read {name}"))) {
+            Ok(Some(block)) => Ok(Some(self.hand_out(block))),
+            last => {
+                self.reading = Reading::Ended;
+                last.map(|_| None)
+            }
+        }
+    }
+
+    fn hand_out(&mut self, block: Block) -> Batch {
+        self.lines += block.lines;
+        self.bytes += block.read;
+        Batch {
+            source: Arc::clone(&self.source),
+            bytes: block.framed.bytes,
+            segments: block.framed.segments,
+            cut: block.framed.cut,
+            arrival: self.modified,
+        }
+    }
+
+    /// Takes back a batch that is of no more use, for its memory.
+    pub(super) fn recycle(&mut self, batch: Batch) {
+        match &mut self.reading {
+            Reading::Here(_, spare) => *spare = batch.bytes,
+            Reading::Ahead(ahead) => ahead.recycle(batch.bytes),
+            Reading::Ended => {}
+        }
+    }
+}
+
+/// The format that `--format` names.
+///
+/// # Errors
+///
+/// When there is none of that name, or it needs more than a name.
+pub(super) fn format(name: Option<&str>) -> Result<Option<Arc<Format>>, AgentError> {
+    match name {
+        None | Some("auto") => Ok(None),
+        Some(name) => {
+            if let Some(format) = Format::named(name) {
+                Ok(Some(Arc::new(format)))
+            } else {
+                let named = Format::NAMES
+                    .iter()
+                    .filter(|name| **name != "pattern")
+                    .copied();
+                let names: Vec<&str> = named.collect();
+                Err(AgentError::Usage(format!(
+                    "there is no format `{name}`: one of auto, {}",
+                    names.join(", ")
+                )))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Stdin,
+    Named,
+}
+
+/// A file whose reads are counted.
+#[derive(Clone)]
+struct Counted {
+    file: Arc<File>,
+    origin: Origin,
+    is_regular: bool,
+    /// Even unpacked it is hardly more than a batch.
+    is_short: bool,
+    read: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// Its lines, from where it stands. Standard input is taken as it is; a file may be packed.
+    fn blocks(&self) -> io::Result<Blocks> {
+        let (block_bytes, filling) = if self.is_regular {
+            (BLOCK_BYTES, Filling::Full)
+        } else {
+            (PROMPT_BYTES, Filling::Prompt)
+        };
+        let cutting = Cutting {
+            block_bytes,
+            max_line_bytes: MAX_LINE_BYTES,
+            filling,
+        };
+        if self.origin == Origin::Stdin {
+            return Ok(Blocks::new(Box::new(self.clone()), cutting));
+        }
+        let mut magic = [0; Packing::HEAD_BYTES];
+        let got = read_up_to(&mut self.clone(), &mut magic)?;
+        let head = magic.get(..got).unwrap_or_default();
+        let packing = Packing::of(head);
+        let input = if self.is_regular {
+            // From the first byte on: the kernel copies whole pages fastest.
+            self.rewind()?;
+            packing.unpack(self.clone())
+        } else {
+            packing.unpack(io::Cursor::new(head.to_vec()).chain(self.clone()))
+        };
+        Ok(Blocks::new(input?, cutting))
+    }
+
+    /// Back to the first byte, as if nothing had been read.
+    fn rewind(&self) -> io::Result<()> {
+        let stood = (&*self.file).stream_position()?;
+        (&*self.file).rewind()?;
+        self.read.fetch_sub(stood, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = (&*self.file).read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
