@@ -19,7 +19,7 @@ use std::time::Duration;
 use lapwing_rules::engine::{Engine, SavedGroup};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::InputId;
-use lapwing_rules::scanner::{InputSpec, Scanner};
+use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, Input, InputKind};
@@ -199,8 +199,11 @@ fn pump(
         .positions
         .iter()
         .map(|position| (position.key.clone(), position.memory.clone()));
+    let mut scanner = Scanner::new(rules, &specs, config.listening);
+    scanner.prepare();
     Pump::new(pump::Setup {
-        scanner: Scanner::new(rules, &specs, config.listening),
+        scanner,
+        planner: Box::new(planner(inbox.clone())),
         rules: Arc::clone(rules),
         engine,
         outputs: config.outputs.clone(),
@@ -219,6 +222,17 @@ fn pump(
             happen.send(happening).ok();
         }),
     })
+}
+
+/// Plans on a thread of its own: the lines do not wait for it, and other plans find the same.
+fn planner(inbox: SyncSender<pump::Input>) -> impl FnMut(Replan) + Send {
+    move |replan| {
+        let inbox = inbox.clone();
+        let plan = move || inbox.send(pump::Input::Planned(replan.run())).ok();
+        if let Err(error) = threads::start("planner", plan) {
+            tracing::debug!(%error, "the plans stay as they are");
+        }
+    }
 }
 
 /// Puts the saved groups back; gives those that are of no more use, to be taken out of the store.

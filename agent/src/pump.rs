@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, InputId, Timestamp};
-use lapwing_rules::scanner::{Memory, Scanner, SourceState};
+use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::clock;
 use crate::inputs::{Event, Position, PositionKey, tail};
@@ -45,6 +45,8 @@ pub enum Input {
     Event(Event),
     /// Look whether a commit has come back.
     Wake,
+    /// What was planned anew.
+    Planned(Replanned),
     /// Commit what there is and end.
     Stop,
 }
@@ -88,6 +90,8 @@ pub struct Setup {
     pub inbox: SyncSender<Input>,
     /// Where used batches go.
     pub tail: tail::Handle,
+    /// Plans elsewhere; what comes of it goes to the inbox. Must not block.
+    pub planner: Box<dyn FnMut(Replan) + Send>,
     /// Told what happens; must not block.
     pub notice: Box<dyn FnMut(Notice) + Send>,
 }
@@ -170,6 +174,7 @@ impl Pump {
             };
             match input {
                 Ok(Input::Event(event)) => self.take(event),
+                Ok(Input::Planned(replanned)) => self.setup.scanner.adopt(replanned),
                 Ok(Input::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -243,6 +248,9 @@ impl Pump {
         self.setup
             .scanner
             .scan(batch, state, latest, &mut |hit| engine.observe(hit, told));
+        if let Some(replan) = self.setup.scanner.replan() {
+            (self.setup.planner)(replan);
+        }
         if let Some(position) = position {
             position.memory = state.memory();
             self.memories

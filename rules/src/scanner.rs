@@ -3,6 +3,8 @@
 //! The one place that knows both the matcher and what the engine wants of a line. Takes batches
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
+mod plans;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,8 +15,12 @@ use sha2::{Digest as _, Sha256};
 use crate::fields::{Assume, Format, Zone};
 use crate::language::redact::Redactor;
 use crate::language::rule::{Rule, RuleSet};
-use crate::matcher::{Found, Matcher, Scratch};
+use crate::matcher::{Found, Scratch};
 use crate::model::{Batch, InputId, RuleId, Sample, Timestamp, line::line_about};
+
+use plans::Plans;
+
+pub use plans::{Replan, Replanned};
 
 /// A line that a rule's `match` accepted, as the engine wants it.
 #[derive(Clone, Debug)]
@@ -120,6 +126,7 @@ pub enum Listening {
 #[derive(Debug)]
 pub struct Scanner {
     rules: Arc<RuleSet>,
+    plans: Vec<Plans>,
     inputs: Vec<Input>,
     zone: Zone,
     scratch: Scratch,
@@ -129,7 +136,8 @@ pub struct Scanner {
 
 #[derive(Clone, Debug)]
 struct Input {
-    matcher: Arc<Matcher>,
+    /// Index into the scanner's plans.
+    plans: usize,
     format: Option<Arc<Format>>,
 }
 
@@ -144,7 +152,8 @@ const DETECT_LINES: usize = 2_000;
 const LOOK_BACK_LINES: usize = 100;
 
 impl Scanner {
-    /// Compiles the rules for each input.
+    /// Each input's lines are held against the rules that listen to it. The search for them is
+    /// planned with the first lines, or by [`Scanner::prepare`].
     pub fn new(rules: &Arc<RuleSet>, inputs: &[InputSpec], listening: Listening) -> Self {
         let ids = |input: &InputSpec| -> Vec<RuleId> {
             let listens =
@@ -168,25 +177,60 @@ impl Scanner {
         inputs: &[InputSpec],
         ids: impl Fn(&InputSpec) -> Vec<RuleId>,
     ) -> Self {
-        let mut compiled: BTreeMap<Vec<RuleId>, Arc<Matcher>> = BTreeMap::new();
-        let needs_fields = |id: RuleId| needs_fields(rules.get(id));
+        let mut plans: Vec<Plans> = Vec::new();
         let inputs = inputs.iter().map(|input| {
             let ids = ids(input);
-            let matcher = compiled
-                .entry(ids.clone())
-                .or_insert_with(|| Arc::new(Matcher::new(rules, &ids, &needs_fields)));
+            let known = plans.iter().position(|plans| *plans.ids() == *ids);
+            let index = known.unwrap_or(plans.len());
+            if known.is_none() {
+                plans.push(Plans::new(rules, ids));
+            }
             Input {
-                matcher: Arc::clone(matcher),
+                plans: index,
                 format: input.format.clone(),
             }
         });
         Self {
-            rules: Arc::clone(rules),
             inputs: inputs.collect(),
+            plans,
+            rules: Arc::clone(rules),
             zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
             redacted: Vec::new(),
+        }
+    }
+
+    /// Plans what can be planned before the first line comes.
+    pub fn prepare(&mut self) {
+        for input in &self.inputs {
+            if let Some(plans) = self.plans.get_mut(input.plans)
+                && (input.format.is_some() || plans.suits_all_formats())
+            {
+                plans.plan(&self.rules, input.format.as_ref(), None);
+            }
+        }
+    }
+
+    /// Plans for lines of `format`, of which `sample` is some.
+    pub fn prepare_for(&mut self, format: &Arc<Format>, sample: &[u8]) {
+        for plans in &mut self.plans {
+            plans.plan(&self.rules, Some(format), Some(sample));
+        }
+    }
+
+    /// What is to be planned anew because enough lines have gone by to know them better; asked
+    /// after a scan. [`Replan::run`] it elsewhere, and give what comes of it to
+    /// [`Scanner::adopt`]. Other plans find the same lines.
+    pub fn replan(&mut self) -> Option<Replan> {
+        let mut plans = self.plans.iter_mut().enumerate();
+        plans.find_map(|(index, plans)| plans.replan(&self.rules, index))
+    }
+
+    /// Goes on with other plans.
+    pub fn adopt(&mut self, replanned: Replanned) {
+        if let Some(plans) = self.plans.get_mut(replanned.index()) {
+            plans.adopt(replanned);
         }
     }
 
@@ -221,6 +265,11 @@ impl Scanner {
             before: state.last_time,
             searched: (0, None),
         };
+        let Some(plans) = self.plans.get_mut(input.plans) else {
+            return;
+        };
+        let matcher = plans.matcher(&self.rules, &format);
+        plans.note(&batch.bytes);
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
         let mut accept = |found: Found<'_>| {
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
@@ -228,9 +277,7 @@ impl Scanner {
             fill(hit, &found, rules.get(found.rule), batch, redacted);
             each(hit);
         };
-        input
-            .matcher
-            .scan(&batch.bytes, &format, &mut self.scratch, &mut accept);
+        matcher.scan(&batch.bytes, &format, &mut self.scratch, &mut accept);
         if format.has_time() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
@@ -243,11 +290,12 @@ impl Scanner {
         self.zone = zone;
     }
 
-    /// Another one over the same compiled rules, with memory of its own.
+    /// Another one with the same plans, and memory of its own.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
             rules: Arc::clone(&self.rules),
+            plans: self.plans.clone(),
             inputs: self.inputs.clone(),
             zone: Zone::UTC,
             scratch: Scratch::default(),

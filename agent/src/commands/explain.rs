@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use lapwing_rules::fields::Format;
+use lapwing_rules::language::pattern::Pattern;
 use lapwing_rules::language::quantity::duration_text;
 use lapwing_rules::language::reader::meant;
-use lapwing_rules::language::rule::{ConditionSpec, Rule};
-use lapwing_rules::matcher::Matcher;
+use lapwing_rules::language::rule::{ConditionSpec, Rule, RuleSet};
 use lapwing_rules::matcher::plan::Tier;
+use lapwing_rules::matcher::{Matcher, Setup};
+use lapwing_rules::model::RuleId;
 
 use super::rules_of;
 use super::terminal::{Terminal, counted, print};
@@ -32,33 +35,130 @@ pub(super) fn run(args: &Explain, terminal: Terminal) -> Result<ExitCode, AgentE
             }
         }
     };
-    let matcher = Matcher::new(&rules, &ids, &|_| false);
+    let plans = plans(&rules, &ids);
     let mut text = String::new();
-    let (mut cheap, mut dear) = (0u64, 0u64);
-    for plan in &matcher.plan().rules {
-        match plan.tier {
-            Tier::Literal { .. } => cheap += 1,
-            Tier::EveryLine(_) => dear += 1,
-        }
-        explain(&mut text, rules.get(plan.rule), &plan.tier);
+    for plan in &plans {
+        explain(&mut text, rules.get(plan.rule), plan);
     }
-    let texts = counted(matcher.plan().literals.len() as u64, "text");
-    let found = if cheap == 1 { "is found" } else { "are found" };
-    let asked = if dear == 1 { "is asked" } else { "are asked" };
-    // Writing to a String cannot fail.
-    writeln!(
-        text,
-        "{} {found} by {texts} in one search over each batch; {dear} {asked} on every line.",
-        counted(cheap, "rule")
-    )
-    .ok();
+    text.push_str(&summary(&plans));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(text: &mut String, rule: &Rule, tier: &Tier) {
+/// A rule's plan, and the format whose lines it is for, where that matters.
+struct Explained {
+    rule: RuleId,
+    tier: Tier,
+    format: Option<&'static str>,
+}
+
+/// What lines of these formats give; a `where` that asks for anything else is most likely meant for
+/// JSON.
+const ACCESS: &str = " vhost remote_addr remote_user time request method path query protocol status \
+                      bytes referer user_agent ";
+const ERRORS: &str = " time level pid tid cid message client server request subrequest upstream host \
+                      referrer ";
+
+/// How the lines are written, by the fields that a rule asks for.
+fn likely_format(rule: &Rule) -> Option<&'static str> {
+    let condition = rule.matching.condition.as_ref()?;
+    let is_group = |name: &str| {
+        let mut groups = rule.matching.regex.iter().flat_map(Pattern::names);
+        groups.any(|group| group == name)
+    };
+    let names = condition.names();
+    let mut asked = names
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !is_group(name));
+    asked.clone().next()?;
+    let has_all = |fields: &str| {
+        asked
+            .clone()
+            .all(|name| fields.contains(&format!(" {name} ")))
+    };
+    if has_all(ACCESS) {
+        Some("nginx")
+    } else if has_all(ERRORS) {
+        Some("nginx_error")
+    } else {
+        asked.next().map(|_| "json")
+    }
+}
+
+/// What a rule with a `where` needs depends on how lines are written: it is explained for the format
+/// that its fields are most likely of.
+fn plans(rules: &RuleSet, ids: &[RuleId]) -> Vec<Explained> {
+    let plan = |format: Option<&Format>| {
+        let setup = Setup {
+            format,
+            ..Setup::default()
+        };
+        Matcher::new(rules, ids, &|_| false, &setup)
+    };
+    let plain = plan(None);
+    let formats = ["nginx", "nginx_error", "json"];
+    let by_format: Vec<(&'static str, Matcher)> = formats
+        .into_iter()
+        .filter_map(|name| Some((name, plan(Some(&Format::named(name)?)))))
+        .collect();
+    let explained = plain.plan().rules.iter().enumerate().map(|(index, found)| {
+        let likely = likely_format(rules.get(found.rule));
+        let better = by_format.iter().find_map(|(name, matcher)| {
+            let plan = matcher.plan().rules.get(index)?;
+            (Some(*name) == likely).then(|| (*name, plan.tier.clone()))
+        });
+        match better {
+            Some((name, tier)) => Explained {
+                rule: found.rule,
+                tier,
+                format: Some(name),
+            },
+            None => Explained {
+                rule: found.rule,
+                tier: found.tier.clone(),
+                format: None,
+            },
+        }
+    });
+    explained.collect()
+}
+
+fn summary(plans: &[Explained]) -> String {
+    let count = |is_it: &dyn Fn(&Tier) -> bool| {
+        let found = plans.iter().filter(|plan| is_it(&plan.tier));
+        found.count() as u64
+    };
+    let windows = count(&|tier| matches!(tier, Tier::Window { .. } | Tier::Never));
+    let classes = count(&|tier| matches!(tier, Tier::Classes { .. }));
+    let lines = count(&|tier| matches!(tier, Tier::Automaton(_) | Tier::EveryLine(_)));
+    let mut text = format!(
+        "{} {} found in one search over each batch of lines",
+        counted(windows, "rule"),
+        if windows == 1 { "is" } else { "are" }
+    );
+    // Writing to a String cannot fail.
+    if classes > 0 {
+        write!(text, ", {classes} by further passes over it").ok();
+    }
+    if lines > 0 {
+        write!(text, ", {lines} by looking at every line").ok();
+    }
+    text.push_str(".\n");
+    text
+}
+
+fn explain(text: &mut String, rule: &Rule, plan: &Explained) {
+    let tier = &plan.tier;
     writeln!(text, "{}", rule.name).ok();
-    writeln!(text, "  asked  {tier}").ok();
+    match plan.format {
+        Some(format) => writeln!(text, "  asked  {tier}, in {format} lines").ok(),
+        None => writeln!(text, "  asked  {tier}").ok(),
+    };
+    writeln!(text, "  cost   {}: {}", tier.cost(), tier.search()).ok();
+    if let Some(advice) = tier.advice() {
+        writeln!(text, "  advice {advice}").ok();
+    }
     let keys = [
         ("contains", rule.matching.contains.len()),
         ("regex", rule.matching.regex.len()),

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicU64;
 
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::reader::meant;
-use lapwing_rules::matcher::{Matcher, Scratch};
+use lapwing_rules::language::rule::RuleSet;
+use lapwing_rules::matcher::{Matcher, Scratch, Setup};
+use lapwing_rules::model::RuleId;
 use lapwing_rules::scanner::Detector;
 
 use super::logs::{self, Log};
@@ -32,14 +34,13 @@ pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentErr
         )));
     };
     let given = logs::format(args.format.as_deref())?;
-    let matcher = Matcher::new(&rules, &[id], &|_| false);
     let mut printer = Printer::new(args.files.len() > 1);
     let mut failed = None;
     for path in &args.files {
         let searched = Log::open(path, &Arc::new(AtomicU64::new(0))).and_then(|log| {
             search(
                 log,
-                &matcher,
+                (&rules, id),
                 given.as_ref(),
                 &path.to_string_lossy(),
                 &mut printer,
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentErr
 
 fn search(
     mut log: Log,
-    matcher: &Matcher,
+    (rules, id): (&RuleSet, RuleId),
     given: Option<&Arc<Format>>,
     name: &str,
     printer: &mut Printer,
@@ -77,8 +78,22 @@ fn search(
         log.read_ahead()?;
     }
     let mut scratch = Scratch::default();
+    // What is searched for depends on how the lines are written.
+    let mut planned: Option<(&'static str, Matcher)> = None;
     while let Some(batch) = log.next_batch()? {
         let format = detector.format_of(&batch.bytes);
+        let matcher = match &mut planned {
+            Some((of, matcher)) if *of == format.name() => matcher,
+            other => {
+                let setup = Setup {
+                    format: Some(&format),
+                    sample: &batch.bytes,
+                    ..Setup::default()
+                };
+                let matcher = Matcher::new(rules, &[id], &|_| false, &setup);
+                &mut other.insert((format.name(), matcher)).1
+            }
+        };
         let mut outcome = Ok(());
         matcher.scan(&batch.bytes, &format, &mut scratch, &mut |found| {
             if outcome.is_ok() {

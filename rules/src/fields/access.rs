@@ -69,8 +69,8 @@ pub(super) fn detect(line: &[u8]) -> Option<Head<'_>> {
     let line = Line::split(line)?;
     timestamp::access(line.time)?;
     let (_, rest) = quoted(line.tail)?;
-    let (status, _) = number(rest);
-    if status?.len() == 3 {
+    let (status, _) = status(rest)?;
+    if status.len() == 3 {
         Head::split(line.head)
     } else {
         None
@@ -97,14 +97,15 @@ pub(super) fn read(line: &[u8], out: &mut Fields) {
     // A line that was cut may end in the request.
     let (request, rest) = quoted(line.tail).unwrap_or((line.tail, &[]));
     read_request(request, out);
-    let (status, rest) = number(rest);
-    let (bytes, rest) = number(rest);
-    for (name, value) in [("status", status), ("bytes", bytes)] {
-        if let Some(value) = value {
-            out.push(name, value);
-        }
-    }
     let mut rest = rest;
+    if let Some((status, behind)) = status(rest) {
+        out.push("status", status);
+        let (bytes, behind) = number(behind);
+        if let Some(bytes) = bytes {
+            out.push("bytes", bytes);
+        }
+        rest = behind;
+    }
     for name in ["referer", "user_agent"] {
         let Some((value, behind)) = opening_quote(rest).and_then(quoted) else {
             break;
@@ -247,6 +248,14 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
         Some(space) => (&text[..space], &text[space + 1..]),
         None => (text, &[]),
     }
+}
+
+/// The status behind the request, and what is behind it: a space, then one to three digits (nginx
+/// and Apache write three), or the `-` of an absent one. The matcher relies on this shape.
+fn status(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (status, behind) = word(rest.strip_prefix(b" ")?);
+    let is_code = (1..=3).contains(&status.len()) && status.iter().all(u8::is_ascii_digit);
+    (is_code || status == b"-").then_some((status, behind))
 }
 
 /// A word of digits, or the `-` of an absent one, in front of `rest`; what else stands there stays.

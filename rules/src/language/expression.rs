@@ -14,17 +14,21 @@
 //!   less nor more than a text.
 //!
 //! `lexer` cuts the text into words, `parser` checks them, `value` compares; here the outcome is
-//! applied to lines.
+//! applied to lines, and `part` shows it to those who ask what a line must hold.
 
 mod lexer;
 mod parser;
+mod part;
 mod value;
 
 use std::ops::Range;
 
-use self::value::{Operator, Value};
+use self::value::Operator;
 use super::pattern::Pattern;
 use crate::fields::Fields;
+
+pub(crate) use self::part::{Part, Shape};
+pub(crate) use self::value::Value;
 
 /// A checked condition.
 #[derive(Debug)]

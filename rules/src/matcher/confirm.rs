@@ -1,7 +1,9 @@
 //! Does a rule accept this line? Asked only of lines that may: every key of the rule's `match`,
 //! the cheap ones first.
 
-use std::sync::Arc;
+mod row;
+
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
@@ -9,6 +11,8 @@ use memchr::memmem::Finder;
 use crate::fields::{Fields, Format};
 use crate::language::pattern::{Case, Pattern};
 use crate::language::rule::Match;
+
+use row::{Rows, Verdict};
 
 /// Whether [`super::Found::fields`] is wanted for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +29,19 @@ pub(super) struct Confirm {
     matching: Arc<Match>,
     contains: Option<Texts>,
     not_contains: Option<Texts>,
+    /// For each of `matching.regex`.
+    regex: Box<[Question]>,
+    /// For each of `matching.not_regex`.
+    not_regex: Box<[Question]>,
     fields: FieldUse,
+    /// No field is wanted that comes from a pattern.
+    needs_no_groups: bool,
 }
+
+/// Whether a pattern matches a line. What answers it is made when it is asked for the first time:
+/// most rules never are.
+#[derive(Debug, Default)]
+struct Question(OnceLock<Option<Box<Rows>>>);
 
 /// Any of some texts.
 #[derive(Debug)]
@@ -77,18 +92,44 @@ impl Confirm {
         Self {
             contains: Texts::new(&matching.contains, matching.ignore_case),
             not_contains: Texts::new(&matching.not_contains, matching.ignore_case),
+            regex: Question::for_each(&matching.regex),
+            not_regex: Question::for_each(&matching.not_regex),
+            needs_no_groups: fields == FieldUse::Unwanted
+                || matching
+                    .regex
+                    .iter()
+                    .all(|pattern| pattern.names().is_empty()),
             matching,
             fields,
         }
     }
 
-    /// The fields to report when the rule accepts `line` (no terminator), `None` when it does not.
-    pub(super) fn ask<'a>(
+    /// What is reported of a line that is accepted for certain.
+    fn fields_of<'a>(
         &self,
         line: &[u8],
         format: &Format,
         memory: &'a mut LineFields,
+    ) -> &'a Fields {
+        if self.fields == FieldUse::Unwanted {
+            return &memory.none;
+        }
+        memory.read(line, format);
+        &memory.of_line
+    }
+
+    /// The fields to report when the rule accepts `line` (no terminator), `None` when it does not.
+    /// Where that `is_possible` and not certain, `contains` and `regex` are asked.
+    pub(super) fn ask<'a>(
+        &self,
+        line: &[u8],
+        is_possible: bool,
+        format: &Format,
+        memory: &'a mut LineFields,
     ) -> Option<&'a Fields> {
+        if !is_possible && self.needs_no_groups {
+            return Some(self.fields_of(line, format, memory));
+        }
         if self
             .contains
             .as_ref()
@@ -101,13 +142,9 @@ impl Confirm {
             return None;
         }
         let regex = &self.matching.regex;
-        let matched = regex.iter().find(|pattern| pattern.is_match(line));
+        let matched = first_match(&self.regex, regex, line);
         if (matched.is_none() && !regex.is_empty())
-            || self
-                .matching
-                .not_regex
-                .iter()
-                .any(|pattern| pattern.is_match(line))
+            || first_match(&self.not_regex, &self.matching.not_regex, line).is_some()
         {
             return None;
         }
@@ -128,6 +165,17 @@ impl Confirm {
     }
 }
 
+/// The first of `patterns` that matches `line`; `questions` are about them.
+fn first_match<'a>(
+    questions: &[Question],
+    patterns: &'a [Pattern],
+    line: &[u8],
+) -> Option<&'a Pattern> {
+    let mut pairs = questions.iter().zip(patterns);
+    let (_, pattern) = pairs.find(|(question, pattern)| question.is_match(pattern, line))?;
+    Some(pattern)
+}
+
 /// The line's fields and the named groups of the leftmost match of `pattern`.
 fn with_groups<'a>(line: &[u8], pattern: &Pattern, memory: &'a mut LineFields) -> &'a Fields {
     let LineFields {
@@ -141,6 +189,23 @@ fn with_groups<'a>(line: &[u8], pattern: &Pattern, memory: &'a mut LineFields) -
         of_rule.push(name, line.get(place).unwrap_or_default());
     });
     of_rule
+}
+
+impl Question {
+    fn for_each(patterns: &[Pattern]) -> Box<[Self]> {
+        patterns.iter().map(|_| Self::default()).collect()
+    }
+
+    /// `pattern`: the same one each time.
+    fn is_match(&self, pattern: &Pattern, line: &[u8]) -> bool {
+        let Self(rows) = self;
+        let rows = rows.get_or_init(|| Rows::of(pattern.hir()).map(Box::new));
+        match rows.as_ref().map(|rows| rows.is_match(line)) {
+            Some(Verdict::Yes) => true,
+            Some(Verdict::No) => false,
+            Some(Verdict::Unknown) | None => pattern.is_match(line),
+        }
+    }
 }
 
 impl Texts {

@@ -1,16 +1,36 @@
 //! Rules → the compiled hot loop that finds, in a whole batch of lines, those that a rule accepts.
 //!
-//! [`plan`] chooses the texts to search for (`literals` knows what a pattern needs, `rarity` what
-//! is rare in logs), `scan` finds them, `confirm` asks the rules that they wake. What a hit then
-//! means is not known here.
+//! `need` knows what a rule needs of a line, `frequency` what is rare in logs; [`plan`] chooses by
+//! them what each rule is searched for by. `scan` finds the lines that a rule may accept, `confirm`
+//! asks it. What a hit then means is not known here.
+//!
+//! The search goes through tiers, each looking at much less than the one before it:
+//!
+//! | step | sees | file |
+//! | --- | --- | --- |
+//! | the sieve | every byte | `kernel` |
+//! | a gram and its neighbours, the window | what the sieve lets through | `index` |
+//! | short runs of byte sets, for rules without a window | every byte | `kernel`, `weak` |
+//! | the run, byte for byte | places | `runs` |
+//! | the automaton, for rules without a run | every line, if there are such rules | `automaton` |
+//! | `match` as it is written | lines | `confirm` |
 
+mod automaton;
+mod candidates;
 mod confirm;
-mod literals;
+mod frequency;
+mod index;
+mod kernel;
+mod need;
 pub mod plan;
-mod rarity;
+mod runs;
 mod scan;
+mod shown;
 #[cfg(test)]
 mod tests;
+mod weak;
+mod windows;
+mod wording;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,12 +39,15 @@ use crate::fields::{Fields, Format};
 use crate::language::rule::{Match, RuleSet};
 use crate::model::{Mode, RuleId};
 
+use candidates::Candidate;
 use confirm::Confirm;
-use plan::Plan;
+use plan::{Limits, Plan};
 use scan::Search;
 
 pub use confirm::FieldUse;
+pub use kernel::Kernel;
 pub use scan::Scratch;
+pub use wording::Cost;
 
 /// What is searched for on one input: the rules that listen to it, compiled together.
 #[derive(Debug)]
@@ -33,6 +56,28 @@ pub struct Matcher {
     search: Search,
     /// One for each rule of the plan.
     confirms: Vec<Confirm>,
+}
+
+/// What a plan is made for. It decides how fast a scan is, never what it finds.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// One that this processor supports.
+    pub kernel: Kernel,
+    /// How the lines are written, where that is known: so `where` can be searched for. The matcher
+    /// is for lines of this format only, then.
+    pub format: Option<&'a Format>,
+    /// What passes on this host, some 100 KiB or more of whole lines; empty: not known.
+    pub sample: &'a [u8],
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            kernel: Kernel::best(),
+            format: None,
+            sample: &[],
+        }
+    }
 }
 
 /// One thing to look for.
@@ -65,31 +110,47 @@ impl Matcher {
     /// # Panics
     ///
     /// When one of `ids` is not of `rules`.
-    pub fn new(rules: &RuleSet, ids: &[RuleId], needs_fields: &dyn Fn(RuleId) -> bool) -> Self {
+    pub fn new(
+        rules: &RuleSet,
+        ids: &[RuleId],
+        needs_fields: &dyn Fn(RuleId) -> bool,
+        setup: &Setup<'_>,
+    ) -> Self {
         let live = ids.iter().filter(|id| rules.get(**id).mode != Mode::Off);
-        Self::of(
-            live.map(|&rule| Wanted {
-                rule,
-                matching: Arc::clone(&rules.get(rule).matching),
-                fields: if needs_fields(rule) {
-                    FieldUse::Wanted
-                } else {
-                    FieldUse::Unwanted
-                },
-            })
-            .collect(),
-        )
+        let wanted = live.map(|&rule| Wanted {
+            rule,
+            matching: Arc::clone(&rules.get(rule).matching),
+            fields: if needs_fields(rule) {
+                FieldUse::Wanted
+            } else {
+                FieldUse::Unwanted
+            },
+        });
+        Self::with(wanted.collect(), setup)
     }
 
     /// Plans for `wanted`, in any order; of several with the same rule the first one counts.
-    pub fn of(mut wanted: Vec<Wanted>) -> Self {
+    pub fn of(wanted: Vec<Wanted>) -> Self {
+        Self::with(wanted, &Setup::default())
+    }
+
+    /// The same, for what is said in `setup`.
+    ///
+    /// # Panics
+    ///
+    /// When the processor does not support the kernel.
+    pub fn with(wanted: Vec<Wanted>, setup: &Setup<'_>) -> Self {
+        Self::within(wanted, setup, Limits::of(setup.kernel))
+    }
+
+    fn within(mut wanted: Vec<Wanted>, setup: &Setup<'_>, limits: Limits) -> Self {
+        assert!(
+            setup.kernel.is_supported(),
+            "a kernel that this processor can run"
+        );
         wanted.sort_by_key(|wanted| wanted.rule);
         wanted.dedup_by_key(|wanted| wanted.rule);
-        let matches: Vec<(RuleId, Arc<Match>)> = wanted
-            .iter()
-            .map(|wanted| (wanted.rule, Arc::clone(&wanted.matching)))
-            .collect();
-        let (plan, search) = Search::new(Plan::new(&matches));
+        let (plan, search) = plan::build(&wanted, setup, limits);
         let confirms = wanted
             .into_iter()
             .map(|wanted| Confirm::new(wanted.matching, wanted.fields))
@@ -116,20 +177,19 @@ impl Matcher {
         scratch: &mut Scratch,
         each: &mut dyn FnMut(Found<'_>),
     ) {
-        let ask = &mut |place: Range<usize>, rules: &[u32], fields: &mut confirm::LineFields| {
+        let ask = &mut |candidate: Candidate, fields: &mut confirm::LineFields| {
+            let index = candidate.rule as usize;
+            let place = candidate.start..candidate.end;
             let line = lines.get(place.clone()).unwrap_or_default();
-            for &index in rules {
-                let index = index as usize;
-                if let (Some(confirm), Some(plan)) =
-                    (self.confirms.get(index), self.plan.rules.get(index))
-                    && let Some(fields) = confirm.ask(line, format, fields)
-                {
-                    each(Found {
-                        rule: plan.rule,
-                        line: place.clone(),
-                        fields,
-                    });
-                }
+            if let (Some(confirm), Some(plan)) =
+                (self.confirms.get(index), self.plan.rules.get(index))
+                && let Some(fields) = confirm.ask(line, candidate.is_possible, format, fields)
+            {
+                each(Found {
+                    rule: plan.rule,
+                    line: place,
+                    fields,
+                });
             }
         };
         self.search.scan(lines, self.confirms.len(), scratch, ask);

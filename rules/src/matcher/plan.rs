@@ -1,39 +1,33 @@
-//! Which texts are searched for, and which rules each of them wakes: decided at load, plain data,
-//! so that `lapwing explain` can say why a rule is cheap or dear.
-//!
-//! Every key of a rule's `match` must hold, so the rarest requirement among them is enough to wake
-//! it. A rule without one is asked on every line.
+//! How each rule is found: decided from what it needs and what is rare in a sample of logs. Plain
+//! data, so that `lapwing explain` can say why a rule is cheap or dear.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-
-use super::literals::{self, Literals};
-use super::rarity;
-use crate::language::pattern::{Case, Pattern};
+use super::automaton::Automaton;
+use super::frequency::Frequencies;
+use super::index::IndexBuilder;
+use super::kernel::Kernel;
+use super::kernel::classes::Classes;
+use super::need::Need;
+use super::runs::RunsBuilder;
+use super::scan::Search;
+use super::shown::shown;
+use super::weak::{self, Part};
+use super::windows::{self, Chooser};
+use super::{Setup, Wanted, need};
+use crate::language::pattern::Pattern;
 use crate::language::rule::Match;
 use crate::model::RuleId;
 
-/// A longer text is searched for by its rarest part: no rarer, and less to keep.
-const MAX_LITERAL_BYTES: usize = 32;
-
-/// A rule that more than one byte in so many would wake is asked on every line at once: looking at
-/// each of those bytes would cost more.
-const COMMON: f64 = 1.0 / 32.0;
-
 /// How the rules of a matcher are found.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// One for each rule, ascending by rule.
     pub rules: Vec<RulePlan>,
-    /// The texts that are searched for, ASCII lower case, each once, ascending.
-    pub literals: Vec<Vec<u8>>,
-    /// For each of `literals` the indexes into `rules` of those that it wakes, ascending.
-    pub wakes: Vec<Vec<u32>>,
+    /// Passes over the text for rules of the tier [`Tier::Classes`], eight runs each.
+    pub passes: usize,
 }
 
 /// How one rule is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RulePlan {
     /// The rule.
     pub rule: RuleId,
@@ -41,229 +35,290 @@ pub struct RulePlan {
     pub tier: Tier,
 }
 
-/// When a rule is asked about a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// When a rule is asked about a line, the cheapest first.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Tier {
-    /// When one of these texts stands in the line, ASCII upper and lower case being one. None:
-    /// never, because it can match no line.
-    Literal {
-        /// The key of `match` that the texts come from.
-        from: Key,
-        /// ASCII lower case, none empty.
-        literals: Vec<Vec<u8>>,
+    /// Never, because it can match no line.
+    Never,
+    /// Where one of these texts stands; found by seven bytes of it, in one pass for all rules.
+    Window {
+        /// What is searched for.
+        texts: Texts,
+        /// Places that are looked at more closely, in a million bytes of the sample.
+        looks: f64,
     },
+    /// Where one of these texts stands; too short or too common for a window, they are looked for
+    /// at every byte, eight in a pass.
+    Classes {
+        /// What is searched for.
+        texts: Texts,
+        /// Places that are looked at more closely, in a million bytes of the sample.
+        looks: f64,
+    },
+    /// Where the automaton of all such rules, which sees every line, finds one of its patterns.
+    Automaton(Why),
     /// On every line.
     EveryLine(Why),
 }
 
-/// A key of `match`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// `contains`.
-    Contains,
-    /// `regex`.
-    Regex,
+/// What is searched for on behalf of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Texts {
+    /// Some of them, to be shown.
+    pub some: Vec<Sought>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// A text that is searched for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sought {
+    /// The whole run, as a pattern.
+    pub run: String,
+    /// The part of it that is searched for.
+    pub part: String,
 }
 
 /// Why a rule is asked on every line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// `match` is empty: every line is a hit.
     NothingAsked,
-    /// It has neither `contains` nor `regex`: `where` and `not` give nothing to search for.
+    /// No key of it needs a text that could be searched for.
     NoText,
-    /// The pattern with this index in `regex` needs no fixed text.
+    /// The pattern with this index in `regex` needs no text.
     NoLiteral {
         /// Index into `regex`.
         pattern: usize,
     },
     /// The texts that it needs stand in most lines.
-    TooCommon {
-        /// They.
-        literals: Vec<Vec<u8>>,
-    },
-    /// All texts together are too many for one search.
+    TooCommon,
+    /// There are too many rules of its kind for more passes.
     TooMany,
 }
 
-impl Plan {
-    /// Plans for `matches`, ascending by rule.
-    pub fn new(matches: &[(RuleId, Arc<Match>)]) -> Self {
-        let rules: Vec<RulePlan> = matches
-            .iter()
-            .map(|(rule, matching)| RulePlan {
-                rule: *rule,
-                tier: tier(matching),
-            })
-            .collect();
-        let mut woken: BTreeMap<&[u8], Vec<u32>> = BTreeMap::new();
-        for (index, plan) in (0..).zip(&rules) {
-            for literal in plan.tier.literals() {
-                woken.entry(literal).or_default().push(index);
-            }
-        }
-        let (literals, wakes) = woken
-            .into_iter()
-            .map(|(text, rules)| (text.to_vec(), rules))
-            .unzip();
+/// From where on a rule falls to the next tier. Any of them gives the same results.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Windows whose grams begin more often in [`Frequencies::OF_BYTES`] of text are not worth it.
+    pub(super) hot: u64,
+    /// Parts that begin more often in [`Frequencies::OF_BYTES`] of text are in most lines.
+    pub(super) common: u64,
+    /// More passes are dearer than the automaton.
+    pub(super) passes: usize,
+}
+
+impl Limits {
+    pub(super) fn of(kernel: Kernel) -> Self {
         Self {
-            rules,
-            literals,
-            wakes,
-        }
-    }
-
-    /// The same rules with nothing to search for.
-    pub(super) fn without_literals(mut self) -> Self {
-        for plan in &mut self.rules {
-            if !plan.tier.literals().is_empty() {
-                plan.tier = Tier::EveryLine(Why::TooMany);
-            }
-        }
-        self.literals.clear();
-        self.wakes.clear();
-        self
-    }
-
-    /// Indexes into `rules` of those that are asked on every line, ascending.
-    pub(super) fn every_line(&self) -> Vec<u32> {
-        (0..)
-            .zip(&self.rules)
-            .filter(|(_, plan)| matches!(plan.tier, Tier::EveryLine(_)))
-            .map(|(index, _)| index)
-            .collect()
-    }
-}
-
-impl Tier {
-    /// The texts that wake the rule; none for the last tier.
-    pub fn literals(&self) -> &[Vec<u8>] {
-        match self {
-            Self::Literal { literals, .. } => literals,
-            Self::EveryLine(_) => &[],
+            hot: Frequencies::OF_BYTES / 64,
+            common: Frequencies::OF_BYTES / 96,
+            passes: match kernel {
+                Kernel::Avx512 => 16,
+                Kernel::Avx2 => 8,
+                Kernel::Scalar => 1,
+            },
         }
     }
 }
 
-/// What `lapwing explain` says of it: reads after the rule's name and `is asked`.
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Literal { literals, .. } if literals.is_empty() => {
-                f.write_str("never: no line can match")
-            }
-            Self::Literal { from, literals } => {
-                let key = match from {
-                    Key::Contains => "contains",
-                    Key::Regex => "regex",
-                };
-                write!(f, "where a line holds {} (from `{key}`)", Listed(literals))
-            }
-            Self::EveryLine(why) => write!(f, "on every line: {why}"),
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingAsked => f.write_str("`match` is empty"),
-            Self::NoText => f.write_str("it has neither `contains` nor `regex`"),
-            Self::NoLiteral { pattern } => {
-                write!(f, "pattern {} of `regex` needs no fixed text", pattern + 1)
-            }
-            Self::TooCommon { literals } => write!(f, "most lines hold {}", Listed(literals)),
-            Self::TooMany => f.write_str("all texts together are too many for one search"),
-        }
-    }
-}
-
-/// `"a", "b" or 3 more`.
-struct Listed<'a>(&'a [Vec<u8>]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 4;
-        for (index, literal) in self.0.iter().take(SHOWN).enumerate() {
-            let comma = match index {
-                0 => "",
-                _ if index + 1 == self.0.len() => " or ",
-                _ => ", ",
-            };
-            write!(f, "{comma}\"{}\"", literal.escape_ascii())?;
-        }
-        match self.0.len().saturating_sub(SHOWN) {
-            0 => Ok(()),
-            more => write!(f, " or {more} more"),
-        }
-    }
-}
-
-fn tier(matching: &Match) -> Tier {
-    if matching.contains.is_empty() && matching.regex.is_empty() {
-        let asks = matching.condition.is_some()
-            || !matching.not_contains.is_empty()
-            || !matching.not_regex.is_empty();
-        return Tier::EveryLine(if asks { Why::NoText } else { Why::NothingAsked });
-    }
-    let by_contains = (!matching.contains.is_empty())
-        .then(|| from_contains(matching))
-        .flatten();
-    let by_regex = (!matching.regex.is_empty()).then(|| from_regex(matching));
-    let (from, literals) = match (by_contains, by_regex) {
-        (Some(contains), Some(Ok(regex))) if rarity::cost(&regex) < rarity::cost(&contains) => {
-            (Key::Regex, regex)
-        }
-        (Some(contains), _) => (Key::Contains, contains),
-        (None, Some(Ok(regex))) => (Key::Regex, regex),
-        (None, Some(Err(pattern))) => return Tier::EveryLine(Why::NoLiteral { pattern }),
-        (None, None) => return Tier::EveryLine(Why::NoText),
-    };
-    if rarity::frequency(&literals) > COMMON {
-        return Tier::EveryLine(Why::TooCommon { literals });
-    }
-    Tier::Literal { from, literals }
-}
-
-/// One of these is in every line that `contains` accepts.
-fn from_contains(matching: &Match) -> Option<Literals> {
-    if !matching.ignore_case {
-        return Some(searchable(
-            matching
-                .contains
-                .iter()
-                .map(|text| literals::folded(text))
-                .collect(),
-        ));
-    }
-    let mut all = Literals::new();
-    for text in &matching.contains {
-        all.extend(literals::required(
-            Pattern::literal(text, Case::Ignore).hir(),
-        )?);
-    }
-    Some(searchable(all))
-}
-
-/// One of these is in every line that `regex` accepts; else the index of a pattern that needs no
-/// literal.
-fn from_regex(matching: &Match) -> Result<Literals, usize> {
-    let mut all = Literals::new();
-    for (index, pattern) in matching.regex.iter().enumerate() {
-        all.extend(literals::required(pattern.hir()).ok_or(index)?);
-    }
-    Ok(searchable(all))
-}
-
-/// Cut to size, each once.
-fn searchable(literals: Literals) -> Literals {
-    literals::minimal(
-        literals
-            .into_iter()
-            .map(|text| match text.len() {
-                0..=MAX_LITERAL_BYTES => text,
-                _ => rarity::rarest_window(&text, MAX_LITERAL_BYTES).to_vec(),
+/// Plans and builds the search for `wanted`, ascending by rule.
+pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Plan, Search) {
+    let needs: Vec<Need> = wanted.iter().map(|wanted| need_of(wanted, setup)).collect();
+    let frequencies = Frequencies::of(setup.sample);
+    let windows = Chooser::new(&frequencies).choose(&needs.iter().collect::<Vec<_>>());
+    let mut builder = Builder::new(setup.kernel, limits, &frequencies);
+    let rules = wanted.iter().zip(&needs).zip(windows).zip(0..);
+    let tiers: Vec<Tier> = rules
+        .map(|(((wanted, need), window), index)| builder.tier(index, wanted, need, window))
+        .collect();
+    let (search, tiers) = builder.finish(wanted, tiers);
+    let rules = wanted.iter().zip(tiers);
+    let plan = Plan {
+        passes: search.passes.len(),
+        rules: rules
+            .map(|(wanted, tier)| RulePlan {
+                rule: wanted.rule,
+                tier,
             })
             .collect(),
-    )
+    };
+    (plan, search)
+}
+
+fn need_of(wanted: &Wanted, setup: &Setup<'_>) -> Need {
+    let matching = &wanted.matching;
+    let is_group = |name: &str| {
+        let mut names = matching.regex.iter().flat_map(Pattern::names);
+        names.any(|group| group == name)
+    };
+    let condition = match (&matching.condition, setup.format) {
+        (Some(condition), Some(format)) => {
+            need::of_condition(condition, format, &is_group, &need::of_pattern)
+        }
+        _ => Need::nothing(),
+    };
+    need::of_match(matching, condition)
+}
+
+struct Builder<'n, 'f> {
+    kernel: Kernel,
+    limits: Limits,
+    frequencies: &'f Frequencies,
+    runs: RunsBuilder,
+    index: IndexBuilder,
+    parts: Vec<(u32, Part<'n>)>,
+}
+
+impl<'n, 'f> Builder<'n, 'f> {
+    fn new(kernel: Kernel, limits: Limits, frequencies: &'f Frequencies) -> Self {
+        Self {
+            kernel,
+            limits,
+            frequencies,
+            runs: RunsBuilder::default(),
+            index: IndexBuilder::default(),
+            parts: Vec::new(),
+        }
+    }
+
+    fn tier(
+        &mut self,
+        index: u32,
+        wanted: &Wanted,
+        need: &'n Need,
+        window: Option<windows::Choice<'n>>,
+    ) -> Tier {
+        if *need == Need::impossible() {
+            return Tier::Never;
+        }
+        let limits = self.limits;
+        let is_cool = |choice: &windows::Choice<'_>| choice.hits <= limits.hot;
+        if let Some(choice) = window.filter(is_cool) {
+            return self.by_windows(index, wanted, &choice);
+        }
+        let room = (limits.passes * Classes::RUNS).saturating_sub(self.parts.len());
+        let Some(choice) = weak::choose(need, self.frequencies, room) else {
+            return last_tier(&wanted.matching, why_no_text(&wanted.matching));
+        };
+        if choice.parts.len() > room {
+            return last_tier(&wanted.matching, Why::TooMany);
+        }
+        if choice.count > limits.common {
+            return last_tier(&wanted.matching, Why::TooCommon);
+        }
+        let sought = |part: &Part<'_>| Sought {
+            run: shown(&part.run.sets),
+            part: shown(part.sets()),
+        };
+        let tier = Tier::Classes {
+            texts: shown_of(choice.parts.iter().map(sought)),
+            looks: in_a_million(choice.count),
+        };
+        self.parts
+            .extend(choice.parts.into_iter().map(|part| (index, part)));
+        tier
+    }
+
+    fn by_windows(&mut self, index: u32, wanted: &Wanted, choice: &windows::Choice<'n>) -> Tier {
+        let has_room = choice
+            .windows
+            .iter()
+            .all(|window| self.index.add(index, window, &mut self.runs));
+        if !has_room {
+            return last_tier(&wanted.matching, Why::TooMany);
+        }
+        let sought = |window: &windows::Window<'_>| {
+            let sets = &window.run.sets;
+            let start = usize::try_from(window.at).unwrap_or(0);
+            let end = (start + windows::WINDOW).min(sets.len());
+            Sought {
+                run: shown(sets),
+                part: shown(sets.get(start..end).unwrap_or(sets)),
+            }
+        };
+        Tier::Window {
+            texts: shown_of(choice.windows.iter().map(sought)),
+            // One in four of a window's grams is looked at.
+            looks: in_a_million(choice.hits / windows::STRIDE as u64),
+        }
+    }
+
+    /// The search, and the tiers as they became: what has no room in one falls to the next.
+    fn finish(mut self, wanted: &[Wanted], mut tiers: Vec<Tier>) -> (Search, Vec<Tier>) {
+        let passes = weak::passes(self.kernel, &self.parts, &mut self.runs);
+        if passes.is_none() {
+            let has_no_room = |tier: &Tier| matches!(tier, Tier::Classes { .. });
+            let without = tiers.iter_mut().zip(wanted);
+            for (tier, wanted) in without.filter(|(tier, _)| has_no_room(tier)) {
+                *tier = last_tier(&wanted.matching, Why::TooMany);
+            }
+        }
+        let mut search = Search {
+            index: self.index.finish(self.kernel, self.frequencies),
+            passes: passes.unwrap_or_default(),
+            runs: self.runs.finish(),
+            kernel: self.kernel,
+            automaton: None,
+            every_line: Vec::new(),
+        };
+        let by_automaton = |tier: &Tier| matches!(tier, Tier::Automaton(_));
+        let of_automaton: Vec<(u32, &Match)> = (0..)
+            .zip(wanted.iter().zip(&tiers))
+            .filter(|(_, (_, tier))| by_automaton(tier))
+            .map(|(index, (wanted, _))| (index, &*wanted.matching))
+            .collect();
+        search.automaton = Automaton::new(&of_automaton);
+        for (index, tier) in (0..).zip(&mut tiers) {
+            if let Tier::Automaton(why) = tier
+                && search.automaton.is_none()
+            {
+                *tier = Tier::EveryLine(*why);
+            }
+            if matches!(tier, Tier::EveryLine(_)) {
+                search.every_line.push(index);
+            }
+        }
+        (search, tiers)
+    }
+}
+
+fn last_tier(matching: &Match, why: Why) -> Tier {
+    if matching.regex.is_empty() {
+        Tier::EveryLine(why)
+    } else {
+        Tier::Automaton(why)
+    }
+}
+
+fn why_no_text(matching: &Match) -> Why {
+    let asks = matching.condition.is_some()
+        || !matching.not_contains.is_empty()
+        || !matching.not_regex.is_empty();
+    if matching.contains.is_empty() && matching.regex.is_empty() {
+        return if asks { Why::NoText } else { Why::NothingAsked };
+    }
+    let needs_nothing = |hir| need::of_pattern(hir) == Need::nothing();
+    let pattern = matching
+        .regex
+        .iter()
+        .position(|pattern| needs_nothing(pattern.hir()));
+    pattern.map_or(Why::NoText, |pattern| Why::NoLiteral { pattern })
+}
+
+/// Plain texts first: they say most. There may be thousands in ten thousand rules, so few are kept.
+fn shown_of(sought: impl Iterator<Item = Sought>) -> Texts {
+    const SHOWN: usize = 4;
+    let mut some: Vec<Sought> = sought.collect();
+    some.sort_by_cached_key(|sought| (sought.run.contains("\\x"), sought.run.clone()));
+    some.dedup();
+    let count = some.len();
+    some.truncate(SHOWN);
+    some.shrink_to_fit();
+    Texts { some, count }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a guess")]
+fn in_a_million(count: u64) -> f64 {
+    count as f64 * 1e6 / Frequencies::OF_BYTES as f64
 }

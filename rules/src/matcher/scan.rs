@@ -1,95 +1,48 @@
-//! The hot loop: a whole batch is searched for the texts of all rules at once; only around a text
-//! that is found there is a line, and only the rules that the text wakes are asked about it.
-//!
-//! No text holds LF, so each stands within one line; the search is an overlapping one, so no text
-//! hides another. Rules of the last tier are asked on every line, in order with the rest.
+//! The scan of a batch: the tiers one after the other over each piece of it, then the candidates
+//! in order.
 
 use std::ops::Range;
 
-use aho_corasick::automaton::{Automaton, OverlappingState};
-use aho_corasick::{Input, MatchError, MatchKind, dfa, nfa::contiguous};
-
+use super::automaton::{Automaton, Found};
+use super::candidates::{Candidate, Candidates};
 use super::confirm::LineFields;
-use super::plan::Plan;
+use super::index::{Hits, Index};
+use super::kernel::{BLOCK, Kernel};
+use super::runs::Runs;
+use super::weak::{Masks, Pass};
 use crate::model::line::line_about;
 
-/// Up to so many bytes of texts the automaton is a table, quicker and some 256 bytes for a byte of
-/// text (two megabytes); above, it is packed.
-const TABLE_TEXT_BYTES: usize = 8192;
+/// Whole lines of about so many bytes go through all tiers before the next ones: they fit into the
+/// second-level cache, with the tables.
+const PIECE_BYTES: usize = 256 * 1024;
 
-/// Finds texts, and knows whom to wake.
+/// Everything that finds candidates.
 #[derive(Debug)]
 pub(super) struct Search {
-    automaton: Option<Searcher>,
-    /// `owners[starts[i]..starts[i + 1]]`: the rules that text `i` wakes. One list for all, so that
-    /// a hit touches two cache lines.
-    owners: Vec<u32>,
-    starts: Vec<usize>,
-    /// The rules that are asked on every line, ascending.
-    every_line: Vec<u32>,
-}
-
-#[derive(Debug)]
-enum Searcher {
-    Table(Box<dfa::DFA>),
-    Packed(Box<contiguous::NFA>),
+    pub(super) kernel: Kernel,
+    pub(super) runs: Runs,
+    pub(super) index: Option<Index>,
+    pub(super) passes: Vec<Pass>,
+    pub(super) automaton: Option<Automaton>,
+    /// Rules that are asked on every line, ascending.
+    pub(super) every_line: Vec<u32>,
 }
 
 /// Memory that a scan reuses: warm, a scan allocates nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// For each rule the turn in which it was last woken: so it is asked once a line.
-    stamps: Vec<u32>,
-    turn: u32,
-    /// The rules to ask about the line at hand.
-    woken: Vec<u32>,
-    pub(super) fields: LineFields,
+    pub(super) candidates: Candidates,
+    pub(super) hits: Hits,
+    masks: Masks,
+    found: Found,
+    fields: LineFields,
 }
 
-/// Asks the rules with these indexes about the line at this place.
-type Ask<'a> = dyn FnMut(Range<usize>, &[u32], &mut LineFields) + 'a;
-
-/// A text found in the batch.
-struct Hit {
-    /// Index into the plan's literals.
-    literal: usize,
-    /// Where its last byte ends.
-    end: usize,
-}
+/// Asks a rule about the line at a place.
+type Ask<'a> = dyn FnMut(Candidate, &mut LineFields) + 'a;
 
 impl Search {
-    /// The search that `plan` asks for, and the plan that it follows: one without texts when they
-    /// are too many for an automaton.
-    pub(super) fn new(plan: Plan) -> (Plan, Self) {
-        if plan.literals.is_empty() {
-            let search = Self::with(None, &plan);
-            return (plan, search);
-        }
-        let automaton = Searcher::new(&plan.literals);
-        let plan = if automaton.is_some() {
-            plan
-        } else {
-            plan.without_literals()
-        };
-        let search = Self::with(automaton, &plan);
-        (plan, search)
-    }
-
-    fn with(automaton: Option<Searcher>, plan: &Plan) -> Self {
-        let (mut owners, mut starts) = (Vec::new(), vec![0]);
-        for rules in &plan.wakes {
-            owners.extend_from_slice(rules);
-            starts.push(owners.len());
-        }
-        Self {
-            automaton,
-            owners,
-            starts,
-            every_line: plan.every_line(),
-        }
-    }
-
-    /// Calls `ask` with every line, and the rules to be asked about it, for which there are any:
+    /// Calls `ask` with every line, and each rule to be asked about it, for which there are any:
     /// lines ascending, rules ascending, none twice. `rules`: how many there are.
     pub(super) fn scan(
         &self,
@@ -98,149 +51,130 @@ impl Search {
         scratch: &mut Scratch,
         ask: &mut Ask<'_>,
     ) {
-        scratch.begin(rules);
-        let mut state = OverlappingState::start();
-        // The start of the first line that has not been asked about.
         let mut from = 0;
-        let mut next = self.next_hit(lines, &mut state);
-        while let Some(hit) = next {
-            // The last byte of the text lies in the line; its end may be the next one's start.
-            let line = line_about(lines, hit.end - 1);
-            self.plain_lines(lines, from..line.start, scratch, ask);
-            from = behind(lines, line.end);
-            next = self.wake_all(lines, hit, from, &mut state, scratch);
-            scratch.woken.sort_unstable();
-            ask(line, &scratch.woken, &mut scratch.fields);
+        while let Some(rest) = lines.get(from..).filter(|rest| !rest.is_empty()) {
+            let piece = rest.get(..piece_end(rest)).unwrap_or(rest);
+            let ask = &mut |candidate: Candidate, fields: &mut LineFields| {
+                let candidate = Candidate {
+                    start: from + candidate.start,
+                    end: from + candidate.end,
+                    ..candidate
+                };
+                ask(candidate, fields);
+            };
+            self.scan_piece(piece, rules, scratch, ask);
+            from += piece.len();
         }
-        self.plain_lines(lines, from..lines.len(), scratch, ask);
     }
 
-    /// Wakes the rules of `hit` and of all further ones before `end`, and those of the last tier;
-    /// gives the first hit behind.
-    fn wake_all(
-        &self,
-        lines: &[u8],
-        hit: Hit,
-        end: usize,
-        state: &mut OverlappingState,
-        scratch: &mut Scratch,
-    ) -> Option<Hit> {
-        scratch.next_line();
-        for &rule in &self.every_line {
-            scratch.wake(rule);
-        }
-        let mut next = Some(hit);
-        while let Some(hit) = &next
-            && hit.end <= end
-        {
-            for &rule in self.owners_of(hit.literal) {
-                scratch.wake(rule);
+    fn scan_piece(&self, lines: &[u8], rules: usize, scratch: &mut Scratch, ask: &mut Ask<'_>) {
+        let candidates = &mut scratch.candidates;
+        candidates.begin(rules);
+        let (hits, masks) = (&mut scratch.hits, &mut scratch.masks);
+        self.kernel.run(|| {
+            for from in (0..lines.len()).step_by(Index::PIECE_BLOCKS * BLOCK) {
+                if let Some(index) = &self.index {
+                    index.search(lines, from, &self.runs, hits, candidates);
+                }
+                for pass in &self.passes {
+                    pass.search(lines, from, &self.runs, masks, candidates);
+                }
             }
-            next = self.next_hit(lines, state);
-        }
-        next
-    }
-
-    /// Asks the rules of the last tier about the lines of `within`, in which no text was found.
-    fn plain_lines(
-        &self,
-        lines: &[u8],
-        within: Range<usize>,
-        scratch: &mut Scratch,
-        ask: &mut Ask<'_>,
-    ) {
-        if self.every_line.is_empty() {
+        });
+        let candidates = scratch.candidates.sorted();
+        if self.automaton.is_some() || !self.every_line.is_empty() {
+            self.every_line(
+                lines,
+                candidates,
+                &mut scratch.found,
+                &mut scratch.fields,
+                ask,
+            );
             return;
         }
-        let mut from = within.start;
-        while from < within.end {
-            let line = line_about(lines, from);
-            from = behind(lines, line.end);
-            scratch.fields.next_line();
-            ask(line, &self.every_line, &mut scratch.fields);
+        let mut last = usize::MAX;
+        for candidate in candidates {
+            if candidate.start != last {
+                last = candidate.start;
+                scratch.fields.next_line();
+            }
+            ask(*candidate, &mut scratch.fields);
         }
     }
 
-    fn next_hit(&self, lines: &[u8], state: &mut OverlappingState) -> Option<Hit> {
-        let automaton = self.automaton.as_ref()?;
-        automaton
-            .find(&Input::new(lines), state)
-            .expect("an unanchored overlapping search of a standard automaton has no error");
-        let found = state.get_match()?;
-        Some(Hit {
-            literal: found.pattern().as_usize(),
-            end: found.end(),
-        })
-    }
-
-    fn owners_of(&self, literal: usize) -> &[u32] {
-        let bounds = self.starts.get(literal..literal + 2);
-        let Some(&[start, end]) = bounds else {
-            return &[];
-        };
-        self.owners.get(start..end).unwrap_or_default()
-    }
-}
-
-impl Searcher {
-    fn new(literals: &[Vec<u8>]) -> Option<Self> {
-        let size: usize = literals.iter().map(Vec::len).sum();
-        if size <= TABLE_TEXT_BYTES {
-            let table = dfa::Builder::new()
-                .match_kind(MatchKind::Standard)
-                .ascii_case_insensitive(true)
-                .build(literals)
-                .ok()?;
-            return Some(Self::Table(Box::new(table)));
-        }
-        let packed = contiguous::Builder::new()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .build(literals)
-            .ok()?;
-        Some(Self::Packed(Box::new(packed)))
-    }
-
-    fn find(&self, input: &Input<'_>, state: &mut OverlappingState) -> Result<(), MatchError> {
-        match self {
-            Self::Table(table) => table.try_find_overlapping(input, state),
-            Self::Packed(packed) => packed.try_find_overlapping(input, state),
+    /// Asks the rules of the last tiers about each line, together with those that were found there.
+    fn every_line(
+        &self,
+        lines: &[u8],
+        mut candidates: &[Candidate],
+        found: &mut Found,
+        fields: &mut LineFields,
+        ask: &mut Ask<'_>,
+    ) {
+        let mut from = 0;
+        while from < lines.len() {
+            let Range { start, end } = line_about(lines, from);
+            from = behind(lines, end);
+            fields.next_line();
+            let here = candidates.partition_point(|candidate| candidate.start == start);
+            let (of_line, rest) = candidates.split_at(here);
+            candidates = rest;
+            let line = lines.get(start..end).unwrap_or_default();
+            let of_automaton = self
+                .automaton
+                .as_ref()
+                .map(|automaton| automaton.find(line, found));
+            let mut asked: [&mut dyn Iterator<Item = (u32, bool)>; 3] = [
+                &mut of_line
+                    .iter()
+                    .map(|candidate| (candidate.rule, candidate.is_possible)),
+                &mut of_automaton.unwrap_or_default().iter().copied(),
+                &mut self.every_line.iter().map(|rule| (*rule, true)),
+            ];
+            merge(&mut asked, &mut |rule, is_possible| {
+                let candidate = Candidate {
+                    start,
+                    end,
+                    rule,
+                    is_possible,
+                };
+                ask(candidate, fields);
+            });
         }
     }
 }
 
-impl Scratch {
-    /// Ready for a scan with so many rules. A scratch may go from one matcher to another.
-    fn begin(&mut self, rules: usize) {
-        if self.stamps.len() < rules {
-            self.stamps.resize(rules, self.turn);
+/// Calls `each` for what three ascending lists hold, ascending, each rule once: a rule whose runs
+/// found room in part only is in two of them.
+fn merge(lists: &mut [&mut dyn Iterator<Item = (u32, bool)>; 3], each: &mut dyn FnMut(u32, bool)) {
+    let [a, b, c] = lists;
+    let mut heads = [a.next(), b.next(), c.next()];
+    // Of two heads of one rule the certain one is less.
+    while let Some((rule, is_possible)) = heads.iter().flatten().min().copied() {
+        each(rule, is_possible);
+        let is_same = |head: &Option<(u32, bool)>| head.is_some_and(|(other, _)| other == rule);
+        let [head_a, head_b, head_c] = &mut heads;
+        if is_same(head_a) {
+            *head_a = a.next();
+        }
+        if is_same(head_b) {
+            *head_b = b.next();
+        }
+        if is_same(head_c) {
+            *head_c = c.next();
         }
     }
+}
 
-    fn next_line(&mut self) {
-        self.woken.clear();
-        self.fields.next_line();
-        self.turn = self.turn.wrapping_add(1);
-        if self.turn == 0 {
-            // Once in four billion lines old stamps would look new.
-            self.stamps.fill(0);
-            self.turn = 1;
-        }
+/// Where the first piece of `lines` ends: behind a LF, or at their end.
+fn piece_end(lines: &[u8]) -> usize {
+    if lines.len() <= PIECE_BYTES + PIECE_BYTES / 2 {
+        return lines.len();
     }
-
-    /// Makes the turn wrap within a few lines.
-    #[cfg(test)]
-    pub(super) fn wrap_soon(&mut self) {
-        self.turn = u32::MAX - 5;
-    }
-
-    fn wake(&mut self, rule: u32) {
-        if let Some(stamp) = self.stamps.get_mut(rule as usize)
-            && *stamp != self.turn
-        {
-            *stamp = self.turn;
-            self.woken.push(rule);
-        }
+    let (head, tail) = lines.split_at(PIECE_BYTES);
+    match memchr::memrchr(b'\n', head) {
+        Some(lf) => lf + 1,
+        None => memchr::memchr(b'\n', tail).map_or(lines.len(), |lf| PIECE_BYTES + lf + 1),
     }
 }
 

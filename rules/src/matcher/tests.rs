@@ -1,17 +1,16 @@
 //! The matcher against a naive one that knows no literals: every rule on every line, one by one.
 
-mod draw;
+pub(super) mod draw;
 mod oracle;
-mod pool;
+pub(super) mod pool;
 
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::plan::{Tier, Why};
-use super::scan::Search;
-use super::{FieldUse, Matcher, Scratch, Wanted};
+use super::plan::{Limits, Tier, Why};
+use super::{FieldUse, Kernel, Matcher, Scratch, Setup, Wanted};
 use crate::fields::Format;
 use crate::language::expression::Expression;
 use crate::language::pattern::{Case, Pattern};
@@ -24,7 +23,7 @@ use pool::pool;
 
 /// A rule's `match` as an operator writes it.
 #[derive(Clone, Debug, Default)]
-struct Written {
+pub(super) struct Written {
     contains: Vec<Vec<u8>>,
     regex: Vec<String>,
     ignore_case: bool,
@@ -33,28 +32,28 @@ struct Written {
 }
 
 impl Written {
-    fn contains(texts: &[&str]) -> Self {
+    pub(super) fn contains(texts: &[&str]) -> Self {
         Self {
             contains: texts.iter().map(|text| text.as_bytes().to_vec()).collect(),
             ..Self::default()
         }
     }
 
-    fn regex(patterns: &[&str]) -> Self {
+    pub(super) fn regex(patterns: &[&str]) -> Self {
         Self {
             regex: patterns.iter().map(|text| (*text).to_owned()).collect(),
             ..Self::default()
         }
     }
 
-    fn ignoring_case(self) -> Self {
+    pub(super) fn ignoring_case(self) -> Self {
         Self {
             ignore_case: true,
             ..self
         }
     }
 
-    fn but_not(self, text: &str, pattern: &str) -> Self {
+    pub(super) fn but_not(self, text: &str, pattern: &str) -> Self {
         Self {
             not_contains: vec![text.as_bytes().to_vec()],
             not_regex: vec![pattern.to_owned()],
@@ -62,7 +61,7 @@ impl Written {
         }
     }
 
-    fn checked(&self) -> Match {
+    pub(super) fn checked(&self) -> Match {
         let case = if self.ignore_case {
             Case::Ignore
         } else {
@@ -86,12 +85,52 @@ impl Written {
 }
 
 fn matcher(rules: &[Written]) -> Matcher {
+    Matcher::of(wanted_of(rules))
+}
+
+fn wanted_of(rules: &[Written]) -> Vec<Wanted> {
     let wanted = (0..).map(RuleId).zip(rules).map(|(rule, written)| Wanted {
         rule,
         matching: Arc::new(written.checked()),
         fields: FieldUse::Unwanted,
     });
-    Matcher::of(wanted.collect())
+    wanted.collect()
+}
+
+/// Every kernel, with plans made for ordinary logs and for nothing but `lines`, and with tiers shut.
+/// Not all combinations each time: which ones depends on `turn`.
+fn all_matchers(rules: &[Written], lines: &[u8], turn: usize) -> Vec<Matcher> {
+    let much = lines.repeat(40_000 / lines.len().max(1) + 1);
+    let mut matchers = Vec::new();
+    for (kernel, turn) in Kernel::supported().zip(turn..) {
+        let setup = Setup {
+            kernel,
+            sample: if turn.is_multiple_of(2) { b"" } else { &much },
+            ..Setup::default()
+        };
+        let limits = Limits::of(kernel);
+        let no_classes = Limits {
+            common: 0,
+            ..limits
+        };
+        let shut = [
+            limits,
+            Limits { hot: 0, ..limits },
+            no_classes,
+            Limits {
+                hot: u64::MAX,
+                common: u64::MAX,
+                ..limits
+            },
+            Limits {
+                hot: 0,
+                ..no_classes
+            },
+        ];
+        let limits = shut[turn % shut.len()];
+        matchers.push(Matcher::within(wanted_of(rules), &setup, limits));
+    }
+    matchers
 }
 
 /// `(start of the line, end of the line, rule)` in the order they were found.
@@ -105,26 +144,35 @@ fn scan(matcher: &Matcher, lines: &[u8], scratch: &mut Scratch) -> Pairs {
     pairs
 }
 
-/// Whole, and cut at every border between lines.
+/// Whole by all kernels and plans, and by one cut at every border between lines.
 fn check(rules: &[Written], lines: &[u8]) -> usize {
-    let matcher = matcher(rules);
     let expected = Oracle::new(rules).pairs(lines);
-    let shown = || {
+    let mut scratch = Scratch::default();
+    let shown = |matcher: &Matcher| {
         format!(
-            "rules {rules:?}\nlines {:?}\nplan {:?}",
+            "rules {rules:?}\nlines {:?}\nplan {:?} {:?}",
             lines.escape_ascii().to_string(),
-            matcher.plan()
+            matcher.plan(),
+            matcher.search.kernel,
         )
     };
-    let mut scratch = Scratch::default();
-    assert_eq!(scan(&matcher, lines, &mut scratch), expected, "{}", shown());
+    let turn = rules.len() + 3 * lines.len();
+    for matcher in all_matchers(rules, lines, turn) {
+        assert_eq!(
+            scan(&matcher, lines, &mut scratch),
+            expected,
+            "{}",
+            shown(&matcher)
+        );
+    }
+    let matcher = matcher(rules);
     let borders = memchr::memchr_iter(b'\n', lines).map(|lf| lf + 1);
     for cut in borders {
         let (head, tail) = lines.split_at(cut);
         let mut pairs = scan(&matcher, head, &mut scratch);
         let behind = scan(&matcher, tail, &mut scratch).into_iter();
         pairs.extend(behind.map(|(start, end, rule)| (start + cut, end + cut, rule)));
-        assert_eq!(pairs, expected, "cut at {cut}: {}", shown());
+        assert_eq!(pairs, expected, "cut at {cut}: {}", shown(&matcher));
     }
     expected.len()
 }
@@ -174,7 +222,8 @@ fn bit() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    // How many cases is left open: PROPTEST_CASES says how many.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn finds_the_pairs_that_a_naive_matcher_finds(
@@ -200,7 +249,9 @@ fn drawn_patterns_have_literals_and_drawn_lines_match() {
         let mut draw = Draw::new(seed);
         let rules = [draw.written()];
         let lines = draw.lines_for(&rules);
-        literal += usize::from(!matcher(&rules).plan().literals.is_empty());
+        let matcher = matcher(&rules);
+        let tier = &matcher.plan().rules[0].tier;
+        literal += usize::from(matches!(tier, Tier::Window { .. } | Tier::Classes { .. }));
         pairs += check(&rules, &lines);
     }
     // Else the property tests above would prove little.
@@ -270,100 +321,11 @@ fn a_scratch_serves_many_matchers_and_many_turns() {
     let lines = b"key#\nkiss\n\nKEY\n";
     let mut scratch = Scratch::default();
     let fresh = |matcher: &Matcher| scan(matcher, lines, &mut Scratch::default());
-    scratch.wrap_soon();
+    scratch.candidates.wrap_soon();
     for _ in 0..10 {
         assert_eq!(scan(&few, lines, &mut scratch), fresh(&few));
         assert_eq!(scan(&many, lines, &mut scratch), fresh(&many));
     }
-}
-
-#[test]
-fn without_an_automaton_every_rule_is_asked_on_every_line() {
-    let rules = pool();
-    let mut matcher = matcher(&rules);
-    let (plan, search) = Search::new(std::mem::take(&mut matcher.plan).without_literals());
-    assert!(
-        plan.rules
-            .iter()
-            .any(|rule| rule.tier == Tier::EveryLine(Why::TooMany))
-    );
-    (matcher.plan, matcher.search) = (plan, search);
-    let lines = b"key#\nkiss\r\n\nsKEY#\nlock";
-    assert_eq!(
-        scan(&matcher, lines, &mut Scratch::default()),
-        Oracle::new(&rules).pairs(lines)
-    );
-}
-
-/// Why a rule is asked when it is, as text.
-fn tier_of(written: &Written) -> String {
-    matcher(std::slice::from_ref(written)).plan().rules[0]
-        .tier
-        .to_string()
-}
-
-#[test]
-fn the_plan_says_why_a_rule_is_asked() {
-    let anywhere = Written::default().but_not("healthz", "^$");
-    for (written, expected) in [
-        (Written::default(), "on every line: `match` is empty"),
-        (
-            anywhere,
-            "on every line: it has neither `contains` nor `regex`",
-        ),
-        (
-            Written::regex(&["oops", r"\d+"]),
-            "on every line: pattern 2 of `regex` needs no fixed text",
-        ),
-        (
-            Written::contains(&["e"]),
-            "on every line: most lines hold \"e\"",
-        ),
-        (
-            Written::contains(&["\" 502 "]),
-            "where a line holds \"\\\" 502 \" (from `contains`)",
-        ),
-        (Written::regex(&["x[^\\s\\S]"]), "never: no line can match"),
-        (
-            Written::regex(&[r#"HTTP/1\.[01]" 50[23] "#]),
-            r#"where a line holds "\" 502 " or "\" 503 " (from `regex`)"#,
-        ),
-        (
-            Written::regex(&[r"segfault at [0-9a-f]+ "]),
-            "where a line holds \"segfault at \" (from `regex`)",
-        ),
-        (
-            Written::regex(&["(?i)stack ?overflow"]),
-            "where a line holds \"overflow\" (from `regex`)",
-        ),
-        (
-            Written {
-                contains: vec![b"http/1.1".to_vec()],
-                ..Written::regex(&["worker_connections .*"])
-            },
-            "where a line holds \"worker_connections \" (from `regex`)",
-        ),
-    ] {
-        assert_eq!(tier_of(&written), expected);
-    }
-}
-
-#[test]
-fn a_folded_k_or_s_keeps_its_cousins_outside_ascii() {
-    let kelvin = Written::contains(&["sk#"]).ignoring_case();
-    let plan = matcher(std::slice::from_ref(&kelvin));
-    let Tier::Literal { literals, .. } = &plan.plan().rules[0].tier else {
-        panic!("{kelvin:?}")
-    };
-    let texts: Vec<_> = literals
-        .iter()
-        .map(|text| str::from_utf8(text).unwrap())
-        .collect();
-    assert_eq!(
-        texts,
-        ["sk#", "s\u{212a}#", "\u{17f}k#", "\u{17f}\u{212a}#"]
-    );
-    assert_eq!(check(&[kelvin], "SK#\nſK#\nsk\n\u{212a}s#\n".as_bytes()), 2);
 }
 
 #[test]
@@ -372,7 +334,12 @@ fn thousands_of_rules_share_one_search() {
         .map(|number| Written::contains(&[&format!("ERR-{number:04} in")]))
         .collect();
     let matcher = matcher(&rules);
-    assert_eq!(matcher.plan().literals.len(), 3000);
+    let by_windows = matcher.plan().rules.iter();
+    assert!(
+        by_windows
+            .clone()
+            .all(|plan| matches!(plan.tier, Tier::Window { .. }))
+    );
     let line = b"x\nERR-0042 in\nerr-0043 in\nERR-2999 in";
     assert_eq!(
         scan(&matcher, line, &mut Scratch::default()),
@@ -387,13 +354,6 @@ fn a_very_long_text_is_searched_for_by_a_part() {
         Written::contains(&[&long]),
         Written::contains(&[&long]).ignoring_case(),
     ];
-    assert!(
-        matcher(&rules)
-            .plan()
-            .literals
-            .iter()
-            .all(|text| text.len() <= 32)
-    );
     let lines = format!("{long}\nsegfault\n{}", long.to_uppercase());
     assert_eq!(check(&rules, lines.as_bytes()), 3);
 }
@@ -478,4 +438,32 @@ fn named_groups_are_fields_of_their_rule_alone() {
             "23 2 ",
         ]
     );
+}
+
+/// Rules that together hold more byte sets than are stored: each has a name and 240 of its own.
+fn rules_of_many_sets() -> Vec<Written> {
+    let rule = |rule: u32| {
+        let set = |index: u32| {
+            let number = rule * 240 + index;
+            let (low, middle, high) = (number % 40, number / 40 % 40, number / 1600);
+            format!(
+                r"[\x{:02x}\x{:02x}\x{:02x}]",
+                0x80 + low,
+                0xA8 + middle,
+                0xD0 + high
+            )
+        };
+        let sets: String = (0..240).map(set).collect();
+        Written::regex(&[&format!("(?-u)zqjwx{rule:03}{sets}")])
+    };
+    (0..280).map(rule).collect()
+}
+
+#[test]
+fn no_rule_is_lost_and_none_found_twice_when_there_is_no_room_for_its_sets() {
+    let mut rules = rules_of_many_sets();
+    rules.push(Written::regex(&[r"(?-u)[\x02\x03]~"]));
+    rules.push(Written::regex(&[r"(?-u)zqjwx000|zzvbdfg[\x04\x05]"]));
+    let lines = b"zqjwx000\n\x03~\nzzvbdfg\x04\nzzvbdfg\x06 zqjwx000";
+    assert_eq!(check(&rules, lines), 4);
 }

@@ -181,3 +181,61 @@ fn a_time_without_a_year_is_of_the_year_that_the_line_arrived_in() {
     );
     assert_eq!(times, ["1970-01-01T00:00:07Z", "1969-12-31T23:59:59Z"]);
 }
+
+#[test]
+fn inputs_with_patterns_of_their_own_do_not_take_each_others_plans() {
+    let file = SourceFile {
+        name: "test".into(),
+        text: r#"
+rules:
+  - {name: code, type: any, match: {where: 'code == 502'}}
+  - {name: level, type: any, match: {where: 'level == "error"'}}
+"#
+        .into(),
+    };
+    let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
+    assert_eq!(problems, []);
+    let rules = Arc::new(RuleSet::new(rules));
+    let input = |pattern: &str| InputSpec {
+        name: "in".into(),
+        format: Some(Arc::new(Format::Pattern {
+            pattern: Box::new(Pattern::new(pattern, Case::Sensitive).unwrap()),
+            time_format: None,
+        })),
+    };
+    let inputs = [input(r"^A (?P<code>\d+)$"), input(r"^B (?P<level>\w+)$")];
+    let mut scanner = Scanner::new(&rules, &inputs, Listening::ToEverything);
+    let hits = |scanner: &mut Scanner| {
+        let mut hits = Vec::new();
+        for (input, lines) in [(0, "A 502\n"), (1, "B error\n"), (0, "A 502\n")] {
+            let mut batch = batch(lines.as_bytes(), 0);
+            let source = Source {
+                input: InputId(input),
+                name: "log".into(),
+            };
+            batch.source = Arc::new(source);
+            let mut state = SourceState::default();
+            scanner.scan(&batch, &mut state, Timestamp::MAX, &mut |hit| {
+                hits.push((hit.input.0, hit.rule.0));
+            });
+        }
+        hits
+    };
+    let expected = [(0, 0), (1, 1), (0, 0)];
+    assert_eq!(hits(&mut scanner), expected);
+    scanner.prepare();
+    assert_eq!(hits(&mut scanner), expected);
+    // Enough of other lines that new plans are due.
+    let other = "C nothing of note in this line\n".repeat(40_000);
+    let mut state = SourceState::default();
+    scanner.scan(
+        &batch(other.as_bytes(), 0),
+        &mut state,
+        Timestamp::MAX,
+        &mut |_| {},
+    );
+    let replan = scanner.replan().expect("a megabyte went by");
+    assert!(scanner.replan().is_none());
+    scanner.adopt(replan.run());
+    assert_eq!(hits(&mut scanner), expected);
+}

@@ -52,6 +52,28 @@ struct Clockwork {
     told: Vec<Told>,
 }
 
+/// Takes some of a log's lines, so that the search for the rules suits them.
+fn take_sample(stream: &Stream, samples: &mut Vec<(Arc<Format>, Vec<u8>)>) {
+    /// Of one log, and of all logs that are written alike.
+    const MOST_OF_ONE: usize = 256 * 1024;
+    const MOST: usize = 1024 * 1024;
+    let Some((format, lines)) = stream.first_lines() else {
+        return;
+    };
+    let known = samples
+        .iter()
+        .position(|(of, _)| of.name() == format.name());
+    let index = known.unwrap_or(samples.len());
+    if known.is_none() {
+        samples.push((Arc::clone(format), Vec::new()));
+    }
+    if let Some((_, sample)) = samples.get_mut(index)
+        && sample.len() < MOST
+    {
+        sample.extend_from_slice(lines.get(..MOST_OF_ONE).unwrap_or(lines));
+    }
+}
+
 impl Replay {
     /// Over `logs`; `now` is the time of the call.
     ///
@@ -71,15 +93,20 @@ impl Replay {
             name: Arc::clone(&name),
             format: format.cloned(),
         };
-        let scanner = Scanner::new(rules, &[input], Listening::ToEverything);
+        let mut scanner = Scanner::new(rules, &[input], Listening::ToEverything);
         let engine = Engine::new(Arc::clone(rules), config::host_name(), Arc::new([name]));
         let keeps_first = logs.len() <= width.most_open;
         let mut streams: Vec<Stream> = logs.into_iter().map(Stream::new).collect();
+        let mut samples: Vec<(Arc<Format>, Vec<u8>)> = Vec::new();
         for stream in &mut streams {
             stream.find_beginning(Detector::new(format.cloned()));
+            take_sample(stream, &mut samples);
             if !keeps_first {
                 stream.rest()?;
             }
+        }
+        for (format, sample) in &samples {
+            scanner.prepare_for(format, sample);
         }
         Ok(Self {
             streams,

@@ -1,7 +1,8 @@
 //! One log on its way through a scanner: batch by batch, its hits in its own order.
 
-use lapwing_rules::fields::Assume;
-use lapwing_rules::fields::Zone;
+use std::sync::Arc;
+
+use lapwing_rules::fields::{Assume, Format, Zone};
 use lapwing_rules::model::{Batch, Timestamp, line::line_about};
 use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState};
 
@@ -44,6 +45,8 @@ pub(super) struct Stream {
     pub(super) log: Log,
     state: SourceState,
     zone: Zone,
+    /// As its first lines are written.
+    format: Option<Arc<Format>>,
     /// Read ahead to find out where the log begins; or why that failed, told when it is asked for.
     first: Option<Result<Batch, AgentError>>,
     /// The time of its first line that bears one.
@@ -58,10 +61,17 @@ impl Stream {
             log,
             state: SourceState::default(),
             zone: Zone::UTC,
+            format: None,
             first: None,
             begins: Timestamp::MAX,
             ends: None,
         }
+    }
+
+    /// Its first lines, and how they are written.
+    pub(super) fn first_lines(&self) -> Option<(&Arc<Format>, &[u8])> {
+        let batch = self.first.as_ref()?.as_ref().ok()?;
+        Some((self.format.as_ref()?, &batch.bytes))
     }
 
     /// Lines whose own time was too far in the future.
@@ -81,6 +91,7 @@ impl Stream {
             }
         };
         let format = detector.format_of(&batch.bytes);
+        self.format = Some(Arc::clone(&format));
         self.begins = batch.arrival;
         self.zone = clock::zone(batch.arrival);
         let zone = self.zone;

@@ -100,6 +100,24 @@ fn broken_requests_give_what_can_be_read() {
 }
 
 #[test]
+fn a_status_has_a_space_before_it_and_three_digits_at_the_most() {
+    for (behind, expected) in [
+        (" 502 5", "request=- | status=502 | bytes=5 | "),
+        (" 0 5", "request=- | status=0 | bytes=5 | "),
+        (" - 5", "request=- | status=- | bytes=5 | "),
+        (" 0502 5", "request=- | "),
+        ("502 5", "request=- | "),
+        ("  502 5", "request=- | "),
+    ] {
+        assert_eq!(
+            after_the_time(&format!("\"-\"{behind}")),
+            expected,
+            "{behind}"
+        );
+    }
+}
+
+#[test]
 fn an_escaped_quote_closes_nothing() {
     let tail = r#""GET /\" HTTP/1.1" 200 5 "\"" "a\\" k="x\"y" l=1"#;
     let expected = r#"request=GET /\" HTTP/1.1 | method=GET | path=/\" | protocol=HTTP/1.1 | status=200 | bytes=5 | referer=\" | user_agent=a\\ | k=x\"y | l=1 | "#;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// A value as the operator wrote it.
 #[derive(Debug)]
-pub(super) struct Value {
+pub(crate) struct Value {
     text: Vec<u8>,
     number: Option<Number>,
 }
@@ -38,6 +38,16 @@ impl Value {
     pub(super) fn new(text: Vec<u8>) -> Self {
         let number = Number::read(&text);
         Self { text, number }
+    }
+
+    /// Its bytes, escapes undone.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The double that it compares as where it looks like a number. Finite.
+    pub(crate) fn number(&self) -> Option<f64> {
+        self.number.map(|number| number.decimal)
     }
 
     /// Whether `found operator self` holds.

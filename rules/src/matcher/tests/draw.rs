@@ -5,19 +5,19 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use super::Written;
 
 /// A source of choices: the same seed draws the same.
-pub(super) struct Draw {
+pub(in crate::matcher) struct Draw {
     state: u64,
 }
 
 impl Draw {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::matcher) fn new(seed: u64) -> Self {
         Self {
             state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
         }
     }
 
     /// Below `bound` (xorshift64*).
-    fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::matcher) fn below(&mut self, bound: usize) -> usize {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -25,12 +25,12 @@ impl Draw {
         high as usize % bound
     }
 
-    fn one_of<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
+    pub(in crate::matcher) fn one_of<'a, T: ?Sized>(&mut self, items: &[&'a T]) -> &'a T {
         items[self.below(items.len())]
     }
 
     /// A rule of drawn patterns.
-    pub(super) fn written(&mut self) -> Written {
+    pub(in crate::matcher) fn written(&mut self) -> Written {
         let count = 1 + self.below(2);
         Written {
             regex: (0..count).map(|_| self.pattern(4)).collect(),
@@ -43,7 +43,7 @@ impl Draw {
         }
     }
 
-    fn pattern(&mut self, depth: usize) -> String {
+    pub(in crate::matcher) fn pattern(&mut self, depth: usize) -> String {
         if depth == 0 || self.below(6) == 0 {
             let atoms = [
                 "k",
@@ -101,7 +101,7 @@ impl Draw {
     }
 
     /// Lines about what `rules` match: whole, cut short, with other bytes around.
-    pub(super) fn lines_for(&mut self, rules: &[Written]) -> Vec<u8> {
+    pub(in crate::matcher) fn lines_for(&mut self, rules: &[Written]) -> Vec<u8> {
         let mut lines = Vec::new();
         for rule in rules {
             let checked = rule.checked();
@@ -147,7 +147,7 @@ impl Draw {
     }
 
     /// A text that `hir` matches, but for its assertions.
-    fn text_of(&mut self, hir: &Hir, out: &mut Vec<u8>) {
+    pub(in crate::matcher) fn text_of(&mut self, hir: &Hir, out: &mut Vec<u8>) {
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => {}
             HirKind::Literal(literal) => out.extend_from_slice(&literal.0),

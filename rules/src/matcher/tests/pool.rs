@@ -59,8 +59,13 @@ const PATTERNS: &[&str] = &[
     r"(?x) k i s s # a comment",
 ];
 
+/// The patterns alone.
+pub(in crate::matcher) fn pool_patterns() -> &'static [&'static str] {
+    PATTERNS
+}
+
 /// All of them, and rules with other keys.
-pub(super) fn pool() -> Vec<Written> {
+pub(in crate::matcher) fn pool() -> Vec<Written> {
     let mut pool: Vec<Written> = PATTERNS
         .iter()
         .map(|pattern| Written::regex(&[pattern]))

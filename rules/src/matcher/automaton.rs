@@ -1,0 +1,91 @@
+//! The last tier: rules whose patterns need nothing that could be searched for are asked together,
+//! on every line, by one automaton that is built as lines go through it.
+
+use std::fmt;
+
+use regex_automata::meta::{self, Regex};
+use regex_automata::{Input, MatchKind, PatternSet};
+use regex_syntax::hir::Hir;
+
+use crate::language::pattern::Pattern;
+use crate::language::rule::Match;
+
+/// All patterns of some rules.
+pub(super) struct Automaton {
+    regex: Regex,
+    /// For each pattern its rule in the plan, and whether the rule has to be asked further.
+    rules: Vec<(u32, bool)>,
+}
+
+/// Memory that it reuses.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    patterns: Option<PatternSet>,
+    rules: Vec<(u32, bool)>,
+}
+
+impl Automaton {
+    /// Its lazy automaton may take so much for each thread that scans.
+    const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+    /// Of rules with patterns. `None` when all of them together are too large for one automaton.
+    pub(super) fn new(rules: &[(u32, &Match)]) -> Option<Self> {
+        let patterns: Vec<&Hir> = rules
+            .iter()
+            .flat_map(|(_, matching)| matching.regex.iter().map(Pattern::hir))
+            .collect();
+        if patterns.is_empty() {
+            return None;
+        }
+        let config = meta::Config::new()
+            .utf8_empty(false)
+            .match_kind(MatchKind::All)
+            .nfa_size_limit(Some(Self::CACHE_BYTES))
+            .hybrid_cache_capacity(Self::CACHE_BYTES);
+        let regex = Regex::builder()
+            .configure(config)
+            .build_many_from_hir(&patterns)
+            .ok()?;
+        let of_pattern = rules.iter().flat_map(|(rule, matching)| {
+            let asks_more = !matching.contains.is_empty()
+                || !matching.not_contains.is_empty()
+                || !matching.not_regex.is_empty()
+                || matching.condition.is_some();
+            matching.regex.iter().map(move |_| (*rule, asks_more))
+        });
+        Some(Self {
+            regex,
+            rules: of_pattern.collect(),
+        })
+    }
+
+    /// The rules one of whose patterns matches `line`, ascending, and whether each has to be asked
+    /// further.
+    pub(super) fn find<'f>(&self, line: &[u8], found: &'f mut Found) -> &'f [(u32, bool)] {
+        let patterns = match &mut found.patterns {
+            Some(patterns) if patterns.capacity() == self.rules.len() => patterns,
+            patterns => patterns.insert(PatternSet::new(self.rules.len())),
+        };
+        patterns.clear();
+        self.regex
+            .which_overlapping_matches(&Input::new(line), patterns);
+        found.rules.clear();
+        for pattern in patterns.iter() {
+            if let Some(rule) = self.rules.get(pattern.as_usize())
+                && found.rules.last() != Some(rule)
+            {
+                found.rules.push(*rule);
+            }
+        }
+        &found.rules
+    }
+}
+
+/// Without the automaton, which fills pages.
+impl fmt::Debug for Automaton {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Automaton")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

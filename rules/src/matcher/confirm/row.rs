@@ -1,0 +1,446 @@
+//! The answer to most patterns that people write, from some 200 bytes of memory.
+//!
+//! A regex automaton is quick on many lines in a row and slow on the one line that reaches it after
+//! thousands of other rules: its tables have left the caches by then. A pattern that is a few rows
+//! of bytes, classes and repeats of classes is told apart from that with a search for one byte and
+//! a comparison. What is no such pattern, or no line of ASCII, or takes too long, is left to the
+//! regex: the verdict is then [`Verdict::Unknown`], and never wrong.
+//!
+//! Patterns come in as checked ones, from [`super`]; how they become rows is the affair of
+//! `compile`.
+
+mod compile;
+#[cfg(test)]
+mod tests;
+
+use regex_syntax::hir::Hir;
+
+/// A pattern as alternatives, each of them codes that follow one another in the line.
+#[derive(Debug)]
+pub(super) struct Rows {
+    alternatives: Box<[Row]>,
+    /// Those of all rows. A byte of ASCII stands for itself.
+    codes: Box<[u8]>,
+    sets: Box<[Set]>,
+    repeats: Box<[Repeat]>,
+}
+
+/// What is known of a pattern and a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It matches somewhere in the line.
+    Yes,
+    /// It does not.
+    No,
+    /// Ask the regex.
+    Unknown,
+}
+
+/// One alternative.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// Its place in [`Rows::codes`].
+    start: u16,
+    end: u16,
+    anchor: Anchor,
+}
+
+/// Where in the line a row may be.
+#[derive(Clone, Copy, Debug)]
+enum Anchor {
+    /// At the line's start only.
+    Start,
+    /// Where a stretch of its codes is, each of which stands for one byte.
+    Stretch {
+        /// The stretch begins behind so many codes.
+        start: u8,
+        len: u8,
+        /// The code that is searched for, counted from the start of the stretch.
+        rare: u8,
+        needles: Needles,
+    },
+    /// Anywhere.
+    Anywhere,
+}
+
+/// The bytes that a code stands for.
+#[derive(Clone, Copy, Debug)]
+enum Needles {
+    One(u8),
+    Two(u8, u8),
+    Three(u8, u8, u8),
+}
+
+/// Bytes of ASCII, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Set([u64; 2]);
+
+/// Bytes of one set, so often one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Repeat {
+    /// Index into [`Rows::sets`].
+    set: u8,
+    least: u16,
+    /// [`Repeat::UNBOUNDED`] for any number.
+    most: u16,
+}
+
+/// What one code stands for.
+#[derive(Clone, Copy, Debug)]
+enum Code {
+    Byte(u8),
+    /// Index into [`Rows::sets`].
+    Set(u8),
+    /// Index into [`Rows::repeats`].
+    Repeat(u8),
+    Look(Look),
+}
+
+/// Between two bytes of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Start,
+    End,
+    Word,
+    NotWord,
+}
+
+/// Which end of a row is matched first.
+#[derive(Clone, Copy)]
+enum Way {
+    Forward,
+    Backward,
+}
+
+/// One question: a pattern, a line and the patience that is left.
+struct Walk<'a> {
+    rows: &'a Rows,
+    line: &'a [u8],
+    steps: u32,
+}
+
+impl Rows {
+    /// About as many bytes of a line as a regex takes in while a cold one gets under way.
+    const STEPS: u32 = 2_000;
+
+    /// `None` where `hir` is no pattern of this kind, or a large one.
+    pub(super) fn of(hir: &Hir) -> Option<Self> {
+        compile::rows(hir)
+    }
+
+    /// Whether the pattern matches somewhere in `line`, any bytes. Allocates nothing; O(length of
+    /// the line) plus a bounded number of steps.
+    pub(super) fn is_match(&self, line: &[u8]) -> Verdict {
+        if !line.is_ascii() {
+            return Verdict::Unknown;
+        }
+        let mut walk = Walk {
+            rows: self,
+            line,
+            steps: Self::STEPS,
+        };
+        if self.alternatives.iter().any(|row| walk.finds(row)) {
+            // However little was tried: what was found is there.
+            Verdict::Yes
+        } else if walk.steps == 0 {
+            Verdict::Unknown
+        } else {
+            Verdict::No
+        }
+    }
+
+    fn has(&self, set: u8, byte: u8) -> bool {
+        self.sets
+            .get(usize::from(set))
+            .is_some_and(|set| set.contains(byte))
+    }
+
+    /// Whether `code` stands for one byte, and for this one.
+    fn accepts(&self, code: u8, byte: u8) -> bool {
+        // The bytes of the line are ASCII, and no other code is.
+        if code == byte {
+            return true;
+        }
+        match Code::of(code) {
+            Code::Set(set) => self.has(set, byte),
+            Code::Byte(_) | Code::Repeat(_) | Code::Look(_) => false,
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Whether `row` is somewhere in the line. `false` also when patience has run out.
+    fn finds(&mut self, row: &Row) -> bool {
+        let place = usize::from(row.start)..usize::from(row.end);
+        let codes = self.rows.codes.get(place).unwrap_or_default();
+        match row.anchor {
+            Anchor::Start => self.follows(Way::Forward, codes, 0),
+            Anchor::Anywhere => self.finds_anywhere(codes),
+            Anchor::Stretch {
+                start,
+                len,
+                rare,
+                needles,
+            } => {
+                let (before, rest) = codes.split_at_checked(start.into()).unwrap_or_default();
+                let (stretch, after) = rest.split_at_checked(len.into()).unwrap_or_default();
+                self.finds_stretch(before, stretch, after, rare.into(), needles)
+            }
+        }
+    }
+
+    fn finds_anywhere(&mut self, codes: &[u8]) -> bool {
+        for at in 0..=self.line.len() {
+            if !self.pays() {
+                return false;
+            }
+            if self.may_go_on(codes, at) && self.follows(Way::Forward, codes, at) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn finds_stretch(
+        &mut self,
+        before: &[u8],
+        stretch: &[u8],
+        after: &[u8],
+        rare: usize,
+        needles: Needles,
+    ) -> bool {
+        let mut from = rare;
+        while let Some(found) = self.line.get(from..).and_then(|rest| needles.find(rest))
+            && self.pays()
+        {
+            let start = from + found - rare;
+            let end = start + stretch.len();
+            let Some(bytes) = self.line.get(start..end) else {
+                return false;
+            };
+            let mut pairs = stretch.iter().zip(bytes);
+            if pairs.all(|(code, byte)| self.rows.accepts(*code, *byte))
+                && self.follows(Way::Forward, after, end)
+                && self.follows(Way::Backward, before, start)
+            {
+                return true;
+            }
+            from += found + 1;
+        }
+        false
+    }
+
+    /// Whether `codes` are in the line from `at` on, or up to `at`. Recurses once for each repeat.
+    fn follows(&mut self, way: Way, mut codes: &[u8], mut at: usize) -> bool {
+        while let Some((code, rest)) = way.split(codes) {
+            codes = rest;
+            match Code::of(code) {
+                Code::Look(look) => {
+                    if !look.holds(self.line, at) {
+                        return false;
+                    }
+                }
+                Code::Repeat(repeat) => {
+                    let Some(repeat) = self.rows.repeats.get(usize::from(repeat)) else {
+                        return false;
+                    };
+                    return self.repeats(way, *repeat, rest, at);
+                }
+                Code::Byte(_) | Code::Set(_) => {
+                    if !way
+                        .byte(self.line, at)
+                        .is_some_and(|byte| self.rows.accepts(code, byte))
+                        || !self.pays()
+                    {
+                        return false;
+                    }
+                    at = way.past(at);
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether `repeat` and then `codes` are there: with as few bytes for the repeat as will do.
+    fn repeats(&mut self, way: Way, repeat: Repeat, codes: &[u8], mut at: usize) -> bool {
+        let mut count = 0;
+        while count < repeat.least {
+            if !self.takes(way, repeat.set, at) {
+                return false;
+            }
+            at = way.past(at);
+            count += 1;
+        }
+        if repeat.most == Repeat::UNBOUNDED {
+            return self.repeats_on(way, repeat.set, codes, at);
+        }
+        loop {
+            if self.follows(way, codes, at) {
+                return true;
+            }
+            if count == repeat.most || !self.takes(way, repeat.set, at) {
+                return false;
+            }
+            at = way.past(at);
+            count += 1;
+        }
+    }
+
+    /// Whether `codes` are there behind any number of bytes of `set`.
+    fn repeats_on(&mut self, way: Way, set: u8, codes: &[u8], mut at: usize) -> bool {
+        let Some((next, _)) = way.split(codes) else {
+            return true;
+        };
+        let jumps_to = match (Code::of(next), self.rows.sets.get(usize::from(set))) {
+            (Code::Byte(byte), Some(&Set::ANY)) => Some(byte),
+            _ => None,
+        };
+        loop {
+            if let Some(byte) = jumps_to {
+                let Some(found) = way.find(self.line, at, byte) else {
+                    return false;
+                };
+                at = found;
+            }
+            if self.may_start(way, next, at) && self.follows(way, codes, at) {
+                return true;
+            }
+            if !self.takes(way, set, at) {
+                return false;
+            }
+            at = way.past(at);
+        }
+    }
+
+    /// Whether the next byte is one of `set`.
+    fn takes(&mut self, way: Way, set: u8, at: usize) -> bool {
+        way.byte(self.line, at)
+            .is_some_and(|byte| self.rows.has(set, byte))
+            && self.pays()
+    }
+
+    /// `false` where `codes` cannot begin with what is at `at`.
+    fn may_go_on(&self, codes: &[u8], at: usize) -> bool {
+        codes
+            .first()
+            .is_none_or(|code| self.may_start(Way::Forward, *code, at))
+    }
+
+    /// `false` where the byte at `at` is not one for `code`.
+    fn may_start(&self, way: Way, code: u8, at: usize) -> bool {
+        match Code::of(code) {
+            Code::Byte(_) | Code::Set(_) => way
+                .byte(self.line, at)
+                .is_some_and(|byte| self.rows.accepts(code, byte)),
+            Code::Repeat(_) | Code::Look(_) => true,
+        }
+    }
+
+    /// One step. `false` when there were none left; from then on nothing is found.
+    fn pays(&mut self) -> bool {
+        self.steps = self.steps.saturating_sub(1);
+        self.steps > 0
+    }
+}
+
+impl Way {
+    /// The code to match first, and the others.
+    fn split(self, codes: &[u8]) -> Option<(u8, &[u8])> {
+        let (code, rest) = match self {
+            Self::Forward => codes.split_first(),
+            Self::Backward => codes.split_last(),
+        }?;
+        Some((*code, rest))
+    }
+
+    /// The byte next to `at`, which is a place between two bytes.
+    fn byte(self, line: &[u8], at: usize) -> Option<u8> {
+        let index = match self {
+            Self::Forward => at,
+            Self::Backward => at.checked_sub(1)?,
+        };
+        line.get(index).copied()
+    }
+
+    /// The place beyond the byte next to `at`. There is such a byte.
+    fn past(self, at: usize) -> usize {
+        match self {
+            Self::Forward => at + 1,
+            Self::Backward => at - 1,
+        }
+    }
+
+    /// The first place, beginning with `at`, next to a `byte`, with no LF before it: that is what
+    /// [`Set::ANY`] stops at.
+    fn find(self, line: &[u8], at: usize, byte: u8) -> Option<usize> {
+        let place = match self {
+            Self::Forward => at + memchr::memchr2(byte, b'\n', line.get(at..)?)?,
+            Self::Backward => memchr::memrchr2(byte, b'\n', line.get(..at)?)? + 1,
+        };
+        (self.byte(line, place) == Some(byte)).then_some(place)
+    }
+}
+
+impl Needles {
+    fn find(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::One(byte) => memchr::memchr(byte, bytes),
+            Self::Two(one, two) => memchr::memchr2(one, two, bytes),
+            Self::Three(one, two, three) => memchr::memchr3(one, two, three, bytes),
+        }
+    }
+}
+
+impl Look {
+    /// Whether it holds between the bytes around `at` of a line of ASCII.
+    fn holds(self, line: &[u8], at: usize) -> bool {
+        let is_word = |way: Way| {
+            way.byte(line, at)
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        match self {
+            Self::Start => at == 0,
+            Self::End => at == line.len(),
+            Self::Word => is_word(Way::Forward) != is_word(Way::Backward),
+            Self::NotWord => is_word(Way::Forward) == is_word(Way::Backward),
+        }
+    }
+}
+
+impl Repeat {
+    const UNBOUNDED: u16 = u16::MAX;
+}
+
+impl Code {
+    /// How they are told apart: bytes below, sets from here on.
+    const SETS: u8 = 0x80;
+    const REPEATS: u8 = 0xC0;
+    const LOOKS: u8 = 0xF8;
+
+    fn of(code: u8) -> Self {
+        match code {
+            ..Self::SETS => Self::Byte(code),
+            Self::SETS..Self::REPEATS => Self::Set(code - Self::SETS),
+            Self::REPEATS..Self::LOOKS => Self::Repeat(code - Self::REPEATS),
+            Self::LOOKS.. => Self::Look(match code - Self::LOOKS {
+                0 => Look::Start,
+                1 => Look::End,
+                2 => Look::Word,
+                _ => Look::NotWord,
+            }),
+        }
+    }
+}
+
+impl Set {
+    /// What `.` matches.
+    const ANY: Self = Self([!(1 << b'\n'), !0]);
+
+    fn contains(self, byte: u8) -> bool {
+        let Self(words) = self;
+        // Bytes beyond ASCII are in none.
+        words
+            .get(usize::from(byte >> 6))
+            .is_some_and(|word| word >> (byte & 63) & 1 == 1)
+    }
+}

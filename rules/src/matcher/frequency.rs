@@ -1,0 +1,141 @@
+//! How often four bytes follow one another in logs: what windows are chosen by. It decides how fast
+//! a scan is, never what it finds.
+//!
+//! Counted in a sample of text: of this host's own logs where there is one, else of [`ORDINARY`]
+//! lines. All is seen folded.
+
+use super::kernel::BLOCK;
+use super::kernel::sieve::Gram;
+use super::need::ByteSet;
+
+/// Lines as every host writes them all day: nginx and Apache access and error logs, syslog, JSON
+/// and logfmt from applications.
+const ORDINARY: &[u8] = include_bytes!("ordinary.log");
+
+/// Counts of 4-grams, and the text that they are of.
+#[derive(Debug)]
+pub(super) struct Frequencies {
+    /// Open addressing: a gram and its count, 0 for an empty place. A power of two of them, at
+    /// most half full.
+    places: Box<[(u32, u32)]>,
+    text: Box<[u8]>,
+}
+
+impl Frequencies {
+    /// Counts are of so many bytes of text, however long the sample is.
+    pub(super) const OF_BYTES: u64 = 4 << 20;
+
+    /// Counted in `sample`, or in the built-in lines where it is too short to say anything.
+    pub(super) fn of(sample: &[u8]) -> Self {
+        /// A few hundred lines.
+        const ENOUGH: usize = 32 * 1024;
+        let text = if sample.len() < ENOUGH {
+            ORDINARY
+        } else {
+            sample
+        };
+        let mut counts = Self {
+            places: vec![(0, 0); (2 * text.len()).next_power_of_two().min(1 << 12)].into(),
+            text: text.into(),
+        };
+        let mut distinct = 0;
+        for bytes in text.array_windows::<4>() {
+            let Gram(gram) = Gram::of(*bytes);
+            if counts.add(gram, 1) {
+                distinct += 1;
+                if 2 * distinct > counts.places.len() {
+                    counts.grow();
+                }
+            }
+        }
+        counts
+    }
+
+    /// How often `gram` begins in [`Self::OF_BYTES`] of text.
+    pub(super) fn count(&self, gram: Gram) -> u64 {
+        let (_, count) = self
+            .places
+            .get(self.place(gram.0))
+            .copied()
+            .unwrap_or_default();
+        u64::from(count) * Self::OF_BYTES / self.text.len().max(1) as u64
+    }
+
+    /// Some of the text, as the kernels take it.
+    pub(super) fn blocks(&self) -> &[[u8; BLOCK]] {
+        /// 128 KiB.
+        const MOST: usize = 512;
+        let (blocks, _) = self.text.as_chunks();
+        blocks.get(..MOST).unwrap_or(blocks)
+    }
+
+    /// How often bytes of `sets`, one behind the other, begin in [`Self::OF_BYTES`] of text: looked
+    /// up in `most` bytes of the sample. O(`most`).
+    pub(super) fn count_run(&self, sets: &[ByteSet], most: usize) -> u64 {
+        let text = self.text.get(..most).unwrap_or(&self.text);
+        let holds = |window: &&[u8]| {
+            let mut pairs = window.iter().zip(sets);
+            pairs.all(|(byte, set)| set.contains(*byte))
+        };
+        let count = text.windows(sets.len().max(1)).filter(holds).count() as u64;
+        count * Self::OF_BYTES / text.len().max(1) as u64
+    }
+
+    /// Whether `gram` is a new one.
+    fn add(&mut self, gram: u32, count: u32) -> bool {
+        let place = self.place(gram);
+        let Some(slot) = self.places.get_mut(place) else {
+            return false;
+        };
+        let is_new = slot.1 == 0;
+        *slot = (gram, slot.1.saturating_add(count));
+        is_new
+    }
+
+    /// Where `gram` is or belongs.
+    fn place(&self, gram: u32) -> usize {
+        let last = self.places.len() - 1;
+        let mut place = gram.wrapping_mul(0x9E37_79B1) as usize >> 8 & last;
+        while let Some((found, count)) = self.places.get(place)
+            && *count != 0
+            && *found != gram
+        {
+            place = (place + 1) & last;
+        }
+        place
+    }
+
+    fn grow(&mut self) {
+        let twice = vec![(0, 0); 2 * self.places.len()].into();
+        let old = std::mem::replace(&mut self.places, twice);
+        for (gram, count) in old.into_iter().filter(|(_, count)| *count != 0) {
+            self.add(gram, count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grams_are_counted_folded_and_scaled() {
+        let mut sample = vec![b'.'; 64 * 1024];
+        sample[1000..1004].copy_from_slice(b"AbC1");
+        sample[2000..2004].copy_from_slice(b"aBc1");
+        let counts = Frequencies::of(&sample);
+        assert_eq!(counts.count(Gram::of(*b"ABC1")), 2 * 64);
+        assert_eq!(counts.count(Gram::of(*b"abd1")), 0);
+        let sets = [ByteSet::of(b'B'), ByteSet::of(b'c')];
+        assert_eq!(counts.count_run(&sets, usize::MAX), 64);
+        assert_eq!(counts.count_run(&sets, 1500), 0);
+    }
+
+    #[test]
+    fn without_a_sample_ordinary_lines_are_counted() {
+        let counts = Frequencies::of(b"a few bytes");
+        let common = counts.count(Gram::of(*b"http"));
+        assert!(common > 1000, "{common}");
+        assert_eq!(counts.count(Gram::of(*b"qzxj")), 0);
+    }
+}

@@ -1,0 +1,277 @@
+//! Tells which of the 4-grams at every fourth byte may be one of a set: a Bloom filter whose table
+//! lies where the kernel reads it quickest, with hashes that suit the logs at hand.
+
+use super::{BLOCK, Kernel, scalar};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+use crate::matcher::need::fold;
+
+/// Four folded bytes of a text, the first one lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::matcher) struct Gram(pub(in crate::matcher) u32);
+
+/// What grams are multiplied by: the high bits of the product depend on all four bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Multipliers(pub(super) [u32; 3]);
+
+/// Odd, their bits well mixed: the golden ratio's and those of well known hashes, in some turns. A
+/// log has few grams and many of them, so now and then a hash is unlucky; then another one is not.
+const MULTIPLIERS: [Multipliers; 4] = [
+    Multipliers([0x9E37_79B1, 0xC2B2_AE3D, 0x85EB_CA77]),
+    Multipliers([0x27D4_EB2F, 0x1656_67B1, 0xCC9E_2D51]),
+    Multipliers([0x1B87_3593, 0xE654_6B65, 0x9E37_79B1]),
+    Multipliers([0x5BD1_E995, 0x85EB_CA77, 0x27D4_EB2F]),
+];
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(in crate::matcher) struct Sieve {
+    kernel: Kernel,
+    tables: Tables,
+}
+
+#[derive(Debug)]
+enum Tables {
+    /// In registers.
+    #[cfg(target_arch = "x86_64")]
+    Rows(Rows),
+    /// In memory.
+    Words(Words),
+}
+
+/// Up to [`Rows::MOST`] tables of 128 bytes. A gram is absent if in any of the tables, in the byte
+/// that its hash chooses there, the bit that its hash chooses is set.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) tables: Box<[Row]>,
+    pub(super) multipliers: Multipliers,
+}
+
+/// 128 bytes, which fill two registers.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Row(pub(super) [u8; 128]);
+
+/// A table of words. A gram is absent if one of two bits is clear in the word that its hash chooses.
+/// Bits are counted from the top, so that a shift to the left makes one the sign.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// A power of two of them.
+    pub(super) table: Box<[u32]>,
+    /// The hash shifted right by so much is the word's index; the ten bits below choose two bits.
+    pub(super) shift: u32,
+    pub(super) multiplier: u32,
+}
+
+impl Gram {
+    /// Of four bytes, folded or not.
+    pub(in crate::matcher) fn of(bytes: [u8; 4]) -> Self {
+        Self(u32::from_le_bytes(bytes.map(fold)))
+    }
+}
+
+impl Multipliers {
+    /// The hashes: of the gram, and of its bytes turned around by two and by one, so that each byte
+    /// is once among those that the lower bits depend on.
+    fn hashes(self, gram: Gram) -> [u32; 3] {
+        let Self([first, second, third]) = self;
+        [
+            gram.0.wrapping_mul(first),
+            gram.0.rotate_right(16).wrapping_mul(second),
+            gram.0.rotate_right(8).wrapping_mul(third),
+        ]
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Rows {
+    pub(super) const MOST: usize = 8;
+    /// Where the seven bits lie that choose the byte in each of the tables: in which hash, and how
+    /// far up in it.
+    pub(super) const PLACES: [(usize, u32); Self::MOST] = [
+        (0, 25),
+        (1, 25),
+        (0, 18),
+        (1, 18),
+        (2, 25),
+        (2, 18),
+        (0, 11),
+        (1, 11),
+    ];
+    /// Where in the second hash the three bits lie that choose the bit.
+    pub(super) const BIT_SHIFT: u32 = 15;
+
+    fn new(grams: &[Gram], tables: usize, multipliers: Multipliers) -> Self {
+        let mut rows = Self {
+            tables: vec![Row([u8::MAX; 128]); tables].into(),
+            multipliers,
+        };
+        for gram in grams {
+            let hashes = multipliers.hashes(*gram);
+            let bit = hashes[1] >> Self::BIT_SHIFT & 7;
+            for (table, (hash, shift)) in rows.tables.iter_mut().zip(Self::PLACES) {
+                if let Some(byte) = table.0.get_mut((hashes[hash] >> shift & 127) as usize) {
+                    *byte &= !(1 << bit);
+                }
+            }
+        }
+        rows
+    }
+
+    /// What the kernel must say of one gram.
+    #[cfg(test)]
+    fn contains(&self, gram: Gram) -> bool {
+        let hashes = self.multipliers.hashes(gram);
+        let bit = hashes[1] >> Self::BIT_SHIFT & 7;
+        let tables = self.tables.iter().zip(Self::PLACES);
+        tables
+            .map(|(table, (hash, shift))| table.0[(hashes[hash] >> shift & 127) as usize])
+            .all(|byte| byte >> bit & 1 == 0)
+    }
+}
+
+impl Words {
+    /// Bits of table for a gram, while the table stays in half of a small first-level cache.
+    const BITS_FOR_A_GRAM: usize = 64;
+    /// And when it does not: in the second-level cache.
+    const FEWEST_BITS_FOR_A_GRAM: usize = 8;
+    const FEWEST_INDEX_BITS: u32 = 8;
+    const CACHED_INDEX_BITS: u32 = 12;
+    pub(super) const MOST_INDEX_BITS: u32 = 16;
+
+    fn new(grams: &[Gram], multiplier: u32) -> Self {
+        let index_bits = |bits: usize| {
+            (grams.len() * bits / 32)
+                .next_power_of_two()
+                .trailing_zeros()
+        };
+        let most = index_bits(Self::FEWEST_BITS_FOR_A_GRAM).max(Self::CACHED_INDEX_BITS);
+        let index_bits = index_bits(Self::BITS_FOR_A_GRAM).min(most);
+        let index_bits = index_bits.clamp(Self::FEWEST_INDEX_BITS, Self::MOST_INDEX_BITS);
+        let mut words = Self {
+            table: vec![0; 1 << index_bits].into(),
+            shift: 32 - index_bits,
+            multiplier,
+        };
+        for gram in grams {
+            let hash = gram.0.wrapping_mul(multiplier);
+            let bits = words.bits(hash);
+            if let Some(word) = words.table.get_mut((hash >> words.shift) as usize) {
+                *word |= bits;
+            }
+        }
+        words
+    }
+
+    /// The two bits (or one, when they fall together) of a hash.
+    fn bits(&self, hash: u32) -> u32 {
+        let top = 1 << 31;
+        top >> (hash >> (self.shift - 5) & 31) | top >> (hash >> (self.shift - 10) & 31)
+    }
+
+    /// What the kernel must say of one gram.
+    #[cfg(test)]
+    fn contains(&self, gram: Gram) -> bool {
+        let hash = gram.0.wrapping_mul(self.multiplier);
+        let bits = self.bits(hash);
+        self.table[(hash >> self.shift) as usize] & bits == bits
+    }
+}
+
+impl Sieve {
+    /// Of `grams`, each once: of all kinds of tables and hashes the one that goes through `sample`
+    /// quickest. The choice is a computation, not a measurement: it is the same each time.
+    pub(in crate::matcher) fn new(kernel: Kernel, grams: &[Gram], sample: &[[u8; BLOCK]]) -> Self {
+        let mut best: Option<(f64, Self)> = None;
+        for tables in Self::candidates(kernel, grams) {
+            let sieve = Self { kernel, tables };
+            let cost = sieve.cost(sample);
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, sieve));
+            }
+        }
+        let (_, sieve) = best.expect("there are multipliers");
+        sieve
+    }
+
+    fn candidates(kernel: Kernel, grams: &[Gram]) -> impl Iterator<Item = Tables> {
+        MULTIPLIERS.into_iter().flat_map(move |multipliers| {
+            let Multipliers([first, ..]) = multipliers;
+            let words = std::iter::once(Tables::Words(Words::new(grams, first)));
+            #[cfg(target_arch = "x86_64")]
+            let words = {
+                /// More grams than this fill the rows.
+                const MOST_IN_ROWS: usize = 2_000;
+                let fit = kernel == Kernel::Avx512 && grams.len() <= MOST_IN_ROWS;
+                let counts: &[usize] = if fit { &[3, 4, 5, 6, 8] } else { &[] };
+                let rows = counts
+                    .iter()
+                    .map(move |count| Rows::new(grams, *count, multipliers));
+                rows.map(Tables::Rows).chain(words)
+            };
+            words
+        })
+    }
+
+    /// Nanoseconds for a step of sixteen grams, measured on a Zen 4; only their ratios matter.
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    fn cost(&self, sample: &[[u8; BLOCK]]) -> f64 {
+        /// Of a step with tables in registers, without any and for each of them.
+        const STEP: f64 = 1.9;
+        const TABLE: f64 = 0.4;
+        /// Of a step that gathers from memory.
+        const GATHERING: f64 = 6.4;
+        /// Of a gram that is let through.
+        const PASSED: f64 = 8.0;
+        let step = match &self.tables {
+            #[cfg(target_arch = "x86_64")]
+            Tables::Rows(rows) => STEP + TABLE * rows.tables.len() as f64,
+            Tables::Words(_) => GATHERING,
+        };
+        let mut masks = [0; 16];
+        let mut passed = 0;
+        for blocks in sample.chunks(masks.len()) {
+            self.sift(blocks, &mut masks);
+            let found = masks.iter().take(blocks.len());
+            passed += found.map(|mask| u64::from(mask.count_ones())).sum::<u64>();
+        }
+        step + PASSED * passed as f64 / (sample.len().max(1) * BLOCK / 64) as f64
+    }
+
+    /// Sets bit `i` of `masks[b]` when the four bytes at `4 * i` of `blocks[b]` may be one of the
+    /// grams, and clears it otherwise.
+    ///
+    /// # Panics
+    ///
+    /// When `masks` is shorter than `blocks`.
+    pub(in crate::matcher) fn sift(&self, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
+        let masks = &mut masks[..blocks.len()];
+        match (&self.tables, self.kernel) {
+            #[cfg(target_arch = "x86_64")]
+            (Tables::Rows(rows), _) => avx512::sift_rows(rows, blocks, masks),
+            #[cfg(target_arch = "x86_64")]
+            (Tables::Words(words), Kernel::Avx512) => avx512::sift_words(words, blocks, masks),
+            #[cfg(target_arch = "x86_64")]
+            (Tables::Words(words), Kernel::Avx2) => avx2::sift_words(words, blocks, masks),
+            (Tables::Words(words), _) => scalar::sift_words(words, blocks, masks),
+        }
+    }
+
+    /// What [`Sieve::sift`] must say of one gram.
+    #[cfg(test)]
+    pub(super) fn contains(&self, gram: Gram) -> bool {
+        match &self.tables {
+            #[cfg(target_arch = "x86_64")]
+            Tables::Rows(rows) => rows.contains(gram),
+            Tables::Words(words) => words.contains(gram),
+        }
+    }
+
+    /// One with each kind of tables.
+    #[cfg(test)]
+    pub(super) fn all(kernel: Kernel, grams: &[Gram]) -> impl Iterator<Item = Self> {
+        Self::candidates(kernel, grams).map(move |tables| Self { kernel, tables })
+    }
+}

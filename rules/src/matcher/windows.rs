@@ -1,0 +1,239 @@
+//! Which seven bytes are searched for, for each rule: the rarest window that it needs, by the
+//! 4-grams of a sample of logs.
+//!
+//! A window is seven bytes long because then, wherever it lies, one of its four 4-grams begins at a
+//! multiple of four, and only those are looked at. Sets of a run are spelt out, folded: a window of
+//! it may be some dozen texts. A run of six sets borrows a byte before or behind it, whatever that
+//! is. Rules that share wording share windows: a gram that is looked for anyway costs nothing more.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::frequency::Frequencies;
+use super::kernel::sieve::Gram;
+use super::need::{ByteSet, Need, Run};
+
+/// Bytes of a window: as many as make sure that a gram in it begins at a multiple of the stride.
+pub(super) const WINDOW: usize = STRIDE + GRAM - 1;
+/// Grams are looked at where they begin at a multiple of this.
+pub(super) const STRIDE: usize = 4;
+/// Bytes of a gram.
+pub(super) const GRAM: usize = 4;
+
+/// So many texts may come of spelling out a window.
+const MOST_TEXTS: usize = 32;
+/// And of one with a borrowed byte: 128 folded bytes, for so many texts.
+const MOST_BORROWING: usize = 2;
+
+/// A folded text that is looked for.
+pub(super) type Text = [u8; WINDOW];
+
+/// What a new gram costs, as if it began so often in [`Frequencies::OF_BYTES`] of text: it fills
+/// the tables. Found by trying: from 10 to 40 it makes little difference.
+const NEW_GRAM: u64 = 20;
+
+/// So many windows with the same gram are as bad as one more place where it begins: a log that has
+/// the gram after all must not wake thousands.
+const CROWD: u64 = 2;
+
+/// A window of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Window<'n> {
+    pub(super) run: &'n Run,
+    /// Index of its first set; -1 for a borrowed byte before the run.
+    pub(super) at: isize,
+}
+
+/// What is looked for on behalf of one rule: one of these windows is in every line that it accepts.
+#[derive(Clone, Debug)]
+pub(super) struct Choice<'n> {
+    pub(super) windows: Vec<Window<'n>>,
+    /// How often a gram of them begins in [`Frequencies::OF_BYTES`] of text.
+    pub(super) hits: u64,
+    /// Those and what else they cost, in the same measure.
+    cost: u64,
+}
+
+impl<'n> Window<'n> {
+    /// Calls `each` with every text that the window may be; whether it has few enough.
+    pub(super) fn texts(&self, each: &mut dyn FnMut(Text)) -> bool {
+        let mut sets = [ByteSet::ALL; WINDOW];
+        let (mut count, mut borrowed) = (1usize, 0);
+        for (offset, set) in (self.at..).zip(&mut sets) {
+            let own = usize::try_from(offset).ok();
+            match own.and_then(|index| self.run.sets.get(index)) {
+                Some(own) => {
+                    *set = own.folded();
+                    count = count.saturating_mul(set.len());
+                }
+                None => borrowed += 1,
+            }
+            if count > MOST_TEXTS {
+                return false;
+            }
+        }
+        if borrowed > 1 || (borrowed == 1 && count > MOST_BORROWING) {
+            return false;
+        }
+        let mut text = [0; WINDOW];
+        for (byte, set) in text.iter_mut().zip(sets) {
+            *byte = set.iter().next().unwrap_or_default();
+        }
+        if count == 1 && borrowed == 0 {
+            each(text);
+        } else {
+            spell(&sets.map(ByteSet::folded), 0, &mut text, each);
+        }
+        true
+    }
+
+    /// Of the eight bytes from its beginning on, those that are the run's own.
+    pub(super) fn mask(&self) -> u64 {
+        let is_own = |offset: isize| {
+            let index = usize::try_from(self.at + offset);
+            index.is_ok_and(|index| index < self.run.sets.len())
+        };
+        (0..WINDOW.cast_signed())
+            .filter(|offset| is_own(*offset))
+            .fold(0, |mask, offset| mask | 0xff << (8 * offset))
+    }
+
+    /// All windows of a run: its own, or where it has none those with a borrowed byte.
+    fn of(run: &'n Run) -> impl Iterator<Item = Self> {
+        let length = run.sets.len().cast_signed();
+        let last = length - WINDOW.cast_signed();
+        let (from, to) = if last == -1 { (-1, 0) } else { (0, last) };
+        (from..=to).map(move |at| Self { run, at })
+    }
+}
+
+fn spell(sets: &[ByteSet; WINDOW], from: usize, text: &mut Text, each: &mut dyn FnMut(Text)) {
+    let Some(set) = sets.get(from) else {
+        each(*text);
+        return;
+    };
+    for byte in set.iter() {
+        if let Some(place) = text.get_mut(from) {
+            *place = byte;
+        }
+        spell(sets, from + 1, text, each);
+    }
+}
+
+/// The grams of a text, by the place where they begin.
+pub(super) fn grams(text: Text) -> [Gram; STRIDE] {
+    std::array::from_fn(|at| {
+        let bytes = text.get(at..).and_then(|bytes| bytes.first_chunk());
+        Gram::of(bytes.copied().unwrap_or_default())
+    })
+}
+
+/// Chooses windows for many rules, so that few and rare grams are looked for in all.
+pub(super) struct Chooser<'f> {
+    frequencies: &'f Frequencies,
+    /// The grams that are looked for, each with the number of windows that ask for it.
+    taken: HashMap<Gram, u32>,
+    /// Memory of [`Chooser::cost`].
+    seen: Vec<Gram>,
+}
+
+impl<'f> Chooser<'f> {
+    /// By what is rare there.
+    pub(super) fn new(frequencies: &'f Frequencies) -> Self {
+        Self {
+            frequencies,
+            taken: HashMap::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// For each need the cheapest windows; `None` where it has none. The dearest ones choose first:
+    /// those behind them can then take what is looked for anyway.
+    pub(super) fn choose<'n>(&mut self, needs: &[&'n Need]) -> Vec<Option<Choice<'n>>> {
+        let mut chosen: Vec<Option<Choice<'n>>> =
+            needs.iter().map(|need| self.cheapest(need)).collect();
+        let mut order: Vec<usize> = (0..needs.len()).collect();
+        let cost = |choice: &Option<Choice<'_>>| choice.as_ref().map(|choice| choice.cost);
+        order.sort_by_key(|index| Reverse(chosen.get(*index).and_then(cost)));
+        for index in order {
+            if let (Some(need), Some(slot)) = (needs.get(index), chosen.get_mut(index))
+                && let Some(choice) = self.cheapest(need)
+            {
+                self.take(&choice);
+                *slot = Some(choice);
+            }
+        }
+        chosen
+    }
+
+    fn cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
+        match need {
+            Need::Run(run) => Window::of(run)
+                .filter_map(|window| {
+                    let (cost, hits) = self.cost(&window)?;
+                    Some((cost, hits, window))
+                })
+                .min_by_key(|(cost, ..)| *cost)
+                .map(|(cost, hits, window)| Choice {
+                    windows: vec![window],
+                    hits,
+                    cost,
+                }),
+            Need::All(needs) => needs
+                .iter()
+                .filter_map(|need| self.cheapest(need))
+                .min_by_key(|choice| (choice.cost, choice.windows.len())),
+            Need::Any(needs) => {
+                let mut all = Choice {
+                    windows: Vec::new(),
+                    hits: 0,
+                    cost: 0,
+                };
+                for need in needs {
+                    let choice = self.cheapest(need)?;
+                    if !choice
+                        .windows
+                        .iter()
+                        .all(|window| all.windows.contains(window))
+                    {
+                        all.cost += choice.cost;
+                        all.hits += choice.hits;
+                        all.windows.extend(choice.windows);
+                    }
+                }
+                Some(all)
+            }
+        }
+    }
+
+    /// What it costs, and how often its grams begin; `None` when it would be too many texts.
+    fn cost(&mut self, window: &Window<'_>) -> Option<(u64, u64)> {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.clear();
+        let is_small = window.texts(&mut |text| seen.extend(grams(text)));
+        seen.sort_unstable();
+        seen.dedup();
+        let (mut cost, mut hits) = (0, 0);
+        for gram in &seen {
+            let count = self.frequencies.count(*gram);
+            hits += count;
+            cost += match self.taken.get(gram) {
+                // Its hits are paid for, but each of them wakes one more.
+                Some(others) => count / 4 + u64::from(*others) / CROWD,
+                None => NEW_GRAM + count,
+            };
+        }
+        self.seen = seen;
+        is_small.then_some((cost, hits))
+    }
+
+    fn take(&mut self, choice: &Choice<'_>) {
+        for window in &choice.windows {
+            window.texts(&mut |text| {
+                for gram in grams(text) {
+                    *self.taken.entry(gram).or_default() += 1;
+                }
+            });
+        }
+    }
+}
