@@ -160,6 +160,7 @@ impl IndexBuilder {
         })
     }
 
+    /// `None` where there is nothing to find.
     pub(super) fn finish(self, kernel: Kernel, frequencies: &Frequencies) -> Option<Index> {
         if self.windows.is_empty() {
             return None;
@@ -180,11 +181,12 @@ impl IndexBuilder {
                 bucket.before |= before;
             }
         }
+        let narrow = |count: usize| u32::try_from(count).expect("no memory holds more");
         let (mut owners, mut placed) = (Vec::new(), Vec::new());
         for ((text, mask), shared) in self.windows {
-            let first_owner = u32::try_from(owners.len()).ok()?;
+            let first_owner = narrow(owners.len());
             owners.extend(shared.owners);
-            let end_owner = u32::try_from(owners.len()).ok()?;
+            let end_owner = narrow(owners.len());
             for (gram, offset) in shared.grams {
                 let entry = Entry {
                     text,
@@ -200,7 +202,7 @@ impl IndexBuilder {
         let mut starts = Vec::with_capacity(buckets.len() + 1);
         for bucket in 0..=buckets.len() {
             let start = placed.partition_point(|(of, _)| *of < bucket);
-            starts.push(u32::try_from(start).ok()?);
+            starts.push(narrow(start));
         }
         Some(Index {
             sieve: Sieve::new(kernel, &all, frequencies.blocks()),
@@ -242,15 +244,12 @@ fn pair(bytes: [u8; 2]) -> u32 {
     1 << (u32::from(u16::from_le_bytes(bytes)).wrapping_mul(0x9E37_79B1) >> 27)
 }
 
-/// Memory that a search reuses, and what it counted.
+/// Memory that a search reuses.
 #[derive(Debug)]
 pub(super) struct Hits {
     masks: [u64; Index::PIECE_BLOCKS],
     /// Places of the grams at hand. Room for every gram of a piece, and for some written in vain.
     places: Box<[u32]>,
-    /// Grams that the sieve let through, and those that passed the first look.
-    pub(super) sifted: u64,
-    pub(super) looked_at: u64,
 }
 
 impl Default for Hits {
@@ -258,8 +257,6 @@ impl Default for Hits {
         Self {
             masks: [0; Index::PIECE_BLOCKS],
             places: vec![0; Index::PIECE_BLOCKS * BLOCK / STRIDE + AT_ONCE].into(),
-            sifted: 0,
-            looked_at: 0,
         }
     }
 }
@@ -336,7 +333,6 @@ impl Index {
             let of_text = u64::MAX >> (64 - rest.len().div_ceil(STRIDE));
             count = hits.expand(mask & of_text, start, count);
         }
-        hits.sifted += count as u64;
         let mut left = 0;
         for index in 0..count {
             let Some(&place) = hits.places.get(index) else {
@@ -348,7 +344,6 @@ impl Index {
             }
             left += usize::from(passes);
         }
-        hits.looked_at += left as u64;
         for place in hits.places.iter().take(left) {
             self.confirm(lines, *place as usize, runs, candidates);
         }

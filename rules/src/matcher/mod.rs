@@ -99,7 +99,7 @@ pub struct Found<'a> {
     /// The line in the batch, without its terminator.
     pub line: Range<usize>,
     /// The format's fields and the rule's named groups, where the rule needs any
-    /// ([`Matcher::new`]'s `needs_fields`, or a `where`); else empty.
+    /// ([`Wanted::fields`], or a `where`); else empty.
     pub fields: &'a Fields,
 }
 

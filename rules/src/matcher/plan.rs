@@ -22,8 +22,6 @@ use crate::model::RuleId;
 pub struct Plan {
     /// One for each rule, ascending by rule.
     pub rules: Vec<RulePlan>,
-    /// Passes over the text for rules of the tier [`Tier::Classes`], eight runs each.
-    pub passes: usize,
 }
 
 /// How one rule is found.
@@ -135,7 +133,6 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
     let (search, tiers) = builder.finish(wanted, tiers);
     let rules = wanted.iter().zip(tiers);
     let plan = Plan {
-        passes: search.passes.len(),
         rules: rules
             .map(|(wanted, tier)| RulePlan {
                 rule: wanted.rule,

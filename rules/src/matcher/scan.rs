@@ -32,7 +32,7 @@ pub(super) struct Search {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(super) candidates: Candidates,
-    pub(super) hits: Hits,
+    hits: Hits,
     masks: Masks,
     found: Found,
     fields: LineFields,
