@@ -59,9 +59,10 @@ impl Host {
         host
     }
 
-    /// Writes `lapwing.yaml`: `config` below what all tests want.
+    /// Writes `lapwing.yaml`: `config` below what all tests want, the control socket among it.
     pub(crate) fn configure(&self, config: &str) {
-        let common = "host: web-1\nstate_dir: state\nrules: [rules.yaml]\n";
+        let common =
+            "host: web-1\nstate_dir: state\ncontrol: run/control.sock\nrules: [rules.yaml]\n";
         self.write("lapwing.yaml", format!("{common}{config}"));
     }
 

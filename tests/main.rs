@@ -22,6 +22,7 @@ mod demo;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
+mod operate;
 mod outputs;
 #[cfg(test)]
 mod reload;

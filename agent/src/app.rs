@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::{Engine, SavedGroup};
 use lapwing_rules::language::rule::RuleSet;
@@ -25,6 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
+use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump::{self, Notice, Pump};
 use crate::store::{GroupRecord, Saved, Store, StoreMessage, run as run_store};
@@ -42,6 +43,17 @@ pub enum Happening {
     AllEnded,
     /// A thread that the agent cannot live without has ended.
     Died(String),
+}
+
+/// What outlives a reload.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// When the process was started.
+    pub started_at: Instant,
+    /// Set by whoever hears [`Happening::Ready`].
+    pub ready: Arc<AtomicBool>,
+    /// What came of the last SIGHUP.
+    pub last_reload: Option<LastReload>,
 }
 
 /// A running agent.
@@ -317,6 +329,22 @@ impl App {
             .recv()
             .await
             .unwrap_or_else(|| Happening::Died("every thread has ended".to_owned()))
+    }
+
+    /// What looks at this agent until it stops.
+    pub fn sight(&self, config: &Config, rules: &Arc<RuleSet>, life: &Life) -> Sight {
+        let name = |input: &Input| (Arc::clone(&input.name), input.kind.name());
+        Sight {
+            host: Arc::clone(&config.host),
+            started_at: life.started_at,
+            ready: Arc::clone(&life.ready),
+            inputs: config.inputs.iter().map(name).collect(),
+            rules: Arc::clone(rules),
+            outputs: self.outputs.handle(),
+            inbox: self.inbox.clone(),
+            state_dir: config.state_dir.clone(),
+            last_reload: life.last_reload.clone(),
+        }
     }
 
     /// Stops everything in the order of the data. Outputs go on for at most `grace`.

@@ -51,6 +51,10 @@ pub enum Command {
     Match(Match),
     /// Show how each rule is searched for, and what it costs
     Explain(Explain),
+    /// Show how the running agent is
+    Status(Status),
+    /// Find what keeps the agent from reading, keeping or delivering, each with its fix
+    Doctor(Doctor),
     /// Print completions for a shell
     Completion(Completion),
 }
@@ -148,6 +152,39 @@ pub struct Explain {
     /// Only this rule
     #[arg(value_name = "RULE")]
     pub rule: Option<String>,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    /// Which agent.
+    pub agent: Agent,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// One JSON object a finding
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which running agent is meant, as all commands that talk to one have it.
+#[derive(Debug, Args)]
+pub struct Agent {
+    /// The agent's configuration, which may say where it listens [default: /etc/lapwing/lapwing.yaml]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "control")]
+    pub config: Option<PathBuf>,
+    /// The agent's control socket
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
 }
 
 /// `completion`

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::config::Unreadable;
 use crate::config::rule_files::RuleFileError;
+use crate::operate::client::AskError;
 use crate::store::StoreError;
 
 /// Why a command ends without having done what it was asked for.
@@ -24,6 +25,9 @@ pub enum AgentError {
     /// The state folder cannot be used. Exit code 74.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The running agent cannot be talked to: 69, or 77 where that is not permitted, or 74.
+    #[error(transparent)]
+    Agent(#[from] AskError),
     /// Reading or writing failed. Exit code 74.
     #[error("{what}: {source}")]
     Io {
@@ -53,6 +57,7 @@ impl AgentError {
     /// As the contract has it.
     pub fn exit_code(&self) -> ExitCode {
         const USAGE: u8 = 2;
+        const NO_AGENT: u8 = 69;
         const SOFTWARE: u8 = 70;
         const IO: u8 = 74;
         const NOT_PERMITTED: u8 = 77;
@@ -63,6 +68,8 @@ impl AgentError {
             | Self::RuleFile(RuleFileError::NoPack { .. } | RuleFileError::BadGlob { .. }) => {
                 CONFIGURATION
             }
+            Self::Agent(AskError::NoAgent { .. }) => NO_AGENT,
+            Self::Agent(AskError::NotPermitted { .. }) => NOT_PERMITTED,
             Self::Store(StoreError::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
@@ -71,6 +78,7 @@ impl AgentError {
             Self::Unreadable(_)
             | Self::RuleFile(RuleFileError::Unreadable(_) | RuleFileError::Nothing(_))
             | Self::Store(_)
+            | Self::Agent(_)
             | Self::Io { .. } => IO,
             Self::Dead(_) => SOFTWARE,
         })

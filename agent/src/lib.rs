@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod inputs;
+pub mod operate;
 pub mod outputs;
 pub mod pump;
 pub mod scratch;

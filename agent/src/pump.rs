@@ -47,8 +47,26 @@ pub enum Input {
     Wake,
     /// What was planned anew.
     Planned(Replanned),
+    /// Somebody wants to know how things stand.
+    Ask(Question),
     /// Commit what there is and end.
     Stop,
+}
+
+/// Asked of the pump between two batches. It must be quick: lines wait meanwhile.
+pub struct Question(Box<dyn FnOnce(&Pump) + Send>);
+
+impl Question {
+    /// `ask` looks and sends what it saw to whoever wants it.
+    pub fn new(ask: impl FnOnce(&Pump) + Send + 'static) -> Self {
+        Self(Box::new(ask))
+    }
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Question")
+    }
 }
 
 impl From<Event> for Input {
@@ -175,6 +193,7 @@ impl Pump {
             match input {
                 Ok(Input::Event(event)) => self.take(event),
                 Ok(Input::Planned(replanned)) => self.setup.scanner.adopt(replanned),
+                Ok(Input::Ask(question)) => (question.0)(&self),
                 Ok(Input::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -187,6 +206,20 @@ impl Pump {
             }
         }
         self.finish();
+    }
+
+    /// Windows and alerts, to be looked at.
+    pub fn engine(&self) -> &Engine {
+        &self.setup.engine
+    }
+
+    /// Lines whose own time was too far in the future, by the index of their input.
+    pub fn skewed(&self) -> BTreeMap<usize, u64> {
+        let mut sums = BTreeMap::new();
+        for ((input, _), state) in &self.sources {
+            *sums.entry(input.0 as usize).or_default() += state.skewed;
+        }
+        sums
     }
 
     fn take(&mut self, event: Event) {

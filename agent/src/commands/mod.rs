@@ -1,15 +1,18 @@
 //! One file a subcommand, and the little that they share. A command prints data on standard
 //! output and messages on standard error, and gives its exit code.
 
+mod asking;
 mod backtest;
 mod check;
 mod completion;
 mod demo;
+mod doctor;
 mod explain;
 mod find;
 mod logs;
 mod problems;
 mod run;
+mod status;
 mod terminal;
 mod test;
 mod watch;
@@ -41,6 +44,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Backtest(args) => backtest::run(&args, terminal),
         Command::Match(args) => find::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
+        Command::Status(args) => status::run(&args, terminal),
+        Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Completion(args) => completion::run(&args),
     }
 }

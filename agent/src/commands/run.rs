@@ -1,5 +1,7 @@
 //! `lapwing run`: the agent, until SIGTERM.
 
+mod shown;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::cli::Run;
 use crate::config::{self, Config, InputKind};
 use crate::error::AgentError;
 use crate::telemetry;
+use shown::Shown;
 
 /// What outputs get to deliver after SIGTERM: the whole end must fit into 5 s.
 const GRACE: Duration = Duration::from_secs(2);
@@ -97,6 +100,8 @@ async fn serve(
 ) -> Result<ExitCode, AgentError> {
     let mut signals = Signals::new()?;
     let mut app = begin(&config, &rules, terminal)?;
+    let mut shown = Shown::new();
+    shown.show(&app, &config, &rules);
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
@@ -105,26 +110,38 @@ async fn serve(
                     tracing::info!("stopped");
                     return Ok(ExitCode::SUCCESS);
                 }
-                Asked::Reload => match reloaded(args, terminal, &config) {
-                    // Everything is in the store, so a new agent goes on where the old one was.
-                    Ok((new_config, new_rules)) => {
-                        app.stop(GRACE).await;
-                        match begin(&new_config, &new_rules, terminal) {
-                            Ok(new_app) => {
-                                (app, config, rules) = (new_app, new_config, new_rules);
-                                tracing::info!("reloaded");
-                            }
-                            Err(error) => {
-                                tracing::error!(%error, "not reloaded: the old configuration stays");
-                                app = begin(&config, &rules, terminal)?;
+                Asked::Reload => {
+                    let outcome = match reloaded(args, terminal, &config) {
+                        // Everything is in the store, so a new agent goes on where the old one was.
+                        Ok((new_config, new_rules)) => {
+                            shown.hide();
+                            app.stop(GRACE).await;
+                            match begin(&new_config, &new_rules, terminal) {
+                                Ok(new_app) => {
+                                    (app, config, rules) = (new_app, new_config, new_rules);
+                                    Ok(())
+                                }
+                                Err(error) => {
+                                    app = begin(&config, &rules, terminal)?;
+                                    Err(error)
+                                }
                             }
                         }
+                        Err(error) => Err(error),
+                    };
+                    match &outcome {
+                        Ok(()) => tracing::info!("reloaded"),
+                        Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
                     }
-                    Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
+                    shown.reloaded(&outcome);
+                    shown.show(&app, &config, &rules);
                 },
             },
             happening = app.next() => match happening {
-                Happening::Ready => tracing::info!("ready"),
+                Happening::Ready => {
+                    shown.ready();
+                    tracing::info!("ready");
+                }
                 Happening::AllEnded => {
                     app.stop(GRACE_AT_END).await;
                     return Ok(ExitCode::SUCCESS);

@@ -3,7 +3,8 @@
 mod input;
 mod output;
 
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,15 @@ const TOP_KEYS: Keys = Keys {
         "outputs",
         "defaults",
         "max_clock_skew",
+        "control",
     ],
-    not_yet: &["http", "control", "heartbeat"],
+    not_yet: &["http", "heartbeat"],
 };
+
+/// From none to a year and a day.
+const CLOCK_SKEWS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24 * 366);
+/// Where the state lies, where the file does not say otherwise.
+const STATE_DIR: &str = "/var/lib/lapwing";
 
 /// What came of reading the file; what is wrong in it is left out of `config`.
 pub(super) struct Checked {
@@ -52,18 +59,14 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         .get("host")
         .and_then(|node| reader.text(node, "host"))
         .map_or_else(host_name, Arc::from);
-    let state_dir = top
-        .get("state_dir")
-        .and_then(|node| reader.text(node, "state_dir"));
-    let state_dir = folder.join(state_dir.unwrap_or("/var/lib/lapwing"));
+    let path = |reader: &mut Reader, key| {
+        let text = top.get(key).and_then(|node| reader.text(node, key));
+        text.map(|text| folder.join(text))
+    };
+    let state_dir = path(reader, "state_dir").unwrap_or_else(|| PathBuf::from(STATE_DIR));
+    let control = path(reader, "control");
     let skew = top.get("max_clock_skew");
-    let skew = skew.and_then(|node| {
-        reader.duration(
-            node,
-            "max_clock_skew",
-            Duration::ZERO..=Duration::from_hours(24 * 366),
-        )
-    });
+    let skew = skew.and_then(|node| reader.duration(node, "max_clock_skew", CLOCK_SKEWS));
     let inputs = named(reader, &top, "inputs", |reader, name, node| {
         input::read(reader, name, node, folder)
     });
@@ -96,6 +99,7 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         inputs,
         outputs,
         defaults,
+        control,
         listening: Listening::AsConfigured,
     };
     Some(Checked {

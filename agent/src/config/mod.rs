@@ -33,6 +33,8 @@ pub use substitute::Environment;
 
 /// Longest line that is kept whole where an input does not say otherwise, in bytes.
 pub const MAX_LINE_BYTES: usize = 256 * 1024;
+/// Where the agent listens for `status` and its like, where the file does not say otherwise.
+pub const CONTROL: &str = "/run/lapwing/control.sock";
 /// How far in the future a line's own time is believed where the file does not say otherwise.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(10);
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub outputs: Vec<outputs::Spec>,
     /// Of all rule files.
     pub defaults: Defaults,
+    /// Where the agent listens for those that look at it; `None`: at [`CONTROL`].
+    pub control: Option<PathBuf>,
     /// Whether rules that name inputs are held against those only.
     pub listening: Listening,
 }
@@ -84,6 +88,16 @@ pub enum InputKind {
     },
     /// Standard input.
     Stdin,
+}
+
+impl InputKind {
+    /// The word of the configuration's `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "file",
+            Self::Stdin => "stdin",
+        }
+    }
 }
 
 /// A file that could not be read at all.

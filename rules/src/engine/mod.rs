@@ -254,6 +254,15 @@ impl Engine {
         &self.counts
     }
 
+    /// What happened to one rule.
+    ///
+    /// # Panics
+    ///
+    /// When `id` is not of the engine's rules.
+    pub fn counts_of(&self, id: RuleId) -> RuleCounts {
+        self.counts[id.0 as usize]
+    }
+
     /// The running alerts of a rule.
     pub fn alerts(&self, rule: RuleId) -> impl Iterator<Item = AlertView> {
         self.groups[rule.0 as usize]

@@ -34,7 +34,7 @@ use std::sync::mpsc::SyncSender;
 use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
-pub use pattern::{Exclude, Pattern, PatternError};
+pub use pattern::{Exclude, Pattern, PatternError, Walked};
 pub use wake::{Control, Handle, Notices, control};
 
 use super::{Event, Position};

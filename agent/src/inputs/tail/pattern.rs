@@ -121,7 +121,7 @@ impl Pattern {
     }
 
     /// Finds what exists, following links to files and folders, but not in circles.
-    pub(super) fn walk(&self, found: &mut Walked) {
+    pub fn walk(&self, found: &mut Walked) {
         let mut walk = Walk {
             found,
             above: Vec::new(),
@@ -190,13 +190,13 @@ fn matches(parts: &[Part], names: &[&OsStr], reach: Reach) -> bool {
 
 /// What a walk found. Several walks may fill one.
 #[derive(Debug, Default)]
-pub(super) struct Walked {
+pub struct Walked {
     /// What the patterns mean and what is there, links followed, folders left out.
-    pub(super) files: Vec<(PathBuf, Metadata)>,
+    pub files: Vec<(PathBuf, Metadata)>,
     /// Folders whose changes matter.
-    pub(super) folders: Vec<PathBuf>,
+    pub folders: Vec<PathBuf>,
     /// What could not be listed or looked at, and is not just absent.
-    pub(super) troubles: Vec<(PathBuf, io::Error)>,
+    pub troubles: Vec<(PathBuf, io::Error)>,
 }
 
 struct Walk<'a> {

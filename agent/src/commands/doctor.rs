@@ -1,0 +1,130 @@
+//! `lapwing doctor`: can this configuration be read, followed, kept and delivered, and is the
+//! running agent well? Looks only: it sends nothing to anybody and changes nothing.
+//!
+//! | file | looks at |
+//! | --- | --- |
+//! | `reading` | input files, folders, inotify, the clocks of logs |
+//! | `keeping` | the state folder |
+//! | `delivering` | names and ports of outputs, folders of files |
+//! | `living` | what the running agent says of itself |
+
+mod delivering;
+mod keeping;
+mod living;
+mod reading;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::FOUND;
+use super::problems;
+use super::terminal::{Terminal, print};
+use crate::cli::Doctor;
+use crate::config;
+use crate::error::AgentError;
+use crate::outputs::safe::visible;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    /// It works.
+    Ok,
+    /// It works, but somebody should know.
+    Warning,
+    /// It does not work.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    /// `input nginx`, `output hook`, `state`, `agent` …
+    about: String,
+    message: String,
+    /// What to do; empty where there is nothing to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    fix: String,
+}
+
+/// Everything that was looked at, in order.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(
+        &mut self,
+        level: Level,
+        about: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            level,
+            about: about.into(),
+            message: message.into(),
+            fix: fix.into(),
+        });
+    }
+
+    fn ok(&mut self, about: impl Into<String>, message: impl Into<String>) {
+        self.add(Level::Ok, about, message, "");
+    }
+}
+
+/// Exit code 0 when nothing is wrong, 1 when something is, 78 when the configuration itself is.
+pub(super) fn run(args: &Doctor, terminal: Terminal) -> Result<ExitCode, AgentError> {
+    let (config, problems) = config::load(&args.config, &|name| std::env::var(name).ok())?;
+    problems::print(&problems, terminal);
+    let Some(config) = config else {
+        let path = args.config.display();
+        return Err(AgentError::Configuration(format!("{path} cannot be used")));
+    };
+    let mut found = Findings::default();
+    let rules = problems.rules.len();
+    if problems.has_errors() {
+        found.add(
+            Level::Error,
+            "rules",
+            "some rules are wrong",
+            "see above, or `lapwing check`",
+        );
+    } else {
+        found.ok("rules", format!("{rules} rules are fine"));
+    }
+    reading::look(&config, &mut found);
+    keeping::look(&config, &mut found);
+    delivering::look(&config, &mut found)?;
+    living::look(&config, &mut found);
+    let is_well = found.0.iter().all(|finding| finding.level != Level::Error);
+    for finding in &found.0 {
+        if args.json {
+            let text = serde_json::to_string(finding).unwrap_or_default();
+            print(&format!("{text}\n"))?;
+        } else {
+            print(&draw(finding, terminal))?;
+        }
+    }
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FOUND)
+    })
+}
+
+fn draw(finding: &Finding, terminal: Terminal) -> String {
+    let (style, word) = match finding.level {
+        Level::Ok => ("32", "ok     "),
+        Level::Warning => ("33", "warning"),
+        Level::Error => ("31", "error  "),
+    };
+    let word = terminal.out.paint(style, word);
+    let (about, message) = (visible(&finding.about), visible(&finding.message));
+    let fix = match finding.fix.as_str() {
+        "" => String::new(),
+        fix => format!("         fix: {}\n", visible(fix)),
+    };
+    format!("{word}  {about}: {message}\n{fix}")
+}

@@ -1,0 +1,106 @@
+//! The running agent: what it says of itself, where one runs.
+
+use std::path::Path;
+
+use super::{Findings, Level};
+use crate::config::{CONTROL, Config};
+use crate::operate::client::{AskError, ask};
+use crate::operate::protocol::Request;
+use crate::operate::status::{InputStatus, OutputStatus, Status};
+use crate::outputs::render::moment;
+
+/// Losses that are shown, at most, for one input.
+const MOST_LOSSES: usize = 20;
+
+pub(super) fn look(config: &Config, found: &mut Findings) {
+    let socket = config.control.as_deref().unwrap_or(Path::new(CONTROL));
+    let status: Status = match ask(socket, &Request::Status {}) {
+        Ok(rows) => {
+            let row = rows.into_iter().next().unwrap_or_default();
+            if let Ok(status) = serde_json::from_value(row) {
+                status
+            } else {
+                let message = "the running agent's answer cannot be read";
+                let fix = "is it of another version? restart it";
+                found.add(Level::Error, "agent", message, fix);
+                return;
+            }
+        }
+        Err(AskError::NoAgent { .. }) => {
+            let fix = "systemctl start lapwing";
+            found.add(Level::Warning, "agent", "no agent is running", fix);
+            return;
+        }
+        Err(error) => {
+            found.add(Level::Error, "agent", error.to_string(), "");
+            return;
+        }
+    };
+    if status.ready {
+        found.ok("agent", format!("{} is running and ready", status.version));
+    } else {
+        let message = "it is running, but some file has no starting position yet";
+        found.add(Level::Warning, "agent", message, "");
+    }
+    if let Some(since) = status.state.failing_since {
+        let why = status.state.error.as_deref().unwrap_or("unknown");
+        let message = format!("nothing can be saved since {}: {why}", moment(since));
+        let fix = "make room, or mend the disk: alerts are told, but a restart would repeat them";
+        found.add(Level::Error, "agent", message, fix);
+    }
+    if status.engine != "ok" {
+        found.add(Level::Error, "agent", status.engine.clone(), "");
+    }
+    for (name, input) in &status.inputs {
+        input_of(&format!("input {name}"), input, found);
+    }
+    for (name, output) in &status.outputs {
+        output_of(&format!("output {name}"), output, found);
+    }
+}
+
+fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
+    for unreadable in &input.unreadable {
+        let message = format!(
+            "the agent cannot read {}: {}",
+            unreadable.path, unreadable.error
+        );
+        found.add(Level::Error, about, message, "");
+    }
+    for loss in input.losses.iter().take(MOST_LOSSES) {
+        let bytes = loss.bytes.map_or_else(
+            || "an unknown amount".to_owned(),
+            |bytes| format!("{bytes} bytes"),
+        );
+        let at = moment(loss.last_at);
+        let message = format!("lost {bytes} of {}: {} (last at {at})", loss.path, loss.why);
+        found.add(Level::Warning, about, message, "");
+    }
+    if input.skewed > 0 {
+        let message = format!("{} lines bore times in the future", input.skewed);
+        found.add(
+            Level::Warning,
+            about,
+            message,
+            "check that program's clock and time zone",
+        );
+    }
+}
+
+fn output_of(about: &str, output: &OutputStatus, found: &mut Findings) {
+    if let Some(error) = &output.last_error {
+        let waiting = output.waiting.unwrap_or_default();
+        let message = format!("the last try failed: {error}; {waiting} notifications wait");
+        found.add(Level::Error, about, message, "");
+    }
+    for (count, what) in [
+        (output.dropped, "were dropped: the queue was full"),
+        (output.expired, "grew too old"),
+        (output.rejected, "were refused for good"),
+    ] {
+        if count > 0 {
+            let message = format!("{count} notifications {what}");
+            found.add(Level::Warning, about, message, "");
+        }
+    }
+}

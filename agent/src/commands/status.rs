@@ -1,0 +1,264 @@
+//! `lapwing status`: how the running agent is.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lapwing_rules::model::Timestamp;
+
+use super::asking::ask;
+use super::terminal::{Terminal, counted, print};
+use crate::cli;
+use crate::clock;
+use crate::error::AgentError;
+use crate::operate::client::AskError;
+use crate::operate::protocol::Request;
+use crate::operate::status::{InputStatus, OutputStatus, RuleStatus, StateStatus, Status};
+use crate::outputs::Palette;
+use crate::outputs::render::{moment, span};
+use crate::outputs::safe::visible;
+
+/// What is well, what wants to be looked at, what is only said by the way.
+const GOOD: &str = "32";
+const BAD: &str = "31";
+const FAINT: &str = "2";
+/// Rules without a hit are only counted when there are more than this.
+const FEW_RULES: usize = 20;
+
+/// Exit code 0 whatever the agent says of itself.
+pub(super) fn run(args: &cli::Status, terminal: Terminal) -> Result<ExitCode, AgentError> {
+    for row in ask(&args.agent, &Request::Status {})? {
+        if args.json {
+            print(&format!("{row}\n"))?;
+        } else {
+            let status = serde_json::from_value(row)
+                .map_err(|error| AgentError::Agent(AskError::Broken(error.into())))?;
+            print(&draw(&status, terminal.out, clock::now()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn draw(status: &Status, palette: Palette, now: Timestamp) -> String {
+    let mut out = String::new();
+    let ready = if status.ready {
+        palette.paint(GOOD, "ready")
+    } else {
+        palette.paint(BAD, "not ready yet")
+    };
+    let up = span(Duration::from_secs(status.uptime_s));
+    let host = visible(&status.host);
+    line(
+        &mut out,
+        format_args!("lapwing {} on {host}, up {up}, {ready}", status.version),
+    );
+    if let Some(reload) = &status.last_reload {
+        let verdict = if reload.ok { "taken" } else { "refused" };
+        let problems = reload.problems.iter().map(|problem| visible(problem));
+        let problems: Vec<_> = problems.collect();
+        let at = moment(reload.at);
+        line(
+            &mut out,
+            format_args!("last reload {at}, {verdict} {}", problems.join("; ")),
+        );
+    }
+    state(&mut out, &status.state, palette, now);
+    line(&mut out, format_args!("inputs"));
+    for (name, input) in &status.inputs {
+        self::input(&mut out, name, input, palette);
+    }
+    line(&mut out, format_args!("rules"));
+    rules(&mut out, status, palette);
+    line(&mut out, format_args!("outputs"));
+    for (name, output) in &status.outputs {
+        self::output(&mut out, name, output, palette);
+    }
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(out, "{text}").expect("writing to a String cannot fail");
+}
+
+fn state(out: &mut String, state: &StateStatus, palette: Palette, now: Timestamp) {
+    let size = state
+        .bytes
+        .map_or_else(String::new, |bytes| format!("  {}", size(bytes)));
+    let saved = state.committed_at.map_or_else(String::new, |at| {
+        format!("  saved {} ago", span(now.since(at)))
+    });
+    line(
+        out,
+        format_args!("state  {}{size}{saved}", visible(&state.path)),
+    );
+    if let Some(since) = state.failing_since {
+        let why = state.error.as_deref().unwrap_or("for an unknown reason");
+        let text = format!("cannot be saved since {}: {}", moment(since), visible(why));
+        line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
+}
+
+fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
+    let InputStatus {
+        kind,
+        files,
+        bytes,
+        lag_bytes,
+        skewed,
+        ..
+    } = input;
+    let (files, read, behind) = (counted(*files, "file"), size(*bytes), size(*lag_bytes));
+    line(
+        out,
+        format_args!(
+            "  {:<20} {kind:<8} {files}, {read} read, {behind} behind",
+            visible(name)
+        ),
+    );
+    if *skewed > 0 {
+        let text = format!("{} bore times in the future", counted(*skewed, "line"));
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+    for unreadable in &input.unreadable {
+        let text = format!(
+            "{}: {}",
+            visible(&unreadable.path),
+            visible(&unreadable.error)
+        );
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+    for loss in &input.losses {
+        let bytes = loss
+            .bytes
+            .map_or_else(|| "an unknown amount".to_owned(), size);
+        let path = visible(&loss.path);
+        let times = if loss.times == 1 {
+            String::new()
+        } else {
+            format!(", {} times", loss.times)
+        };
+        let at = moment(loss.last_at);
+        let text = format!(
+            "lost {bytes} of {path}: {}{times}, last at {at}",
+            visible(&loss.why)
+        );
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+}
+
+fn rules(out: &mut String, status: &Status, palette: Palette) {
+    if status.engine != "ok" {
+        line(
+            out,
+            format_args!("  {}", palette.paint(BAD, &status.engine)),
+        );
+    }
+    let is_quiet = |rule: &RuleStatus| rule.hits == 0 && rule.firing == 0;
+    let folds = status.rules.len() > FEW_RULES;
+    for (name, rule) in &status.rules {
+        if folds && is_quiet(rule) {
+            continue;
+        }
+        let RuleStatus {
+            kind,
+            hits,
+            alerts,
+            firing,
+            ..
+        } = rule;
+        let mode = if rule.mode == "live" {
+            String::new()
+        } else {
+            format!(", {}", rule.mode)
+        };
+        let (hits, alerts) = (counted(*hits, "hit"), counted(*alerts, "alert"));
+        let firing = match firing {
+            0 => String::new(),
+            n => format!(", {}", palette.paint(BAD, &format!("{n} firing"))),
+        };
+        line(
+            out,
+            format_args!("  {name:<32} {kind:<10} {hits}, {alerts}{firing}{mode}"),
+        );
+    }
+    let quiet = status.rules.values().filter(|rule| is_quiet(rule)).count();
+    if folds && quiet > 0 {
+        let text = format!("{} without a hit", counted(quiet as u64, "rule"));
+        line(out, format_args!("  {}", palette.paint(FAINT, &text)));
+    }
+}
+
+fn output(out: &mut String, name: &str, output: &OutputStatus, palette: Palette) {
+    let OutputStatus {
+        kind,
+        delivered,
+        rejected,
+        expired,
+        dropped,
+        ..
+    } = output;
+    let waiting = output.waiting.map_or_else(
+        || "an unknown number waiting".to_owned(),
+        |waiting| format!("{waiting} waiting"),
+    );
+    line(
+        out,
+        format_args!(
+            "  {:<20} {kind:<10} {delivered} delivered, {waiting}",
+            visible(name)
+        ),
+    );
+    for (count, what) in [
+        (rejected, "rejected"),
+        (expired, "too old"),
+        (dropped, "dropped: the queue was full"),
+    ] {
+        if *count > 0 {
+            line(
+                out,
+                format_args!("    {}", palette.paint(BAD, &format!("{count} {what}"))),
+            );
+        }
+    }
+    if let Some(error) = &output.last_error {
+        let at = output.failed_at.map(moment).unwrap_or_default();
+        let text = format!("{at} {}", visible(error));
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+}
+
+/// `1.2 MiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [
+        ("TiB", 1 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ];
+    for (unit, one) in UNITS {
+        if bytes >= one {
+            let tenths = bytes / (one / 10).max(1);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (5 << 20, "5.0 MiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}

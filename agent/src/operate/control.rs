@@ -1,0 +1,164 @@
+//! The listening side of the control socket: who may ask, how long they may take, how many at
+//! once. What is asked is answered by the [`Sight`] of the agent that runs now.
+//!
+//! The socket belongs to the agent's user and group, mode 0660, so the system itself turns others
+//! away. It is made under another name and renamed: at no moment does it stand there with other
+//! rights, and one that a killed agent left is replaced.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::protocol::{MAX_REQUEST, Reply, Request};
+use super::sight::Sight;
+
+/// Connections that are served at once; others wait.
+const MOST_CONNECTIONS: usize = 16;
+/// A connection is closed after this, whatever it does.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause after the system refused a connection (no descriptors, say).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that is served until this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
+    sight: watch::Sender<Option<Arc<Sight>>>,
+}
+
+impl Control {
+    /// Listens at `path`; must be called inside a tokio runtime. Until [`Control::show`], whoever
+    /// asks waits.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AddrInUse`] when another agent listens there; else that of the system.
+    pub fn listen(path: &Path) -> io::Result<Self> {
+        let listener = bind(path)?;
+        let (sight, shown) = watch::channel(None);
+        Ok(Self {
+            path: path.to_owned(),
+            task: tokio::spawn(serve(listener, shown)),
+            sight,
+        })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answers from this agent from now on; `None`: whoever asks waits for the next one.
+    pub fn show(&self, sight: Option<Arc<Sight>>) {
+        self.sight.send_replace(sight);
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Somebody else may have taken it away already.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}", std::process::id()));
+    let fresh = PathBuf::from(fresh);
+    fs::remove_file(&fresh).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    let listener = UnixListener::bind(&fresh)?;
+    let named = fs::set_permissions(&fresh, Permissions::from_mode(0o660))
+        .and_then(|()| fs::rename(&fresh, path));
+    if let Err(error) = named {
+        fs::remove_file(&fresh).ok();
+        return Err(error);
+    }
+    Ok(listener)
+}
+
+async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>>) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return; // it is never closed
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let shown = shown.clone();
+                tokio::spawn(async move {
+                    // One who asks too slowly, or goes away, is not missed.
+                    tokio::time::timeout(PATIENCE, answer(stream, shown))
+                        .await
+                        .ok();
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection to the control socket failed");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    stream: UnixStream,
+    mut shown: watch::Receiver<Option<Arc<Sight>>>,
+) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = Vec::new();
+    BufReader::new(read.take(MAX_REQUEST as u64))
+        .read_until(b'\n', &mut line)
+        .await?;
+    let replies = match serde_json::from_slice::<Request>(&line) {
+        Err(error) => vec![Reply::Error(format!("that is no request: {error}"))],
+        Ok(request) => {
+            let Ok(sight) = shown
+                .wait_for(Option::is_some)
+                .await
+                .map(|sight| sight.clone())
+            else {
+                return Ok(());
+            };
+            match sight {
+                Some(sight) => replies(&request, &sight).await,
+                None => Vec::new(),
+            }
+        }
+    };
+    let mut text = Vec::new();
+    for reply in replies {
+        serde_json::to_writer(&mut text, &reply)?;
+        text.push(b'\n');
+    }
+    write.write_all(&text).await?;
+    write.shutdown().await
+}
+
+async fn replies(request: &Request, sight: &Sight) -> Vec<Reply> {
+    match request {
+        Request::Status {} => match serde_json::to_value(sight.status().await) {
+            Ok(status) => vec![Reply::Row(status), Reply::End],
+            Err(error) => vec![Reply::Error(error.to_string())],
+        },
+    }
+}

@@ -1,0 +1,191 @@
+//! Where the figures of a running agent are found: counters that anyone may read, and the engine,
+//! which is asked through its inbox so that nothing of it is shared.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant};
+
+use lapwing_rules::language::rule::RuleSet;
+use lapwing_rules::model::{Mode, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::status::{InputStatus, OutputStatus, RuleStatus, StateStatus, Status};
+use crate::clock;
+use crate::outputs;
+use crate::pump::{self, Question};
+
+/// An engine that does not answer in this time has too much to do.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two tries to get a question into a full inbox.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What came of the last SIGHUP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastReload {
+    /// When it came, wall clock.
+    pub at: Timestamp,
+    /// Whether the new configuration is used.
+    pub ok: bool,
+    /// Why not; with `ok`, its warnings.
+    pub problems: Vec<String>,
+}
+
+/// Looks at one running agent. What it shows ends with that agent.
+#[derive(Debug)]
+pub struct Sight {
+    /// What the agent calls its host.
+    pub host: Arc<str>,
+    /// When the process was started.
+    pub started_at: Instant,
+    /// Set once every input has its starting position.
+    pub ready: Arc<AtomicBool>,
+    /// Name and `type` of each input, by id.
+    pub inputs: Vec<(Arc<str>, &'static str)>,
+    /// By id.
+    pub rules: Arc<RuleSet>,
+    /// The workers.
+    pub outputs: outputs::Handle,
+    /// The engine's inbox.
+    pub inbox: SyncSender<pump::Input>,
+    /// The state folder.
+    pub state_dir: PathBuf,
+    /// The last SIGHUP.
+    pub last_reload: Option<LastReload>,
+}
+
+/// What the engine says of itself.
+#[derive(Debug, Default)]
+struct EngineSays {
+    rules: BTreeMap<String, RuleStatus>,
+    /// Lines that bore a time too far in the future, by input id.
+    skewed: BTreeMap<usize, u64>,
+}
+
+impl Sight {
+    /// How everything stands now.
+    pub async fn status(&self) -> Status {
+        let (engine, said) = match self.ask_engine().await {
+            Ok(said) => ("ok".to_owned(), said),
+            Err(why) => (why.to_owned(), EngineSays::default()),
+        };
+        let skewed = |id: usize| said.skewed.get(&id).copied().unwrap_or_default();
+        let inputs = (0..).zip(&self.inputs).map(|(id, (name, kind))| {
+            let status = InputStatus {
+                kind: (*kind).to_owned(),
+                skewed: skewed(id),
+                ..InputStatus::default()
+            };
+            (name.to_string(), status)
+        });
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.host.to_string(),
+            pid: std::process::id(),
+            uptime_s: clock::monotonic()
+                .saturating_duration_since(self.started_at)
+                .as_secs(),
+            ready: self.ready.load(Ordering::Relaxed),
+            inputs: inputs.collect(),
+            rules: said.rules,
+            outputs: self.output_statuses().await,
+            state: self.state(),
+            engine,
+            last_reload: self.last_reload.clone(),
+        }
+    }
+
+    /// The queues are read from disk.
+    async fn output_statuses(&self) -> BTreeMap<String, OutputStatus> {
+        let handle = self.outputs.clone();
+        let look = tokio::task::spawn_blocking(move || handle.snapshot());
+        let snapshots = look.await.unwrap_or_default();
+        let one = |snapshot: outputs::Snapshot| {
+            let counts = snapshot.counts;
+            let status = OutputStatus {
+                kind: snapshot.kind.to_owned(),
+                waiting: snapshot.queue.map(|queue| queue.rows),
+                waiting_bytes: snapshot.queue.map(|queue| queue.bytes),
+                delivered: counts.delivered,
+                failed: counts.failed,
+                rejected: counts.rejected,
+                expired: counts.expired,
+                dropped: counts.dropped,
+                delivered_at: counts.delivered_at,
+                last_error: counts.last_error,
+                failed_at: counts.failed_at,
+            };
+            (snapshot.name, status)
+        };
+        snapshots.into_iter().map(one).collect()
+    }
+
+    fn state(&self) -> StateStatus {
+        StateStatus {
+            path: self.state_dir.display().to_string(),
+            ..StateStatus::default()
+        }
+    }
+
+    async fn ask_engine(&self) -> Result<EngineSays, &'static str> {
+        let (reply, answer) = oneshot::channel();
+        let rules = Arc::clone(&self.rules);
+        let question = Question::new(move |pump| {
+            // Whoever asked may have given up.
+            reply.send(look_at(pump, &rules)).ok();
+        });
+        let asked = async {
+            self.send(pump::Input::Ask(question)).await?;
+            answer.await.map_err(|_| "the engine has ended")
+        };
+        tokio::time::timeout(PATIENCE, asked)
+            .await
+            .unwrap_or(Err("the engine has too much to do to answer"))
+    }
+
+    /// Puts `input` into the engine's inbox as soon as there is room.
+    async fn send(&self, mut input: pump::Input) -> Result<(), &'static str> {
+        loop {
+            match self.inbox.try_send(input) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err("the engine has ended"),
+                Err(TrySendError::Full(back)) => input = back,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// On the engine's thread: copies a few numbers a rule.
+fn look_at(pump: &pump::Pump, rules: &RuleSet) -> EngineSays {
+    let engine = pump.engine();
+    let status = |(id, rule): (_, &lapwing_rules::language::rule::Rule)| {
+        let counts = engine.counts_of(id);
+        let status = RuleStatus {
+            kind: rule.condition.name().to_owned(),
+            mode: mode(rule.mode).to_owned(),
+            hits: counts.hits,
+            alerts: counts.alerts,
+            notifications: counts.notifications,
+            firing: engine.alerts(id).count() as u64,
+            dropped_groups: counts.dropped_groups,
+        };
+        (rule.name.clone(), status)
+    };
+    EngineSays {
+        rules: rules.iter().map(status).collect(),
+        skewed: pump.skewed(),
+    }
+}
+
+/// The word of the rule's `mode`.
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Live => "live",
+        Mode::Shadow => "shadow",
+        Mode::Off => "off",
+    }
+}

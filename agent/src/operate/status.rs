@@ -1,0 +1,142 @@
+//! The figures of a running agent, as `lapwing status --json` prints them.
+
+use std::collections::BTreeMap;
+
+use lapwing_rules::model::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How everything stands. Counts are since the agent's start, or since the last reload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent's version.
+    pub version: String,
+    /// What it calls its host.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds since it was started.
+    pub uptime_s: u64,
+    /// State is loaded and every file has its starting position.
+    pub ready: bool,
+    /// By name.
+    pub inputs: BTreeMap<String, InputStatus>,
+    /// By name; empty, with `engine` saying why, while the engine does not answer.
+    pub rules: BTreeMap<String, RuleStatus>,
+    /// By name.
+    pub outputs: BTreeMap<String, OutputStatus>,
+    /// What is kept on disk.
+    pub state: StateStatus,
+    /// `ok`, or why there are no figures of rules.
+    pub engine: String,
+    /// The last SIGHUP; `null`: there was none.
+    pub last_reload: Option<super::LastReload>,
+}
+
+/// One input.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputStatus {
+    /// Its `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Files that are followed.
+    pub files: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Bytes that stand in files and were not read yet.
+    pub lag_bytes: u64,
+    /// Lines whose own time was too far in the future.
+    pub skewed: u64,
+    /// What cannot be read now.
+    pub unreadable: Vec<Unreadable>,
+    /// What could not be read for good, by file.
+    pub losses: Vec<Loss>,
+}
+
+/// A file that should be read and cannot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// Its name.
+    pub path: String,
+    /// The system's answer.
+    pub error: String,
+}
+
+/// What was lost of one file, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Its name; harmless text.
+    pub path: String,
+    /// Why.
+    pub why: String,
+    /// How much, at least; `null`: nobody can say.
+    pub bytes: Option<u64>,
+    /// How often.
+    pub times: u64,
+    /// When last, wall clock.
+    pub last_at: Timestamp,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Its `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `live`, `shadow` or `off`.
+    pub mode: String,
+    /// Lines that it accepted.
+    pub hits: u64,
+    /// Alerts that started.
+    pub alerts: u64,
+    /// Notifications.
+    pub notifications: u64,
+    /// Alerts that are firing now.
+    pub firing: u64,
+    /// Groups that went because there were more than `max_groups`.
+    pub dropped_groups: u64,
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputStatus {
+    /// Its `type`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Notifications that wait; `null`: the store cannot say now.
+    pub waiting: Option<u64>,
+    /// Bytes that they take.
+    pub waiting_bytes: Option<u64>,
+    /// Notifications that the other side took.
+    pub delivered: u64,
+    /// Tries that failed and are made again.
+    pub failed: u64,
+    /// Notifications that the other side will never take.
+    pub rejected: u64,
+    /// Notifications that grew too old.
+    pub expired: u64,
+    /// Notifications that a full queue lost.
+    pub dropped: u64,
+    /// When something was last delivered.
+    pub delivered_at: Option<Timestamp>,
+    /// Why the last try failed; `null` when it did not.
+    pub last_error: Option<String>,
+    /// When the last failure was.
+    pub failed_at: Option<Timestamp>,
+}
+
+/// The state folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStatus {
+    /// The folder.
+    pub path: String,
+    /// Bytes on disk; `null`: nobody can say now.
+    pub bytes: Option<u64>,
+    /// When something was last committed.
+    pub committed_at: Option<Timestamp>,
+    /// How long that took.
+    pub commit_ms: Option<u64>,
+    /// Since when nothing can be committed; `null`: it can.
+    pub failing_since: Option<Timestamp>,
+    /// Why not.
+    pub error: Option<String>,
+}
