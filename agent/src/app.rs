@@ -61,6 +61,7 @@ pub struct App {
     happenings: UnboundedReceiver<Happening>,
     stopping: Arc<AtomicBool>,
     tail: tail::Handle,
+    counters: Arc<tail::Counters>,
     inbox: SyncSender<pump::Input>,
     store: Sender<StoreMessage>,
     outputs: Outputs,
@@ -117,6 +118,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
     );
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
     let setup = tail_setup(config, saved);
+    let counters = Arc::clone(&setup.counters);
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
     for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
@@ -128,6 +130,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         happenings,
         stopping,
         tail: tail_handle,
+        counters,
         inbox,
         store: to_store,
         outputs,
@@ -339,6 +342,7 @@ impl App {
             started_at: life.started_at,
             ready: Arc::clone(&life.ready),
             inputs: config.inputs.iter().map(name).collect(),
+            counters: Arc::clone(&self.counters),
             rules: Arc::clone(rules),
             outputs: self.outputs.handle(),
             inbox: self.inbox.clone(),

@@ -1,5 +1,6 @@
 //! `lapwing status`: how the running agent is.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::error::AgentError;
 use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
-use crate::operate::status::{InputStatus, OutputStatus, RuleStatus, StateStatus, Status};
+use crate::operate::status::{InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status};
 use crate::outputs::Palette;
 use crate::outputs::render::{moment, span};
 use crate::outputs::safe::visible;
@@ -127,23 +128,43 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
         );
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
-    for loss in &input.losses {
-        let bytes = loss
-            .bytes
-            .map_or_else(|| "an unknown amount".to_owned(), size);
-        let path = visible(&loss.path);
-        let times = if loss.times == 1 {
-            String::new()
-        } else {
-            format!(", {} times", loss.times)
-        };
-        let at = moment(loss.last_at);
-        let text = format!(
-            "lost {bytes} of {path}: {}{times}, last at {at}",
-            visible(&loss.why)
-        );
+    let more = input
+        .unreadable_total
+        .saturating_sub(input.unreadable.len() as u64);
+    if more > 0 {
+        let text = format!("and {more} more that cannot be read");
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
+    for loss in &input.losses {
+        let text = self::loss(loss);
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+}
+
+/// What was lost of one file: `app.log was truncated … (5.0 KiB, 2 times, last …)`.
+pub(super) fn loss(loss: &Loss) -> String {
+    let Loss {
+        path,
+        why,
+        bytes,
+        times,
+        last_at,
+        ..
+    } = loss;
+    let path = path
+        .as_deref()
+        .map_or(Cow::Borrowed("other files:"), visible);
+    let bytes = bytes.map_or_else(|| "nobody knows how much".to_owned(), size);
+    let times = if *times == 1 {
+        String::new()
+    } else {
+        format!(", {times} times")
+    };
+    format!(
+        "{path} {} ({bytes}{times}, last {})",
+        visible(why),
+        moment(*last_at)
+    )
 }
 
 fn rules(out: &mut String, status: &Status, palette: Palette) {

@@ -46,8 +46,10 @@ pub struct InputStatus {
     pub lag_bytes: u64,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
-    /// What cannot be read now.
+    /// What cannot be read now: 100 at most.
     pub unreadable: Vec<Unreadable>,
+    /// How many there are.
+    pub unreadable_total: u64,
     /// What could not be read for good, by file.
     pub losses: Vec<Loss>,
 }
@@ -59,14 +61,18 @@ pub struct Unreadable {
     pub path: String,
     /// The system's answer.
     pub error: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What was lost of one file, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Its name; harmless text.
-    pub path: String,
-    /// Why.
+    /// Its name; `null` sums up all files that found no row of their own.
+    pub path: Option<String>,
+    /// One word: `truncated`, `vanished`, `unreadable`, `cut`, `hole`, `archive`.
+    pub kind: String,
+    /// Why, to follow the name.
     pub why: String,
     /// How much, at least; `null`: nobody can say.
     pub bytes: Option<u64>,

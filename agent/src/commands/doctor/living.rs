@@ -68,12 +68,7 @@ fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
         found.add(Level::Error, about, message, "");
     }
     for loss in input.losses.iter().take(MOST_LOSSES) {
-        let bytes = loss.bytes.map_or_else(
-            || "an unknown amount".to_owned(),
-            |bytes| format!("{bytes} bytes"),
-        );
-        let at = moment(loss.last_at);
-        let message = format!("lost {bytes} of {}: {} (last at {at})", loss.path, loss.why);
+        let message = crate::commands::status::loss(loss);
         found.add(Level::Warning, about, message, "");
     }
     if input.skewed > 0 {
