@@ -14,7 +14,9 @@ use crate::clock;
 use crate::error::AgentError;
 use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
-use crate::operate::status::{InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status};
+use crate::operate::status::{
+    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status,
+};
 use crate::outputs::Palette;
 use crate::outputs::render::{moment, span};
 use crate::outputs::safe::visible;
@@ -82,20 +84,38 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn state(out: &mut String, state: &StateStatus, palette: Palette, now: Timestamp) {
-    let size = state
-        .bytes
-        .map_or_else(String::new, |bytes| format!("  {}", size(bytes)));
+    let size = size(state.bytes);
     let saved = state.committed_at.map_or_else(String::new, |at| {
         format!("  saved {} ago", span(now.since(at)))
     });
     line(
         out,
-        format_args!("state  {}{size}{saved}", visible(&state.path)),
+        format_args!("state  {}  {size}{saved}", visible(&state.path)),
     );
     if let Some(since) = state.failing_since {
         let why = state.error.as_deref().unwrap_or("for an unknown reason");
         let text = format!("cannot be saved since {}: {}", moment(since), visible(why));
         line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
+    if state.start != "ok" {
+        let text = format!("at the start {}", visible(&state.start));
+        line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
+    let DroppedStatus {
+        queue_full,
+        orphaned,
+        unrecorded,
+    } = state.dropped;
+    for (count, what) in [
+        (state.in_memory, "stand in memory only"),
+        (queue_full, "were dropped: a queue was full"),
+        (orphaned, "were dropped: their output is configured no more"),
+        (unrecorded, "were told and are in no history"),
+    ] {
+        if count > 0 {
+            let text = format!("{} {what}", counted(count, "notification"));
+            line(out, format_args!("  {}", palette.paint(BAD, &text)));
+        }
     }
 }
 

@@ -13,11 +13,14 @@ use lapwing_rules::model::{Mode, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::status::{InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status, Unreadable};
+use super::status::{
+    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status, Unreadable,
+};
 use crate::clock;
 use crate::inputs::tail;
 use crate::outputs;
 use crate::pump::{self, Question};
+use crate::store::{Health, HealthView, Start};
 
 /// An engine that does not answer in this time has too much to do.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,6 +61,8 @@ pub struct Sight {
     pub state_dir: PathBuf,
     /// The last SIGHUP.
     pub last_reload: Option<LastReload>,
+    /// How the state fares.
+    pub health: Arc<Health>,
 }
 
 /// What the engine says of itself.
@@ -159,9 +164,30 @@ impl Sight {
     }
 
     fn state(&self) -> StateStatus {
+        let HealthView {
+            committed_at,
+            took,
+            failing,
+            state_bytes,
+            in_memory,
+            dropped,
+            start,
+            ..
+        } = self.health.view();
         StateStatus {
             path: self.state_dir.display().to_string(),
-            ..StateStatus::default()
+            bytes: state_bytes,
+            committed_at,
+            commit_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            failing_since: failing.as_ref().map(|failing| failing.since),
+            error: failing.map(|failing| failing.error),
+            in_memory: in_memory.rows,
+            dropped: DroppedStatus {
+                queue_full: dropped.queue_full,
+                orphaned: dropped.orphaned,
+                unrecorded: dropped.unrecorded,
+            },
+            start: start_words(&start),
         }
     }
 
@@ -190,6 +216,23 @@ impl Sight {
                 Err(TrySendError::Full(back)) => input = back,
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// What was found in the state folder at the start.
+fn start_words(start: &Start) -> String {
+    match start {
+        Start::Fresh | Start::Resumed => "ok".to_owned(),
+        Start::Recovered { why, as_of, .. } => format!(
+            "the database was damaged ({why}): positions are those of {as_of}, windows began anew"
+        ),
+        Start::Lost {
+            why, last_known, ..
+        } => {
+            let since =
+                last_known.map_or_else(|| "an unknown time".to_owned(), |known| known.to_string());
+            format!("positions were lost ({why}): what was written since {since} was not checked")
         }
     }
 }

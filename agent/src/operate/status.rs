@@ -131,18 +131,35 @@ pub struct OutputStatus {
 }
 
 /// The state folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateStatus {
     /// The folder.
     pub path: String,
-    /// Bytes on disk; `null`: nobody can say now.
-    pub bytes: Option<u64>,
+    /// Bytes of the database.
+    pub bytes: u64,
     /// When something was last committed.
     pub committed_at: Option<Timestamp>,
     /// How long that took.
-    pub commit_ms: Option<u64>,
+    pub commit_ms: u64,
     /// Since when nothing can be committed; `null`: it can.
     pub failing_since: Option<Timestamp>,
     /// Why not.
     pub error: Option<String>,
+    /// Notifications that stand in memory only.
+    pub in_memory: u64,
+    /// What was dropped, by reason.
+    pub dropped: DroppedStatus,
+    /// `ok`, or what was wrong with the state at the start.
+    pub start: String,
+}
+
+/// Notifications that were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedStatus {
+    /// An output's queue was full.
+    pub queue_full: u64,
+    /// They waited for an output that is configured no more.
+    pub orphaned: u64,
+    /// They were told while nothing could be saved, and are in no history.
+    pub unrecorded: u64,
 }

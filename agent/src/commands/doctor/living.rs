@@ -48,6 +48,15 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
         let fix = "make room, or mend the disk: alerts are told, but a restart would repeat them";
         found.add(Level::Error, "agent", message, fix);
     }
+    if status.state.start != "ok" {
+        let message = format!("at its start {}", status.state.start);
+        found.add(
+            Level::Warning,
+            "agent",
+            message,
+            "look at the logs of that time by hand: `lapwing backtest --since`",
+        );
+    }
     if status.engine != "ok" {
         found.add(Level::Error, "agent", status.engine.clone(), "");
     }
