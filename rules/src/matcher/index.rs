@@ -12,11 +12,11 @@ use super::candidates::Candidates;
 use super::kernel::BLOCK;
 use super::kernel::sieve::{Gram, Sieve};
 use super::need::fold;
-use super::runs::Runs;
+use super::runs::{RunId, Runs};
 use super::windows::STRIDE;
 
 pub(super) use build::IndexBuilder;
-use groups::Groups;
+use groups::{Groups, Steps};
 
 /// Finds windows, and tells whom they matter to.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub(super) struct Hits {
     masks: [u64; Index::PIECE_BLOCKS],
     /// Places of the grams at hand. Room for every gram of a piece, and for some written in vain.
     places: Box<[u32]>,
+    steps: Steps,
 }
 
 impl Default for Hits {
@@ -65,6 +66,7 @@ impl Default for Hits {
         Self {
             masks: [0; Index::PIECE_BLOCKS],
             places: vec![0; Index::PIECE_BLOCKS * BLOCK / STRIDE + AT_ONCE].into(),
+            steps: Steps::default(),
         }
     }
 }
@@ -152,9 +154,22 @@ impl Index {
             }
             left += usize::from(passes);
         }
-        for place in hits.places.iter().take(left) {
-            self.confirm(lines, *place as usize, runs, candidates);
-        }
+        let Hits { places, steps, .. } = hits;
+        let places = places.get(..left).unwrap_or_default();
+        let bucket_at = |place| self.bucket_at(lines, place);
+        self.groups
+            .find(lines, places, bucket_at, steps, &mut |run, at| {
+                self.confirm(lines, (run, at), runs, candidates);
+            });
+    }
+
+    fn bucket_at(&self, lines: &[u8], place: usize) -> usize {
+        let bytes = lines.get(place..).and_then(|bytes| bytes.first_chunk());
+        let bytes = bytes.copied().unwrap_or_else(|| {
+            // What is outside of the lines counts as LF.
+            std::array::from_fn(|offset| lines.get(place + offset).copied().unwrap_or(b'\n'))
+        });
+        bucket_of(Gram::of(bytes), self.shift)
     }
 
     #[inline]
@@ -179,26 +194,26 @@ impl Index {
         u64::from(differs == 0) * u64::from(behind) * u64::from(before) != 0
     }
 
-    /// Holds the runs against the text that the gram at `place` may belong to.
-    fn confirm(&self, lines: &[u8], place: usize, runs: &Runs, candidates: &mut Candidates) {
-        let gram = Gram::of(std::array::from_fn(|offset| {
-            lines.get(place + offset).copied().unwrap_or(b'\n')
-        }));
-        let place = place.cast_signed();
-        let bucket = bucket_of(gram, self.shift);
-        self.groups.find(bucket, lines, place, &mut |run, at| {
-            let Some(stands) = runs.stands(run, lines, place - at) else {
-                return;
-            };
-            let [Some(&first), Some(&end)] =
-                [run.index(), run.index() + 1].map(|run| self.first_rule.get(run))
-            else {
-                return;
-            };
-            let rules = self.rules.get(first as usize..end as usize);
-            for rule in rules.unwrap_or_default() {
-                candidates.add(lines, stands, *rule);
-            }
-        });
+    /// Holds a run against the text; where it stands, all rules that need it want the line.
+    #[inline]
+    fn confirm(
+        &self,
+        lines: &[u8],
+        (run, at): (RunId, isize),
+        runs: &Runs,
+        candidates: &mut Candidates,
+    ) {
+        let Some(stands) = runs.stands(run, lines, at) else {
+            return;
+        };
+        let [Some(&first), Some(&end)] =
+            [run.index(), run.index() + 1].map(|run| self.first_rule.get(run))
+        else {
+            return;
+        };
+        let rules = self.rules.get(first as usize..end as usize);
+        for rule in rules.unwrap_or_default() {
+            candidates.add(lines, stands, *rule);
+        }
     }
 }

@@ -71,38 +71,107 @@ impl Group {
     }
 }
 
+/// Memory that a search reuses: what each step leaves for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// A place, and a group of its gram.
+    looks: Vec<(u32, u32)>,
+    /// A place, and the leaves that its bytes lead to.
+    few: Vec<Few>,
+    /// Where a run may begin.
+    runs: Vec<(RunId, isize)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Few {
+    place: u32,
+    hash: u32,
+    first: u32,
+    end: u32,
+}
+
 impl Groups {
-    /// Calls `each` with the runs of `bucket` that may stand in `lines` about the gram at `place`,
-    /// and the index in the run of the gram's first byte.
-    #[inline]
+    /// Calls `each` with the runs that may stand in `lines` about the grams at `places`, and the
+    /// place of the run's first byte. `bucket_at`: of the gram at a place.
+    ///
+    /// Each step goes over all places before the next one begins: the processor fetches what many
+    /// of them need at once, where one place after the other would wait for each.
     pub(super) fn find(
         &self,
-        bucket: usize,
         lines: &[u8],
-        place: isize,
+        places: &[u32],
+        bucket_at: impl Fn(usize) -> usize,
+        steps: &mut Steps,
         each: &mut impl FnMut(RunId, isize),
     ) {
-        let (Some(&start), Some(&end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
-        else {
-            return;
-        };
-        let groups = self.of_buckets.get(start as usize..end as usize);
-        for group in groups.unwrap_or_default() {
-            let bytes = word_at(lines, place + isize::from(group.at));
-            let hash = hash_of((bytes | FOLDED) & group.mask);
-            let slot = group.slot(hash);
-            let [Some(&first), Some(&end)] = [slot, slot + 1].map(|slot| self.slots.get(slot))
-            else {
-                continue;
-            };
-            let leaves = self.leaves.get(first as usize..end as usize);
+        let Steps { looks, few, runs } = steps;
+        looks.clear();
+        for place in places {
+            let bucket = bucket_at(*place as usize);
+            if let (Some(&start), Some(&end)) =
+                (self.starts.get(bucket), self.starts.get(bucket + 1))
+            {
+                looks.extend((start..end).map(|group| (*place, group)));
+            }
+        }
+        runs.clear();
+        for few in kept(few, looks.iter().map(|look| self.few(lines, *look))) {
+            let leaves = self.leaves.get(few.first as usize..few.end as usize);
             for leaf in leaves.unwrap_or_default() {
-                if leaf.hash == hash {
-                    each(leaf.run, isize::from(leaf.at));
+                if leaf.hash == few.hash {
+                    runs.push((leaf.run, signed(few.place) - isize::from(leaf.at)));
                 }
             }
         }
+        for (run, at) in runs {
+            each(*run, *at);
+        }
     }
+
+    /// The leaves that the bytes about a place lead to; whether there are any.
+    #[inline]
+    fn few(&self, lines: &[u8], (place, group): (u32, u32)) -> (Few, bool) {
+        let Some(group) = self.of_buckets.get(group as usize) else {
+            return (Few::default(), false);
+        };
+        let bytes = word_at(lines, signed(place) + isize::from(group.at));
+        let hash = hash_of((bytes | FOLDED) & group.mask);
+        let slot = group.slot(hash);
+        let ends = self.slots.get(slot..).and_then(|slots| slots.first_chunk());
+        let [first, end] = ends.copied().unwrap_or_default();
+        let few = Few {
+            place,
+            hash,
+            first,
+            end,
+        };
+        (few, first < end)
+    }
+}
+
+#[inline]
+fn signed(place: u32) -> isize {
+    isize::try_from(place).unwrap_or(isize::MAX)
+}
+
+/// What of `items` is to be kept; `memory` is for that. There is nothing to predict for the
+/// processor.
+#[inline]
+fn kept<T: Copy + Default>(
+    memory: &mut Vec<T>,
+    items: impl ExactSizeIterator<Item = (T, bool)>,
+) -> &[T] {
+    if memory.len() < items.len() {
+        memory.resize(items.len(), T::default());
+    }
+    let mut count = 0;
+    for (item, is_kept) in items {
+        if let Some(free) = memory.get_mut(count) {
+            *free = item;
+        }
+        count += usize::from(is_kept);
+    }
+    memory.get(..count).unwrap_or_default()
 }
 
 /// What is known of the bytes about a gram where a run stands: so many before it, and behind its
