@@ -31,7 +31,6 @@ struct Alert {
     count: u64,
     /// The latest `top`.
     top: BTreeMap<String, BTreeMap<String, u64>>,
-    firsts: u64,
     seqs: BTreeSet<u64>,
 }
 
@@ -50,8 +49,6 @@ struct Kept {
     wrong_keys: u64,
     /// From a marked line's time to its request, microseconds.
     latencies: Vec<u64>,
-    /// By rule and id, for comparison with `backtest`.
-    latest: u64,
 }
 
 /// How many lines each writer wrote and which of them could not be read by anybody.
@@ -114,11 +111,24 @@ impl Book {
         let now = clock::micros();
         let mut kept = self.kept();
         kept.requests += 1;
-        kept.latest = now;
         match serde_json::from_slice::<Value>(body) {
             Ok(json) if json["status"] == "firing" => kept.note(key, json, now),
             Ok(_) => {}
             Err(_) => kept.wrong_keys += 1,
+        }
+    }
+
+    /// Takes a notification that was never sent.
+    pub fn take_quietly(&self, body: &[u8]) {
+        if let Ok(json) = serde_json::from_slice::<Value>(body)
+            && json["status"] == "firing"
+        {
+            let key = format!(
+                "{}/{}",
+                json["id"].as_str().unwrap_or_default(),
+                json["seq"]
+            );
+            self.kept().note(&key, json, 0);
         }
     }
 
@@ -238,7 +248,6 @@ impl Kept {
             alert.count = count;
             alert.top = top(&json["top"]);
         }
-        alert.firsts += u64::from(json["reason"] == "first");
         alert.seqs.insert(seq);
         if let Some(fields) = json.as_object_mut() {
             for may_differ in ["sent_at", "late_s"] {

@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod book;
 pub mod clock;
+pub mod disk;
 pub mod lines;
 pub mod own_log;
 pub mod process;

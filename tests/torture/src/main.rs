@@ -48,6 +48,9 @@ struct Args {
     /// Milliseconds for which a file is idle before it is truncated
     #[arg(long, value_name = "MS")]
     rest: Option<u64>,
+    /// Compare with `lapwing backtest` of the same lines, where a scenario can
+    #[arg(long)]
+    backtest: bool,
     /// One object a scenario instead of a table
     #[arg(long)]
     json: bool,
@@ -116,6 +119,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     settings.idle = args.idle.unwrap_or(settings.idle);
     settings.busy = args.busy.unwrap_or(settings.busy);
     settings.rest = args.rest.map_or(settings.rest, Duration::from_millis);
+    settings.backtest = args.backtest;
     settings.progress = true;
     ensure!(
         (1..=1_000_000).contains(&settings.rate),

@@ -68,6 +68,11 @@ impl Receiver {
         &self.book
     }
 
+    /// The same, to be kept.
+    pub fn book_handle(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
+    }
+
     /// The next `count` requests are noted and answered with 503.
     pub fn refuse(&self, count: u64) {
         self.shared.refuse.store(count, Ordering::Relaxed);

@@ -1,9 +1,11 @@
 //! A host for one scenario: a folder with logs, state, configuration and rules, a receiver, and the
 //! agent on it. Scenarios say what happens; here stands how an agent is set up, waited for and judged.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -39,6 +41,7 @@ pub struct Rig {
     peak_kib: u64,
     slowest_stop: Duration,
     freshes: u64,
+    rss: Vec<u64>,
 }
 
 impl Rig {
@@ -66,6 +69,7 @@ impl Rig {
             peak_kib: 0,
             slowest_stop: Duration::ZERO,
             freshes: 0,
+            rss: Vec::new(),
         };
         fs::create_dir(rig.path("logs"))?;
         rig.configure(globs)?;
@@ -112,6 +116,11 @@ impl Rig {
     /// What came.
     pub fn book(&self) -> &Book {
         self.receiver.book()
+    }
+
+    /// The same, for closures that outlive a borrow of the rig.
+    pub fn book_handle(&self) -> Arc<Book> {
+        self.receiver.book_handle()
     }
 
     /// The receiver.
@@ -230,6 +239,7 @@ impl Rig {
             if usage.rss_kib > 0 {
                 self.last_usage = usage;
                 self.peak_kib = self.peak_kib.max(usage.peak_kib);
+                self.rss.push(usage.rss_kib);
             }
         }
     }
@@ -289,6 +299,49 @@ impl Rig {
         Ok(came.then(|| began.elapsed()))
     }
 
+    /// Where writers put every line once more, for [`Rig::backtest`].
+    pub fn ledger(&self) -> PathBuf {
+        self.path("ledger")
+    }
+
+    /// The oracle E: by how many alerts, or counts of alerts, what came differs from what `lapwing backtest`
+    /// says of the ledger. The rules `torn` and `fresh` are left out.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be run.
+    pub fn backtest(&self) -> anyhow::Result<u64> {
+        let mut command = Command::new(&self.lapwing);
+        // Long after the last line, so that everything is told.
+        command.args([
+            "backtest",
+            "--rules",
+            "rules.yaml",
+            "--format",
+            "logfmt",
+            "--json",
+        ]);
+        command.args(["--until", "2100-01-01T00:00:00Z", "ledger"]);
+        self.dress(&mut command);
+        let done = command.output().context("backtest")?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "backtest: {}\n{said}", done.status);
+        let expected = Book::default();
+        for line in done.stdout.split(|byte| *byte == b'\n') {
+            if line.starts_with(b"{\"version\"") {
+                expected.take_quietly(line);
+            }
+        }
+        let mut differing = 0;
+        for rule in ["rows", "total", "tens", "marks"] {
+            let (expected, found) = (expected.alerts(rule), self.book().alerts(rule));
+            let ids: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+            let differs = |id: &&&String| expected.get(**id) != found.get(**id);
+            differing += ids.iter().filter(differs).count();
+        }
+        Ok(u64::try_from(differing)?)
+    }
+
     /// Everything that can be said when all is over; the agent has stopped.
     pub fn outcome(&self, written: &Written) -> Outcome {
         let mut quiet = Quiet::default();
@@ -304,6 +357,7 @@ impl Rig {
             first_usage: self.first_usage.unwrap_or_default(),
             last_usage: self.last_usage,
             peak_kib: self.peak_kib,
+            rss_kib_halfway: self.rss.get(self.rss.len() / 2).copied().unwrap_or(0),
             slowest_stop: self.slowest_stop,
             refused: self.book().refusals(),
         }
@@ -332,6 +386,8 @@ pub struct Outcome {
     pub last_usage: Usage,
     /// The most that was resident, KiB.
     pub peak_kib: u64,
+    /// At the middle one of all looks.
+    pub rss_kib_halfway: u64,
     /// From SIGTERM to the end.
     pub slowest_stop: Duration,
     /// Requests that the receiver refused.

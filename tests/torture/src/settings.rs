@@ -26,6 +26,8 @@ pub struct Settings {
     pub busy: u32,
     /// How long a copytruncated file was idle before.
     pub rest: Duration,
+    /// Keep every line once more and compare with `backtest`, where a scenario can.
+    pub backtest: bool,
     /// Say on standard error how it goes.
     pub progress: bool,
 }
@@ -44,6 +46,7 @@ impl Settings {
             idle: 10_000,
             busy: 100,
             rest: Duration::from_secs(1),
+            backtest: false,
             progress: false,
         }
     }

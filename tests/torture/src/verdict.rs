@@ -62,7 +62,7 @@ pub struct Expected {
 pub enum Marks {
     /// Each must have been told once.
     Counted,
-    /// Line times were not believed on purpose, so windows mean nothing.
+    /// Line times were not believed on purpose: when alerts begin and end means nothing.
     Unknown,
 }
 
@@ -127,6 +127,7 @@ impl Verdict {
         self.fact("latency_ms_p99", p99);
         self.fact("latency_ms_worst", worst);
         self.fact("rss_kib_peak", outcome.peak_kib);
+        self.fact("rss_kib_halfway", outcome.rss_kib_halfway);
         self.fact("rss_kib_last", outcome.last_usage.rss_kib);
         if accounts.destroyed > 0 || expected.tears > 0 {
             self.fact("destroyed_by_rotation", accounts.destroyed);
@@ -152,7 +153,6 @@ impl Verdict {
             accounts.torn,
             accounts.torn <= torn,
         );
-        self.none('D', "alerts with a second id", accounts.second_ids);
         let repeats = u64::from(expected.kills) + outcome.refused;
         let what = if expected.kills > 0 {
             "requests sent again (one a kill may be)"
@@ -166,6 +166,7 @@ impl Verdict {
             accounts.differing,
         );
         if expected.marks == Marks::Counted {
+            self.none('D', "alerts with a second id", accounts.second_ids);
             self.none(
                 'A',
                 "alerts not told, or with a wrong count",

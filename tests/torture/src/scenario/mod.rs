@@ -1,7 +1,10 @@
 //! What can happen to an agent, by name. Each scenario sets up a [`Rig`](crate::rig::Rig), does what its
 //! name says, waits until nothing comes any more, and lets the oracles judge.
 
+mod crowding;
+mod filling;
 mod killing;
+mod pausing;
 mod renaming;
 mod truncating;
 
@@ -11,7 +14,7 @@ use crate::book::Written;
 use crate::clock;
 use crate::rig::Rig;
 use crate::settings::Settings;
-use crate::verdict::{Expected, Verdict};
+use crate::verdict::{Expected, Marks, Verdict};
 use crate::writer::Writer;
 
 /// A scenario.
@@ -61,6 +64,61 @@ pub const ALL: &[Scenario] = &[
         what: "SIGKILL at random moments while the log rotates",
         run: killing::at_random,
     },
+    Scenario {
+        name: "kill-commit",
+        what: "SIGKILL at every system call of a commit and of a start",
+        run: killing::at_each_call,
+    },
+    Scenario {
+        name: "full-state",
+        what: "the disk of the state is full and free again",
+        run: filling::state,
+    },
+    Scenario {
+        name: "full-state-kill",
+        what: "the same, and SIGKILL while it is full",
+        run: filling::state_and_kill,
+    },
+    Scenario {
+        name: "full-log",
+        what: "the disk of the log is full in the middle of lines",
+        run: filling::log,
+    },
+    Scenario {
+        name: "clock",
+        what: "the wall clock jumps by hours and years",
+        run: pausing::clock_jumps,
+    },
+    Scenario {
+        name: "sigstop",
+        what: "SIGSTOP for --duration while the log rotates",
+        run: pausing::frozen,
+    },
+    Scenario {
+        name: "stopped",
+        what: "rotated one to six times while stopped",
+        run: pausing::stopped,
+    },
+    Scenario {
+        name: "stopped-gz",
+        what: "the same with compress and delaycompress",
+        run: pausing::packed_while_stopped,
+    },
+    Scenario {
+        name: "stopped-gz-inside",
+        what: "the same with compress, inside the glob",
+        run: pausing::packed_inside_while_stopped,
+    },
+    Scenario {
+        name: "many",
+        what: "--idle files that rest and --busy ones",
+        run: crowding::many,
+    },
+    Scenario {
+        name: "idle",
+        what: "ten idle files",
+        run: crowding::idle,
+    },
 ];
 
 impl Scenario {
@@ -98,11 +156,20 @@ fn conclude(
     let mut verdict = Verdict::new("", settings, std::time::Duration::ZERO);
     let outcome = rig.outcome(written);
     verdict.judge(&outcome, expected);
+    if rig.ledger().exists() && expected.marks == Marks::Counted && destroyed == 0 {
+        verdict.none('E', "alerts other than in backtest", rig.backtest()?);
+    }
     verdict.judge_fresh(fresh);
     if !verdict.holds() && settings.progress {
         verdict.fact("kept", rig.keep().display().to_string());
     }
     Ok(verdict)
+}
+
+/// The writer of the only log; it keeps a ledger where that is wanted.
+fn only_writer(rig: &Rig, settings: &Settings, log: &std::path::Path) -> anyhow::Result<Writer> {
+    let ledger = settings.backtest.then(|| rig.ledger());
+    Ok(Writer::open(0, log, ledger.as_deref())?)
 }
 
 /// What writers wrote.
@@ -131,10 +198,15 @@ impl Progress {
         }
     }
 
-    fn say(&mut self, text: impl FnOnce() -> String) {
+    /// `rig`: looked at as often.
+    fn say(&mut self, rig: &mut Rig, text: impl FnOnce() -> String) {
         use std::io::Write as _;
-        if self.wanted && self.last.elapsed().as_secs() >= 10 {
-            self.last = clock::monotonic();
+        if self.last.elapsed().as_secs() < 10 {
+            return;
+        }
+        self.last = clock::monotonic();
+        rig.look();
+        if self.wanted {
             // Nobody depends on it.
             drop(writeln!(std::io::stderr(), "  {}", text()));
         }

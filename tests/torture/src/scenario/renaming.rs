@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Progress, conclude, written_by};
+use super::{Progress, conclude, only_writer, written_by};
 use crate::clock;
 use crate::random::Random;
 use crate::rig::Rig;
 use crate::rotate::{self, Logrotate};
 use crate::settings::Settings;
 use crate::verdict::{Expected, Verdict};
-use crate::writer::{Pace, Writer};
+use crate::writer::Pace;
 
 /// Rotated files that stay. At twenty rotations a second one lives for half a second.
 const KEEP: u32 = 10;
@@ -40,7 +40,7 @@ pub(super) fn by_logrotate(settings: &Settings) -> anyhow::Result<Verdict> {
 /// Five times a second; what was rotated is packed at once, as soon as the writer let go of it.
 pub(super) fn packed_at_once(settings: &Settings) -> anyhow::Result<Verdict> {
     let rig = Rig::new(settings, &["logs/app.log*"])?;
-    let mut writer = Writer::open(0, &rig.path("logs/app.log"), None)?;
+    let mut writer = only_writer(&rig, settings, &rig.path("logs/app.log"))?;
     let (mut rig, mut random) = (rig, Random::new(settings.seed));
     let mut progress = Progress::new(settings);
     rig.start()?;
@@ -57,7 +57,7 @@ pub(super) fn packed_at_once(settings: &Settings) -> anyhow::Result<Verdict> {
         writer.reopen()?;
         writer.write(pace.due())?;
         rotate::gzip(&rotate::numbered(&log, 1))?;
-        progress.say(|| format!("{done} rotations"));
+        progress.say(&mut rig, || format!("{done} rotations"));
     }
     let written = written_by([&writer]);
     let mut verdict = conclude(rig, settings, &written, &log, Expected::default())?;
@@ -73,7 +73,7 @@ fn rotating(
 ) -> anyhow::Result<Verdict> {
     let mut random = Random::new(settings.seed);
     let log = rig.path("logs/app.log");
-    let mut writer = Writer::open(0, &log, None)?;
+    let mut writer = only_writer(&rig, settings, &log)?;
     rig.start()?;
     let mut progress = Progress::new(settings);
     let mut pace = Pace::new(settings.rate);
@@ -103,7 +103,9 @@ fn rotating(
             }
             more => more.map(|times| times - 1),
         };
-        progress.say(|| format!("{done} rotations, {} lines", writer.written()));
+        progress.say(&mut rig, || {
+            format!("{done} rotations, {} lines", writer.written())
+        });
     }
     let rate = f64::from(u32::try_from(writer.written())?) / began.elapsed().as_secs_f64();
     let written = written_by([&writer]);

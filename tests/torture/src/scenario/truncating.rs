@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 
-use super::{Progress, conclude, written_by};
+use super::{Progress, conclude, only_writer, written_by};
 use crate::book::Written;
 use crate::clock;
 use crate::lines::{self, BLOCK};
@@ -80,7 +80,7 @@ pub(super) fn idle(settings: &Settings) -> anyhow::Result<Verdict> {
             file.writer.write(burst / 2 + random.below(burst.max(2)))?;
             file.since = clock::monotonic();
         }
-        progress.say(|| format!("{done} rotations"));
+        progress.say(&mut rig, || format!("{done} rotations"));
     }
     let lines: u64 = resting.iter().map(|file| file.writer.written()).sum();
     let rate = f64::from(u32::try_from(lines)?) / began.elapsed().as_secs_f64();
@@ -106,7 +106,7 @@ fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
     let mut rig = Rig::new(settings, &[glob])?;
     let log = rig.path("logs/app.log");
     let logrotate = Logrotate::new(&rig.path(""), &log, "  rotate 5\n  copytruncate")?;
-    let mut writer = Writer::open(0, &log, None)?;
+    let mut writer = only_writer(&rig, settings, &log)?;
     writer.write(1)?;
     rig.start()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -126,7 +126,7 @@ fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
         clock::pass(Duration::from_millis(100 + random.below(200)));
         logrotate.rotate()?;
         survived.add(&rotate::numbered(&log, 1))?;
-        progress.say(|| format!("{done} rotations"));
+        progress.say(&mut rig, || format!("{done} rotations"));
     }
     stop.store(true, Ordering::Relaxed);
     let writer = thread.join().map_err(|_| anyhow!("the writer"))??;
