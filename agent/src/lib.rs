@@ -12,6 +12,7 @@ pub mod inputs;
 pub mod operate;
 pub mod outputs;
 pub mod pump;
+pub mod resident;
 pub mod scratch;
 pub mod store;
 pub mod telemetry;
