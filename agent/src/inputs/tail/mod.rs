@@ -16,14 +16,19 @@
 //! but the one in which `notify` waits for the system.
 
 mod account;
+mod archives;
 mod counters;
+mod departed;
 mod families;
 mod file;
 mod identity;
+mod listing;
 mod losses;
 mod opened;
+mod packed;
 mod pattern;
 mod poller;
+mod reading;
 mod reconcile;
 mod start;
 mod table;

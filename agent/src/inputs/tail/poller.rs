@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Place, SCRATCH_BYTES};
+use super::departed::Claimed;
+use super::file::{Place, Tailed};
 use super::identity::FileId;
+use super::listing::Listings;
 use super::opened::Look;
+use super::reading::SCRATCH_BYTES;
 use super::table::{FileNo, Table};
 use super::voice::Voice;
 use super::wake::{Control, Folders, Notices, Signal};
@@ -49,6 +52,19 @@ pub(super) struct Tailer<'a> {
     pub(super) displaced: BTreeSet<FileNo>,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
+    /// Compressed files that may be in the making.
+    pub(super) archives: BTreeSet<FileNo>,
+    /// Files of an earlier run that may have become compressed ones.
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) listings: Listings,
+    /// Files that lost their last name while they were closed: nobody followed them up yet.
+    pub(super) bereft: Vec<Tailed>,
+    /// Positions that compressed files have taken over at the start.
+    pub(super) taken_over: Vec<(usize, Position)>,
+    /// Positions of files that are no more, with their inputs and the doors at which they were first.
+    pub(super) departed: VecDeque<(usize, Position, PathBuf)>,
+    /// Until when an earlier run had looked at the files of a name. By input and door.
+    pub(super) family_since: HashMap<(usize, PathBuf), Timestamp>,
     /// Of files that have or had one name, the one found last: the next one is read after it. By
     /// input and door.
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
@@ -118,6 +134,13 @@ impl<'a> Tailer<'a> {
             queue: VecDeque::new(),
             displaced: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            archives: BTreeSet::new(),
+            claimed: Vec::new(),
+            listings: Listings::default(),
+            bereft: Vec::new(),
+            taken_over: Vec::new(),
+            departed: VecDeque::new(),
+            family_since: HashMap::new(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
@@ -189,7 +212,7 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        if !self.folders.sees_all() || !self.suspects.is_empty() {
+        if !(self.folders.sees_all() && self.suspects.is_empty() && self.archives.is_empty()) {
             next = next.min(self.polled_at + POLL_EVERY);
         }
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
@@ -204,6 +227,7 @@ impl<'a> Tailer<'a> {
 
     /// One round.
     fn work(&mut self) -> Result<(), Closed> {
+        self.listings.forget();
         let changes = self.table.paths.take();
         for no in changes.written {
             self.enqueue(no);
@@ -224,6 +248,7 @@ impl<'a> Tailer<'a> {
             self.polled_at = now;
             self.poll_blind();
             self.judge_suspects()?;
+            self.judge_archives(now)?;
             self.let_go_of_quiet(now)?;
             if now >= self.gauged_at + GAUGE_EVERY {
                 self.gauge();
