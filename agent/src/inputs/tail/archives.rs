@@ -206,6 +206,8 @@ impl Tailer<'_> {
 
     /// The places where reading of a text that begins like this one stands or stood.
     fn claims_on(&mut self, no: FileNo, packing: Packing) -> Vec<Claim> {
+        let door = self.table.get(no).map(|file| file.door.clone());
+        self.claim_for_bereft(no, &door.unwrap_or_default());
         let head = self.table.get_mut(no).and_then(|file| {
             let opened = file.file().ok()?;
             peek(opened, packing).ok()
@@ -422,6 +424,9 @@ impl Tailer<'_> {
             Holder::Own | Holder::Lost(_) | Holder::Live(_) | Holder::Past => {}
         }
         self.resolve(no, Some(&holder))?;
+        if let Holder::Live(other) = holder {
+            self.take_over_from(other)?;
+        }
         if let Some(file) = self.table.get_mut(no) {
             if holder != Holder::Own {
                 let path = file.path.display();

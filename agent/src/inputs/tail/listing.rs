@@ -8,18 +8,22 @@ use std::fs;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::departed::family_of;
 use super::families::rotated_from;
 use super::identity::FileId;
+use crate::clock;
 use crate::packing::unpacked_name;
 
 /// A folder is listed again this often at most in one round, for a file that is not found in it.
 const MOST_TRIES: u32 = 4;
 
 /// The entries of a folder, by what is asked of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Listing {
+    /// When it was begun.
+    made_at: Instant,
     by_inode: HashMap<u64, OsString>,
     /// What looks like a rotation of a name.
     rotations: HashMap<PathBuf, Vec<PathBuf>>,
@@ -29,7 +33,12 @@ struct Listing {
 
 impl Listing {
     fn of(folder: &Path) -> Option<Self> {
-        let mut listing = Self::default();
+        let mut listing = Self {
+            made_at: clock::monotonic(),
+            by_inode: HashMap::new(),
+            rotations: HashMap::new(),
+            packed: HashMap::new(),
+        };
         for entry in fs::read_dir(folder).ok()?.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             for base in rotated_from(&path) {
@@ -83,8 +92,14 @@ impl Listings {
         rotations.unwrap_or_default()
     }
 
-    /// The compressed files that may have been the one at `door`.
-    pub(super) fn packed_kin_of(&mut self, door: &Path) -> Vec<PathBuf> {
+    /// The compressed files that may have been the one at `door`, as they were at `since` or later.
+    pub(super) fn packed_kin_of(&mut self, door: &Path, since: Instant) -> Vec<PathBuf> {
+        if let Some(folder) = door.parent() {
+            let stale = |listing: &Rc<Listing>| listing.made_at < since;
+            self.0.retain(|path, (listing, _)| {
+                path != folder || !listing.as_ref().is_some_and(stale)
+            });
+        }
         let Some(listing) = door.parent().and_then(|folder| self.at(folder)) else {
             return Vec::new();
         };

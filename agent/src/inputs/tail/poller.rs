@@ -82,7 +82,7 @@ pub(super) struct Tailer<'a> {
     pub(super) gauged_at: Instant,
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
-    scanned_at: Instant,
+    pub(super) scanned_at: Instant,
     polled_at: Instant,
     /// When somebody asked for everything to be read; answered once it is.
     asked_at: Option<Timestamp>,
@@ -212,7 +212,9 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        if !(self.folders.sees_all() && self.suspects.is_empty() && self.archives.is_empty()) {
+        let in_doubt =
+            !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
+        if in_doubt || !self.folders.sees_all() {
             next = next.min(self.polled_at + POLL_EVERY);
         }
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {

@@ -141,7 +141,11 @@ impl Tailer<'_> {
         } else {
             Reused::No
         };
-        if copy.is_none() && self.claim(input, position, door, reused).is_some() {
+        if copy.is_none()
+            && self
+                .claim(input, position, door, reused, self.scanned_at)
+                .is_some()
+        {
             return Ok(true); // forgotten when it has turned out
         }
         self.report_lost(input, position, found.is_some(), copy.is_some());
