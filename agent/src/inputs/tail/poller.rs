@@ -15,6 +15,7 @@ use super::file::{Place, Tailed};
 use super::identity::FileId;
 use super::listing::Listings;
 use super::opened::Look;
+use super::own::Owns;
 use super::reading::SCRATCH_BYTES;
 use super::table::{FileNo, Table};
 use super::voice::Voice;
@@ -57,6 +58,7 @@ pub(super) struct Tailer<'a> {
     /// Files of an earlier run that may have become compressed ones.
     pub(super) claimed: Vec<Claimed>,
     pub(super) listings: Listings,
+    pub(super) own: Owns,
     /// Files that lost their last name while they were closed: nobody followed them up yet.
     pub(super) bereft: Vec<Tailed>,
     /// Positions that compressed files have taken over at the start.
@@ -137,6 +139,7 @@ impl<'a> Tailer<'a> {
             archives: BTreeSet::new(),
             claimed: Vec::new(),
             listings: Listings::default(),
+            own: Owns::new(setup.own),
             bereft: Vec::new(),
             taken_over: Vec::new(),
             departed: VecDeque::new(),

@@ -115,6 +115,7 @@ impl Tailer<'_> {
 
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
+        self.stop_following_own()?;
         let (sightings, troubled) = self.walk();
         let seen = sightings
             .iter()
@@ -403,6 +404,9 @@ impl Tailer<'_> {
     /// Opens a file and keeps it, at its first byte. `None` when it cannot be opened, or when it
     /// is followed by now.
     pub(super) fn take_in(&mut self, sighting: &Sighting) -> Option<FileNo> {
+        if self.is_own(sighting) {
+            return None;
+        }
         let (file, metadata) = match opened::open(&sighting.path) {
             Ok(opened) => opened,
             Err(error) => {

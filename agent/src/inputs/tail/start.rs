@@ -87,6 +87,10 @@ impl Tailer<'_> {
                 .get(&id_of(position))
                 .map(|s| (*s).clone())
                 .or_else(|| self.locate(input, position));
+            if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
+                (self.send)(Event::Forget(position.key.clone()))?;
+                continue;
+            }
             let resumed = found
                 .as_ref()
                 .and_then(|sighting| self.resume(sighting, position));
