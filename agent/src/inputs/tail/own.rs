@@ -135,9 +135,22 @@ impl Tailer<'_> {
         true
     }
 
+    /// Finds all that the agent writes, and what was rotated away of it: that may have other names.
+    pub(super) fn look_for_own(&mut self) {
+        self.own.look();
+        let doors: Vec<(PathBuf, usize)> = self.own.doors.clone().into_iter().collect();
+        for (door, index) in doors {
+            for rotation in self.listings.rotations_of(&door) {
+                if let Ok(metadata) = fs::metadata(&rotation) {
+                    self.own.ids.insert(FileId::of(&metadata), index);
+                }
+            }
+        }
+    }
+
     /// A followed file may have become one that the agent writes.
     pub(super) fn stop_following_own(&mut self) -> Result<(), Closed> {
-        self.own.look();
+        self.look_for_own();
         let ids: Vec<FileId> = self.own.ids.keys().copied().collect();
         for input in 0..self.configs.len() {
             for id in &ids {

@@ -23,6 +23,7 @@ use crate::inputs::{Event, Position};
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
     pub(super) fn start(&mut self) -> Result<(), Closed> {
+        self.look_for_own();
         let (mut sightings, _) = self.walk();
         sightings.sort_by_key(Sighting::age);
         for input in 0..self.configs.len() {
