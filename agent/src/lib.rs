@@ -11,6 +11,7 @@ pub mod error;
 pub mod inputs;
 pub mod operate;
 pub mod outputs;
+pub mod packing;
 pub mod pump;
 pub mod resident;
 pub mod scratch;

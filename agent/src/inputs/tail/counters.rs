@@ -34,6 +34,8 @@ pub struct Counters {
     pub truncations: Count,
     /// Of these, those whose unread rest was found in a copy beside them.
     pub copies_found: Count,
+    /// Compressed files in which reading of a rotated log went on.
+    pub archives_found: Count,
     /// Positions from an earlier run whose file was found nowhere: what it held unread is lost.
     pub files_lost: Count,
     /// Lines that were cut at `max_line_bytes`.

@@ -77,6 +77,22 @@ impl Before {
         before
     }
 
+    /// Those that stand before the place behind `more`.
+    pub(super) fn then(&self, more: &[u8]) -> Self {
+        if more.len() >= TAIL_BYTES {
+            return Self::of(more);
+        }
+        Self::of(&[self.get(), more].concat())
+    }
+
+    /// Whether these are the bytes of `check`. An empty check is that of any.
+    pub(super) fn ends_like(&self, check: Check) -> bool {
+        let bytes = self.get();
+        let from = bytes.len().checked_sub(check.length());
+        from.and_then(|from| bytes.get(from..))
+            .is_some_and(|bytes| bytes.is_empty() || Check::of(bytes) == check)
+    }
+
     pub(super) fn get(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

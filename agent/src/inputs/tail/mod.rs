@@ -16,14 +16,20 @@
 //! but the one in which `notify` waits for the system.
 
 mod account;
+mod archives;
 mod counters;
+mod departed;
 mod families;
 mod file;
 mod identity;
+mod listing;
 mod losses;
 mod opened;
+mod own;
+mod packed;
 mod pattern;
 mod poller;
+mod reading;
 mod reconcile;
 mod start;
 mod table;
@@ -39,6 +45,7 @@ use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
+pub use own::{Own, OwnAt};
 pub use pattern::{Exclude, Pattern, PatternError, Walked};
 pub use wake::{Control, Handle, Notices, control};
 
@@ -94,6 +101,8 @@ pub struct Setup {
     pub saved: Vec<Position>,
     /// Whether there was any state.
     pub first_start: FirstStart,
+    /// What the agent writes itself: never followed.
+    pub own: Vec<Own>,
     /// How changes are noticed.
     pub notices: Notices,
     /// Where to count.

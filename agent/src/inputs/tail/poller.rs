@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Place, SCRATCH_BYTES};
+use super::departed::Claimed;
+use super::file::{Place, Tailed};
 use super::identity::FileId;
+use super::listing::Listings;
 use super::opened::Look;
+use super::own::Owns;
+use super::reading::SCRATCH_BYTES;
 use super::table::{FileNo, Table};
 use super::voice::Voice;
 use super::wake::{Control, Folders, Notices, Signal};
@@ -49,6 +53,20 @@ pub(super) struct Tailer<'a> {
     pub(super) displaced: BTreeSet<FileNo>,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
+    /// Compressed files that may be in the making.
+    pub(super) archives: BTreeSet<FileNo>,
+    /// Files of an earlier run that may have become compressed ones.
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) listings: Listings,
+    pub(super) own: Owns,
+    /// Files that lost their last name while they were closed: nobody followed them up yet.
+    pub(super) bereft: Vec<Tailed>,
+    /// Positions that compressed files have taken over at the start.
+    pub(super) taken_over: Vec<(usize, Position)>,
+    /// Positions of files that are no more, with their inputs and the doors at which they were first.
+    pub(super) departed: VecDeque<(usize, Position, PathBuf)>,
+    /// Until when an earlier run had looked at the files of a name. By input and door.
+    pub(super) family_since: HashMap<(usize, PathBuf), Timestamp>,
     /// Of files that have or had one name, the one found last: the next one is read after it. By
     /// input and door.
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
@@ -66,7 +84,7 @@ pub(super) struct Tailer<'a> {
     pub(super) gauged_at: Instant,
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
-    scanned_at: Instant,
+    pub(super) scanned_at: Instant,
     polled_at: Instant,
     /// When somebody asked for everything to be read; answered once it is.
     asked_at: Option<Timestamp>,
@@ -118,6 +136,14 @@ impl<'a> Tailer<'a> {
             queue: VecDeque::new(),
             displaced: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            archives: BTreeSet::new(),
+            claimed: Vec::new(),
+            listings: Listings::default(),
+            own: Owns::new(setup.own),
+            bereft: Vec::new(),
+            taken_over: Vec::new(),
+            departed: VecDeque::new(),
+            family_since: HashMap::new(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
@@ -189,7 +215,9 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        if !self.folders.sees_all() || !self.suspects.is_empty() {
+        let in_doubt =
+            !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
+        if in_doubt || !self.folders.sees_all() {
             next = next.min(self.polled_at + POLL_EVERY);
         }
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
@@ -204,6 +232,7 @@ impl<'a> Tailer<'a> {
 
     /// One round.
     fn work(&mut self) -> Result<(), Closed> {
+        self.listings.forget();
         let changes = self.table.paths.take();
         for no in changes.written {
             self.enqueue(no);
@@ -224,6 +253,7 @@ impl<'a> Tailer<'a> {
             self.polled_at = now;
             self.poll_blind();
             self.judge_suspects()?;
+            self.judge_archives(now)?;
             self.let_go_of_quiet(now)?;
             if now >= self.gauged_at + GAUGE_EVERY {
                 self.gauge();

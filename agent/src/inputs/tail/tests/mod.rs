@@ -1,5 +1,6 @@
 //! The tail thread on real files: a file for each phenomenon.
 
+mod compressed;
 mod copytruncate;
 mod delete;
 mod discovery;
@@ -7,6 +8,7 @@ mod growth;
 mod honesty;
 mod limits;
 mod links;
+mod loops;
 mod restart;
 mod rotation;
 mod torture;
@@ -42,6 +44,7 @@ struct Rig {
     notices: Notices,
     saved: Vec<Position>,
     first_start: FirstStart,
+    own: Vec<Own>,
 }
 
 impl Rig {
@@ -56,6 +59,7 @@ impl Rig {
             notices: Notices::System,
             saved: Vec::new(),
             first_start: FirstStart::Yes,
+            own: Vec::new(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Rig {
             configs: vec![config],
             saved: self.saved.clone(),
             first_start: self.first_start,
+            own: self.own.clone(),
             notices: self.notices,
             counters: Arc::clone(&counters),
         };
@@ -136,6 +141,7 @@ impl Rig {
             counters,
             thread,
             ready: false,
+            current: false,
             seen: Vec::new(),
             positions: self
                 .saved
@@ -172,6 +178,7 @@ struct Tail {
     counters: Arc<Counters>,
     thread: JoinHandle<()>,
     ready: bool,
+    current: bool,
     seen: Vec<Seen>,
     positions: BTreeMap<PositionKey, Position>,
 }
@@ -208,7 +215,7 @@ impl Tail {
                 assert_eq!((id, self.ready), (InputId(7), false), "ready once");
                 self.ready = true;
             }
-            Event::Current(_) => panic!("nobody asked"),
+            Event::Current(_) => self.current = true,
             Event::Ended(_) => panic!("files do not end"),
         }
     }
@@ -237,14 +244,14 @@ impl Tail {
         }
     }
 
-    fn summary(&self) -> (Vec<&str>, &BTreeMap<PositionKey, Position>, &Counters) {
+    fn summary(&self) -> (Vec<&str>, Vec<&Position>, &Counters) {
         let last = self.seen.len().saturating_sub(30);
         (
             self.seen[last..]
                 .iter()
                 .map(|seen| seen.text.as_str())
                 .collect(),
-            &self.positions,
+            self.positions.values().take(30).collect(),
             &self.counters,
         )
     }
@@ -267,6 +274,13 @@ impl Tail {
         }
         self.thread.join().unwrap();
         (self.seen, self.positions.into_values().collect())
+    }
+
+    /// The same, once all that can be read has been.
+    fn stop_when_current(mut self) -> (Vec<Seen>, Vec<Position>) {
+        self.handle.look();
+        self.wait("what there is", |tail| tail.current);
+        self.stop()
     }
 
     /// Stops, and says that nothing came but these lines.
