@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{self, Checkpoint};
 use super::failing::Stretch;
 use super::health::Failing;
-use super::{Commit, Report, Settlement, Store, StoreError, database};
+use super::{Commit, Report, Settlement, Store, StoreError, database, read};
 use crate::clock;
 
 /// What became of what was sent.
@@ -248,10 +248,16 @@ impl<A: FnMut(&Report)> Thread<A> {
         let mut report = Report::default();
         let mut made_way = 0;
         let mut outcome = Ok(Done::InMemory(Arc::clone(error)));
+        let identity = |key| {
+            let read = |database: &_| read::identity(database, key);
+            self.store.shared.read(read).ok().flatten()
+        };
+        let words: Vec<_> = batch.settlements.iter().collect();
+        let about: Vec<_> = words.iter().map(|word| identity(word.key)).collect();
         let size = {
             let mut adrift = self.store.shared.adrift_mut();
-            for settlement in &batch.settlements {
-                adrift.keep_outcome(settlement);
+            for (word, about) in words.into_iter().zip(about) {
+                adrift.keep_outcome(word, about);
             }
             for routed in batch
                 .commits
