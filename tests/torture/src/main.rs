@@ -3,12 +3,13 @@
 //! Arguments in, tables out; what happens is in the library.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use lapwing_torture::peers::{Programs, contest};
 use lapwing_torture::scenario::{self, Scenario};
 use lapwing_torture::settings::Settings;
 
@@ -18,6 +19,15 @@ struct Args {
     /// Scenarios to run, or `all`; without any, they are listed
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     scenario: Vec<String>,
+    /// Run lapwing, rsyslog, syslog-ng, mtail and Fluent Bit, one after the other, and print a table
+    #[arg(long)]
+    peers: bool,
+    /// Where install-peers unpacked syslog-ng [default: peers/syslog-ng beside the build]
+    #[arg(long, value_name = "FOLDER")]
+    syslog_ng: Option<PathBuf>,
+    /// A Fluent Bit binary
+    #[arg(long, value_name = "FILE")]
+    fluent_bit: Option<PathBuf>,
     /// A built lapwing [default: built now, in release]
     #[arg(long, value_name = "FILE")]
     lapwing: Option<PathBuf>,
@@ -58,10 +68,13 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if args.scenario.is_empty() {
+    if args.scenario.is_empty() && !args.peers {
         return list();
     }
     let settings = settings(&args)?;
+    if args.peers {
+        return beside_peers(&args, &settings);
+    }
     let mut holds = true;
     for scenario in scenarios(&args.scenario)? {
         let verdict = scenario.run(&settings).context(scenario.name)?;
@@ -83,6 +96,30 @@ fn main() -> anyhow::Result<ExitCode> {
 fn list() -> anyhow::Result<ExitCode> {
     for scenario in scenario::ALL {
         say(&format!("{:28}{}\n", scenario.name, scenario.what))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let beside = std::env::current_exe()?;
+    let beside = beside.parent().and_then(Path::parent);
+    let programs = Programs {
+        syslog_ng: args
+            .syslog_ng
+            .clone()
+            .or_else(|| Some(beside?.join("peers/syslog-ng"))),
+        fluent_bit: args.fluent_bit.clone(),
+    };
+    let table = contest::run(&programs, settings, |text| {
+        // Nobody depends on it.
+        drop(writeln!(io::stderr(), "{text}"));
+    });
+    if args.json {
+        for cell in table.json() {
+            say(&format!("{cell}\n"))?;
+        }
+    } else {
+        say(&table.text())?;
     }
     Ok(ExitCode::SUCCESS)
 }

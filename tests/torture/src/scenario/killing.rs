@@ -24,7 +24,9 @@ use crate::writer::{Pace, Writer};
 /// Rotated files that stay: what is deleted while the agent is dead nobody can read, and at some three
 /// kills a second it is dead or starting for much of the time.
 const KEEP: u32 = 100;
-/// The longest life of an agent.
+/// How many seconds' lines it may be behind and be killed; rotated files stay for four times as long.
+const FAR_BEHIND_S: u64 = 10;
+/// The longest life of an agent that is not far behind.
 const LIFE: Duration = Duration::from_millis(900);
 
 pub(super) fn at_random(settings: &Settings) -> anyhow::Result<Verdict> {
@@ -53,6 +55,13 @@ pub(super) fn at_random(settings: &Settings) -> anyhow::Result<Verdict> {
             until_rotation = Duration::from_millis(100 + random.below(600));
         }
         if started.elapsed() >= life {
+            // One that is killed faster than it can start and read gets nowhere, and files that rotate
+            // away unread are nobody's fault: it lives on until it is not far behind.
+            let behind = writer.written().saturating_sub(rig.book().seen());
+            if behind > settings.rate * FAR_BEHIND_S {
+                life += Duration::from_millis(200);
+                continue;
+            }
             rig.kill9()?;
             kills += 1;
             rig.start_unready()?;
@@ -101,7 +110,13 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_commits < MOST_CALLS, "a commit has no end");
         progress.say(&mut rig, || format!("{in_commits} kills in commits"));
     }
-    rig.stop()?;
+    if rig.agent()?.ended()?.is_some() {
+        // The last one came just when everything had been told.
+        in_commits += 1;
+        rig.bury();
+    } else {
+        rig.stop()?;
+    }
     let mut in_starts = 0;
     loop {
         writer.write(LINES)?;
@@ -113,7 +128,12 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_starts < MOST_CALLS, "a start has no end");
         progress.say(&mut rig, || format!("{in_starts} kills in starts"));
     }
-    rig.stop()?;
+    // strace is about still and would strike when it stops.
+    rig.agent()?
+        .signal(rustix::process::Signal::KILL)
+        .unwrap_or_default();
+    rig.bury();
+    in_starts += 1;
     rig.start()?;
     let written = written_by([&writer]);
     let kills = in_commits + in_starts;
