@@ -31,3 +31,5 @@ mod rotation;
 mod same_everywhere;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod torture;

@@ -49,6 +49,9 @@ struct Args {
     /// SIGKILLs
     #[arg(long)]
     kills: Option<u32>,
+    /// Of the system calls at which to kill, only one of so many
+    #[arg(long)]
+    step: Option<u32>,
     /// Files that nobody writes to
     #[arg(long)]
     idle: Option<u32>,
@@ -153,6 +156,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     settings.duration = args.duration.map_or(settings.duration, Duration::from_secs);
     settings.rotations = args.rotations.unwrap_or(settings.rotations);
     settings.kills = args.kills.unwrap_or(settings.kills);
+    settings.step = args.step.unwrap_or(settings.step).max(1);
     settings.idle = args.idle.unwrap_or(settings.idle);
     settings.busy = args.busy.unwrap_or(settings.busy);
     settings.rest = args.rest.map_or(settings.rest, Duration::from_millis);

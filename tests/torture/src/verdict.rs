@@ -117,6 +117,15 @@ impl Verdict {
         self.checks.iter().all(|check| check.holds)
     }
 
+    /// What does not hold, of these oracles, as text.
+    pub fn failures(&self, oracles: &str) -> Vec<String> {
+        let failed = self.checks.iter().filter(|check| !check.holds);
+        let failed = failed.filter(|check| oracles.contains(check.oracle));
+        failed
+            .map(|check| format!("{} {}: {}", check.oracle, check.what, plain(&check.found)))
+            .collect()
+    }
+
     /// Adds L, D, A, M and Q as an outcome has them.
     pub fn judge(&mut self, outcome: &Outcome, expected: Expected) {
         let accounts = &outcome.accounts;

@@ -2,7 +2,8 @@
 //!
 //! At random: the log rotates all the time, the agent is killed at a random moment after each start, which
 //! may be before it is ready. At each system call: strace kills the agent at the n-th call of the thread
-//! that commits, then of a start, for every n until there are no more. Heeds `rate`, `kills`, `seed`.
+//! that commits, then of a start, for every n until there are no more. Heeds `rate`, `kills`, `step`,
+//! `seed`.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -102,7 +103,7 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut in_commits = 0;
     loop {
         rig.start()?;
-        if !killed_in_commit(&mut rig, &mut writer, in_commits + 1)? {
+        if !killed_in_commit(&mut rig, &mut writer, in_commits * settings.step + 1)? {
             break;
         }
         rig.bury();
@@ -120,7 +121,7 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut in_starts = 0;
     loop {
         writer.write(LINES)?;
-        if !killed_in_start(&mut rig, in_starts + 1)? {
+        if !killed_in_start(&mut rig, in_starts * settings.step + 1)? {
             break;
         }
         rig.bury();
