@@ -27,7 +27,7 @@ use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump::{self, Notice, Pump};
-use crate::store::{GroupRecord, Saved, Store, StoreMessage, run as run_store};
+use crate::store::{GroupRecord, Health, Saved, Start, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
 
 /// Batches that may wait for the engine; each is at most some 256 KiB.
@@ -40,6 +40,9 @@ pub enum Happening {
     Ready,
     /// All inputs have ended; only standard input does.
     AllEnded,
+    /// The state turned out to be damaged while in use: to be stopped and started again, which
+    /// sets it aside.
+    StateDamaged,
     /// A thread that the agent cannot live without has ended.
     Died(String),
 }
@@ -52,6 +55,7 @@ pub struct App {
     inbox: SyncSender<pump::Input>,
     store: Sender<StoreMessage>,
     outputs: Outputs,
+    health: Arc<Health>,
     /// Standard input cannot be told to stop: its thread ends with its input or the process.
     tail_thread: JoinHandle<()>,
     engine_thread: JoinHandle<()>,
@@ -65,12 +69,10 @@ pub struct App {
 /// When the state folder cannot be used or no thread can be started.
 pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<App, AgentError> {
     let (store, saved) = Store::open(&config.state_dir)?;
-    if let Some(aside) = &saved.set_aside {
-        tracing::error!(
-            path = %aside.display(),
-            "the state could not be read and was set aside: files are read from where `start_at` says, windows and alerts begin anew"
-        );
+    if let Some(why) = &saved.unusable {
+        tracing::error!(%why, "nothing can be saved: lines are watched and alerts told from memory, and it is tried again");
     }
+    let health = store.health();
     let (happen, happenings) = unbounded_channel();
     let stopping = Arc::new(AtomicBool::new(false));
     let threads = Threads {
@@ -87,9 +89,11 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         .ok();
     let outputs = outputs::start(config.outputs.clone(), &store.reader(), &to_store, palette);
     let handle = outputs.handle();
+    let told = happen.clone();
     let store_thread = threads.start("store", move || {
         if let Err(error) = run_store(store, &store_inbox, |report| handle.committed(report)) {
             tracing::error!(%error, "the state cannot be kept any longer");
+            told.send(Happening::StateDamaged).ok();
         }
     })?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
@@ -101,7 +105,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         to_store.clone(),
         inbox.clone(),
         tail_handle.clone(),
-        happen,
+        (happen, Arc::clone(&stopping)),
     );
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
     let setup = tail_setup(config, saved);
@@ -119,6 +123,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         inbox,
         store: to_store,
         outputs,
+        health,
         tail_thread,
         engine_thread,
         store_thread,
@@ -178,7 +183,7 @@ fn pump(
     store: Sender<StoreMessage>,
     inbox: SyncSender<pump::Input>,
     tail: tail::Handle,
-    happen: UnboundedSender<Happening>,
+    (happen, stopping): (UnboundedSender<Happening>, Arc<AtomicBool>),
 ) -> Pump {
     let specs: Vec<InputSpec> = config
         .inputs
@@ -210,6 +215,9 @@ fn pump(
         inputs: config.inputs.len(),
         memories: memories.collect(),
         stale,
+        start: saved.start.clone(),
+        host: Arc::clone(&config.host),
+        stopping,
         max_clock_skew: config.max_clock_skew,
         store,
         inbox,
@@ -244,12 +252,14 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
             rule: group.rule.clone(),
             key: group.group.clone(),
             state: group.state.clone(),
+            parts: group.parts.clone(),
+            first_part: group.first_part,
         })
         .collect();
     let gone = |group: &SavedGroup| GroupRecord {
         rule: group.rule.clone(),
         group: group.key.clone(),
-        state: None,
+        ..GroupRecord::default()
     };
     let stale: Vec<GroupRecord> = engine.restore(&groups).into_iter().map(gone).collect();
     if !stale.is_empty() {
@@ -283,10 +293,10 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
     tail::Setup {
         configs: configs.collect(),
         saved: saved.positions,
-        first_start: if saved.first_start {
-            tail::FirstStart::Yes
-        } else {
-            tail::FirstStart::No
+        first_start: match saved.start {
+            Start::Fresh => tail::FirstStart::Yes,
+            Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
+            Start::Lost { .. } => tail::FirstStart::Lost,
         },
         notices: tail::Notices::System,
         counters: Arc::default(),
@@ -317,6 +327,11 @@ impl App {
             .recv()
             .await
             .unwrap_or_else(|| Happening::Died("every thread has ended".to_owned()))
+    }
+
+    /// How its state fares.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Stops everything in the order of the data. Outputs go on for at most `grace`.

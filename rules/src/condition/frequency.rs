@@ -39,6 +39,11 @@ impl Frequency {
     pub fn window(&self) -> &Window {
         &self.window
     }
+
+    /// The same, for what saves and restores them.
+    pub fn window_mut(&mut self) -> &mut Window {
+        &mut self.window
+    }
 }
 
 #[cfg(test)]

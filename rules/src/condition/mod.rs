@@ -6,7 +6,7 @@ mod frequency;
 mod window;
 
 pub use frequency::Frequency;
-pub use window::{Entry, Full, Window};
+pub use window::{Entry, Extent, Full, Saved, Window};
 
 use crate::language::rule::ConditionSpec;
 use crate::model::Timestamp;
@@ -67,10 +67,19 @@ impl Condition {
         .flatten()
     }
 
-    /// Puts back the hits of a saved state, oldest first.
-    pub fn restore(&mut self, entries: impl Iterator<Item = Entry>) {
-        for entry in entries {
-            self.observe(entry.time, entry.top);
+    /// The window, where the type keeps one.
+    pub fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Any => None,
+            Self::Frequency(frequency) => Some(frequency.window()),
+        }
+    }
+
+    /// The same, for what saves and restores it.
+    pub fn window_mut(&mut self) -> Option<&mut Window> {
+        match self {
+            Self::Any => None,
+            Self::Frequency(frequency) => Some(frequency.window_mut()),
         }
     }
 }

@@ -17,7 +17,7 @@ mod telling;
 mod timers;
 mod top;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use snapshot::SavedGroup;
@@ -149,7 +149,7 @@ impl Engine {
             let position = self.inputs.iter().position(|input| &**input == name);
             InputId(u32::try_from(position.unwrap_or(0)).unwrap_or(0))
         };
-        snapshot::restore(saved.state.as_deref()?, rule, input).map(|group| (id, group))
+        snapshot::restore(saved, rule, input).map(|group| (id, group))
     }
 
     /// Takes a hit; appends to `out` what there is to say, what was due before it included.
@@ -225,23 +225,42 @@ impl Engine {
                 rule: self.rules.get(id).name.clone(),
                 key: key.into(),
                 state: None,
+                parts: BTreeMap::new(),
+                first_part: 0,
             });
         }
         for (id, slot) in std::mem::take(&mut self.changed) {
             let rule = self.rules.get(id);
-            if let Some((key, group)) = self.groups[id.0 as usize].get(slot) {
-                let state = snapshot::save(rule, group, self.input_name(group.input));
-                changes.push(SavedGroup {
-                    rule: rule.name.clone(),
-                    key: key.to_owned(),
-                    state: Some(state),
-                });
-            }
-            if let Some(group) = self.groups[id.0 as usize].get_mut(slot) {
-                group.is_saved = true;
-            }
+            let Some((key, group)) = self.groups[id.0 as usize].get_with_key(slot) else {
+                continue;
+            };
+            group.is_saved = true;
+            let input = self.inputs.get(group.input.0 as usize);
+            let input = input.map_or("", |name| name);
+            changes.push(snapshot::save(rule, key, group, input));
         }
         changes
+    }
+
+    /// What [`Engine::take_changes`] gave of this group could not be saved: it is given again, all
+    /// of it. Gives `false` when there is no such rule any more.
+    pub fn save_again(&mut self, rule: &str, key: &str) -> bool {
+        let Some((id, _)) = self.rules.by_name(rule) else {
+            return false;
+        };
+        let groups = &mut self.groups[id.0 as usize];
+        let Some(slot) = groups.find(key) else {
+            self.removed.insert((id, key.into()));
+            return true;
+        };
+        if let Some(window) = groups
+            .get_mut(slot)
+            .and_then(|group| group.condition.window_mut())
+        {
+            window.forget_saved();
+        }
+        self.changed.insert((id, slot));
+        true
     }
 
     /// Whether [`Engine::take_changes`] has something to give.

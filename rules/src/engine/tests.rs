@@ -1,5 +1,7 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
+mod saving;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,7 @@ fn rule(condition: ConditionSpec) -> Rule {
         summary: Template::new("{{ count }}", &[]).unwrap(),
         description: String::new(),
         severity: Severity::Warning,
-        labels: std::collections::BTreeMap::new(),
+        labels: BTreeMap::new(),
         runbook_url: None,
         dashboard_url: None,
         inputs: Vec::new(),

@@ -74,6 +74,10 @@ pub enum FirstStart {
     /// There was: files without a position appeared while nobody looked, and are read from their
     /// beginning.
     No,
+    /// There was, and where files were read to is lost: those that exist begin at their ends,
+    /// whatever `start_at` says, so that old lines are not told as news. Whoever says so must say
+    /// it loudly.
+    Lost,
 }
 
 /// Everything that [`run`] needs to know.

@@ -221,7 +221,7 @@ impl Tailer<'_> {
             return;
         };
         match (self.first_start, start_at) {
-            (FirstStart::Yes, Some(StartAt::End)) => {
+            (FirstStart::Yes, Some(StartAt::End)) | (FirstStart::Lost, _) => {
                 if let Err(error) = self.start_at_end(no) {
                     self.complain(&sighting.path, &error);
                 }
