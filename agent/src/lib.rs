@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod inputs;
 pub mod outputs;
+pub mod packing;
 pub mod pump;
 pub mod scratch;
 pub mod store;

@@ -1,11 +1,10 @@
 //! Log files as commands read them: plain, gzip, zstd or standard input, cut into whole lines.
 //!
-//! `blocks` cuts what is read into lines, `decompress` knows what a log is packed in, `ahead` does
-//! both on a thread of its own. What the lines mean is not known here.
+//! `blocks` cuts what is read into lines, the room `packing` knows what a log is packed in, `ahead`
+//! does both on a thread of its own. What the lines mean is not known here.
 
 mod ahead;
 mod blocks;
-mod decompress;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
@@ -20,9 +19,9 @@ use lapwing_rules::model::{Batch, InputId, Source, Timestamp};
 use crate::clock;
 use crate::config::MAX_LINE_BYTES;
 use crate::error::AgentError;
+use crate::packing::{Packing, Window};
 use ahead::Ahead;
 use blocks::{Block, Blocks, Cutting, Filling};
-use decompress::Packing;
 
 /// Bytes read for one batch: half of a second cache of 1 MiB, so that it is counted where it lies; less
 /// wakes the two threads so often that it shows.
@@ -249,9 +248,12 @@ impl Counted {
         let input = if self.is_regular {
             // From the first byte on: the kernel copies whole pages fastest.
             self.rewind()?;
-            packing.unpack(self.clone())
+            packing.unpack(self.clone(), Window::Usual)
         } else {
-            packing.unpack(io::Cursor::new(head.to_vec()).chain(self.clone()))
+            packing.unpack(
+                io::Cursor::new(head.to_vec()).chain(self.clone()),
+                Window::Usual,
+            )
         };
         Ok(Blocks::new(input?, cutting))
     }

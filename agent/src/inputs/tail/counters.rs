@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::losses::{InputFigures, Ledger, Loss};
+
 /// One number. Reading and writing it never waits.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -32,6 +34,8 @@ pub struct Counters {
     pub truncations: Count,
     /// Of these, those whose unread rest was found in a copy beside them.
     pub copies_found: Count,
+    /// Compressed files in which reading of a rotated log went on.
+    pub archives_found: Count,
     /// Positions from an earlier run whose file was found nowhere: what it held unread is lost.
     pub files_lost: Count,
     /// Lines that were cut at `max_line_bytes`.
@@ -49,11 +53,25 @@ pub struct Counters {
     pub files_open: Count,
     /// Files that are followed now, open or not.
     pub files_known: Count,
+    /// By file and by input.
+    pub(super) ledger: Ledger,
 }
 
 impl Counters {
     /// All at zero.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// What could not be read, by file and reason, the latest first. At most 1,000 rows have a path;
+    /// one more for each input and kind sums up the others. Since the start of the tail thread.
+    pub fn losses(&self) -> Vec<Loss> {
+        self.ledger.losses()
+    }
+
+    /// What each file input holds, in the order of the configuration. A second old at most; while
+    /// lines wait for the inbox, as old as their waiting.
+    pub fn inputs(&self) -> Vec<InputFigures> {
+        self.ledger.inputs()
     }
 }

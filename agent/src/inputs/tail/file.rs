@@ -1,28 +1,22 @@
-//! One file that is followed: where reading stands, how to know it again, what it is called. Reads
-//! its next bytes and frames them; what follows from that is decided elsewhere.
+//! One file that is followed: where reading stands, how to know it again, what it is called. Its bytes
+//! are read in `reading`; what follows from that is decided elsewhere.
 
-use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use lapwing_rules::model::{Source, Timestamp};
+use lapwing_rules::model::{Batch, Source, Timestamp};
 use lapwing_rules::scanner::Memory;
-use rustix::fs::{Mode, OFlags};
 
-use super::identity::{self, FileId, HEAD_BYTES, TAIL_BYTES};
+use super::identity::{self, Before, FileId, HEAD_BYTES, TAIL_BYTES};
+use super::opened::{Look, OpenFiles, Opened, open};
+use super::packed::{Claim, Holder, Mark, Packed, Stage, begins_like, peek};
 use super::table::FileNo;
 use crate::inputs::framer::{Framed, Framer};
-use crate::inputs::{Check, Position, PositionKey};
-
-/// Bytes read in one turn, so that a busy file does not starve the others.
-pub(super) const TURN_BYTES: usize = 256 * 1024;
-/// A buffer for one turn: the bytes that are read again to be compared, and the new ones.
-pub(super) const SCRATCH_BYTES: usize = TAIL_BYTES + TURN_BYTES;
+use crate::inputs::{Check, Event, Position, PositionKey};
 
 /// Where a file is, compared to where it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,75 +47,6 @@ pub(super) enum Twin {
 impl Twin {
     pub(super) fn is_suspect(self) -> bool {
         matches!(self, Self::Suspect { .. })
-    }
-}
-
-/// What changes when a file is written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) size: u64,
-    modified: (i64, i64),
-}
-
-impl Look {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-
-    /// When it was last written to, wall clock.
-    pub(super) fn modified_at(self) -> Timestamp {
-        let (seconds, nanos) = self.modified;
-        Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-    }
-}
-
-/// What a turn found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing new.
-    Quiet,
-    /// New bytes.
-    Grown {
-        /// There are more.
-        more: bool,
-        /// The position differs from that of the turn before, with or without lines.
-        moved: bool,
-    },
-    /// It is not what was read before, or not any more.
-    Truncated,
-}
-
-/// Counts the files that are open.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OpenFiles(Rc<Cell<usize>>);
-
-impl OpenFiles {
-    pub(super) fn count(&self) -> usize {
-        self.0.get()
-    }
-}
-
-/// An open file, counted for as long as it lives.
-#[derive(Debug)]
-struct Opened {
-    file: File,
-    open: OpenFiles,
-}
-
-impl Opened {
-    fn new(file: File, open: &OpenFiles) -> Self {
-        let open = open.clone();
-        open.0.set(open.count() + 1);
-        Self { file, open }
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.open.0.set(self.open.count() - 1);
     }
 }
 
@@ -157,70 +82,28 @@ pub(super) struct Tailed {
     /// When it was last known to have its name: wall clock.
     pub(super) named_at: Timestamp,
     pub(super) look: Look,
+    /// The most bytes that were ever seen in it since it was last read from its beginning.
+    pub(super) seen_size: u64,
     pub(super) failing: bool,
     /// Bytes of a hole that were stepped over since this was last taken.
     pub(super) hole_bytes: u64,
+    /// Whether it came and was rotated away while nobody looked: where it stands among the others is
+    /// known by its name alone.
+    pub(super) unseen: bool,
+    /// What is inside, where it is compressed.
+    pub(super) packed: Option<Box<Packed>>,
     pub(super) source: Arc<Source>,
     input_name: Arc<str>,
     handle: Option<Opened>,
     open: OpenFiles,
     used: bool,
-    framer: Framer,
-    head: Check,
+    pub(super) framer: Framer,
+    pub(super) head: Check,
     /// Of the bytes before `framer.line_start()`.
-    tail: Check,
-    before: Before,
+    pub(super) tail: Check,
+    pub(super) before: Before,
     /// NULs at the start are a hole, left by a writer that does not append.
-    skip_nuls: bool,
-}
-
-/// The bytes before the read position.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    bytes: [u8; TAIL_BYTES],
-    length: usize,
-}
-
-impl Before {
-    const NONE: Self = Self {
-        bytes: [0; TAIL_BYTES],
-        length: 0,
-    };
-
-    fn of(bytes: &[u8]) -> Self {
-        let bytes = bytes
-            .last_chunk::<TAIL_BYTES>()
-            .map_or(bytes, <[u8; TAIL_BYTES]>::as_slice);
-        let mut before = Self::NONE;
-        for (slot, byte) in before.bytes.iter_mut().zip(bytes) {
-            *slot = *byte;
-        }
-        before.length = bytes.len();
-        before
-    }
-
-    fn get(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Opens a regular file for reading, waiting for nothing.
-///
-/// # Errors
-///
-/// That of the system; [`io::ErrorKind::Unsupported`] for what is no regular file.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if metadata.is_file() {
-        Ok((file, metadata))
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "not a regular file",
-        ))
-    }
+    pub(super) skip_nuls: bool,
 }
 
 /// What a new [`Tailed`] is made from.
@@ -259,8 +142,11 @@ impl Tailed {
             whole_at: Timestamp::MIN,
             named_at: found.named_at,
             look: Look::default(),
+            seen_size: 0,
             failing: false,
             hole_bytes: 0,
+            unseen: false,
+            packed: None,
             source: found.source,
             input_name: found.input_name,
             handle: Some(Opened::new(found.file, &found.open)),
@@ -291,14 +177,52 @@ impl Tailed {
     }
 
     pub(super) fn position(&self, now: Timestamp) -> Position {
+        let Mark { offset, head, tail } = self.mark();
         Position {
             key: self.key(),
             path: self.path.clone(),
+            offset,
+            head,
+            tail,
+            seen_at: now,
+            memory: Memory::default(),
+        }
+    }
+
+    /// Where reading stands, as its position says it.
+    pub(super) fn mark(&self) -> Mark {
+        let held = self.packed.as_ref().and_then(|packed| packed.held);
+        held.unwrap_or_else(|| self.line_mark())
+    }
+
+    /// Lines of it as they are handed over, with the position behind them.
+    pub(super) fn lines(&mut self, framed: Framed, now: Timestamp) -> Event {
+        self.twin = Twin::No;
+        let Framed {
+            bytes,
+            segments,
+            cut,
+            ..
+        } = framed;
+        let batch = Batch {
+            source: Arc::clone(&self.source),
+            bytes,
+            segments,
+            cut,
+            arrival: now.min(self.look.modified_at()),
+        };
+        Event::Lines {
+            batch,
+            position: Some(self.position(now)),
+        }
+    }
+
+    /// Where the line under way begins.
+    pub(super) fn line_mark(&self) -> Mark {
+        Mark {
             offset: self.framer.line_start(),
             head: self.head,
             tail: self.tail,
-            seen_at: now,
-            memory: Memory::default(),
         }
     }
 
@@ -307,13 +231,23 @@ impl Tailed {
         self.framer.position()
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.handle.is_some()
+    /// Bytes that were seen in it and not read.
+    pub(super) fn unread(&self) -> u64 {
+        let read = match self.packed.as_deref() {
+            Some(packed) if packed.is_at_rest() => return 0,
+            Some(packed) => packed.packed_at(),
+            None => self.framer.position(),
+        };
+        self.seen_size.saturating_sub(read)
     }
 
-    /// Whether nothing is lost by closing it: it can be opened again by its name.
-    pub(super) fn may_close(&self) -> bool {
-        self.place == Place::Here
+    /// It was seen with so many bytes.
+    pub(super) fn seen(&mut self, size: u64) {
+        self.seen_size = self.seen_size.max(size);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.handle.is_some()
     }
 
     pub(super) fn close(&mut self) {
@@ -350,6 +284,25 @@ impl Tailed {
         fs::metadata(name).is_ok_and(|metadata| FileId::of(&metadata) == self.id)
     }
 
+    /// Whether the file at `path` is this one. While nobody had it open its inode may have become
+    /// that of another: then its content decides.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        if self.is_open() {
+            return fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == self.id);
+        }
+        let Ok((file, metadata)) = open(path) else {
+            return false;
+        };
+        let mark = match self.packed.as_ref().map(|packed| &packed.stage) {
+            None | Some(Stage::Done) => self.mark(),
+            Some(_) => Mark::default(),
+        };
+        let holds = |check, end| identity::holds(&file, check, end).unwrap_or(false);
+        FileId::of(&metadata) == self.id
+            && holds(mark.head, mark.head.len.into())
+            && holds(mark.tail, mark.offset)
+    }
+
     /// Its descriptor, opened now if need be.
     ///
     /// # Errors
@@ -371,6 +324,7 @@ impl Tailed {
     }
 
     /// Goes on where `position` says, if the file is still the one that it speaks of; says whether.
+    /// Inside of a compressed file that is certain only when its text has been unpacked so far.
     ///
     /// # Errors
     ///
@@ -381,11 +335,86 @@ impl Tailed {
         let same = size >= position.offset
             && identity::holds(file, position.head, position.head.len.into())?
             && identity::holds(file, position.tail, position.offset)?;
-        if same {
+        let is_packed = self.packed.is_some();
+        if same && !(is_packed && position.offset == 0) {
             self.start_at(position.offset)?;
             self.head = position.head;
+            if let Some(packed) = &mut self.packed {
+                packed.stage = Stage::Done;
+            }
+            return Ok(true);
+        }
+        if !is_packed {
+            return Ok(same);
+        }
+        self.resume_within(position)
+    }
+
+    fn resume_within(&mut self, position: &Position) -> io::Result<bool> {
+        let Some(packing) = self.packed.as_ref().and_then(|packed| packed.packing) else {
+            return Ok(false);
+        };
+        let head = peek(self.file()?, packing)?;
+        let mark = Mark::of(position);
+        let same = begins_like(&head, mark.head);
+        if let Some(packed) = self.packed.as_mut().filter(|_| same) {
+            packed.held = Some(mark);
+            packed.compare(vec![Claim {
+                mark,
+                holder: Holder::Own,
+                total: None,
+            }]);
         }
         Ok(same)
+    }
+
+    /// Reads the text of a compressed file on from `mark`.
+    pub(super) fn read_from(&mut self, mark: Mark) {
+        let Some(packed) = &mut self.packed else {
+            return;
+        };
+        if packed.stands_at(mark.offset) {
+            self.before = packed.end().0;
+        } else {
+            packed.drop_decoder();
+            self.before = Before::NONE;
+        }
+        packed.stage = Stage::Reading;
+        packed.reading = true;
+        if packed.from == 0 {
+            packed.held = None;
+        }
+        self.framer = Framer::new(self.framer.max_line_bytes(), mark.offset);
+        (self.head, self.tail) = (mark.head, mark.tail);
+    }
+
+    /// All that a compressed file holds counts as read: `size` compressed bytes.
+    ///
+    /// # Errors
+    ///
+    /// That of reading.
+    pub(super) fn pass_over(&mut self, size: u64) -> io::Result<()> {
+        if let Some(packed) = &mut self.packed {
+            packed.drop_decoder();
+            packed.held = None;
+            packed.stage = Stage::Done;
+            packed.reading = false;
+        }
+        self.start_at(size)
+    }
+
+    /// Whether it has no position yet: what it is will turn out.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.packed
+            .as_ref()
+            .is_some_and(|packed| packed.is_unsure())
+    }
+
+    /// Whether it may be let go: nothing is to be expected of it but what is written to it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.packed
+            .as_ref()
+            .is_none_or(|packed| packed.is_at_rest())
     }
 
     /// The next byte read is that at `offset`, which begins a line; what is before it counts as
@@ -417,6 +446,7 @@ impl Tailed {
     /// Reads it again from its beginning. What was under way is dropped.
     pub(super) fn restart(&mut self) {
         self.framer = Framer::new(self.framer.max_line_bytes(), 0);
+        self.seen_size = 0;
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();
@@ -429,147 +459,10 @@ impl Tailed {
         self.tail = self.tail_now();
     }
 
-    fn tail_now(&self) -> Check {
+    pub(super) fn tail_now(&self) -> Check {
         match self.before.get() {
             [] => Check::default(),
             bytes => Check::of(bytes),
         }
     }
-
-    /// Reads the next bytes. `scratch` has [`SCRATCH_BYTES`]; whole lines are appended to `out`.
-    ///
-    /// # Errors
-    ///
-    /// That of the system; nothing was taken then.
-    pub(super) fn turn(&mut self, scratch: &mut [u8], out: &mut Framed) -> io::Result<Turn> {
-        let metadata = self.file()?.metadata()?;
-        let look = Look::of(&metadata);
-        if self.skip_nuls && self.framer.position() == 0 {
-            self.skip_hole()?;
-        }
-        let position = self.framer.position();
-        let overlap = self.before.length;
-        let base = position - overlap as u64;
-        let filled = identity::read_at(self.file()?, scratch, base)?;
-        let read = scratch.get(..filled).unwrap_or_default();
-        let Some((again, new)) = read.split_at_checked(overlap) else {
-            return Ok(Turn::Truncated);
-        };
-        if again != self.before.get() {
-            return Ok(Turn::Truncated);
-        }
-        self.look = look;
-        let skipped = self.not_of_a_line(new);
-        let Some(text) = new
-            .get(skipped.count..)
-            .filter(|_| !skipped.wait && !new.is_empty())
-        else {
-            return Ok(Turn::Quiet);
-        };
-        let line_start = self.framer.line_start();
-        if skipped.count > 0 {
-            self.framer.skip(skipped.count as u64);
-        }
-        self.framer.push(text, out);
-        self.before = Before::of(read);
-        let moved = self.framer.line_start() != line_start;
-        if moved {
-            self.retake_tail(read, base);
-        }
-        let grown = self.grow_head(read, base)?;
-        // Full, and not by chance to the last byte: there is more.
-        let more = filled == scratch.len() && self.framer.position() != look.size;
-        Ok(Turn::Grown {
-            more,
-            moved: moved || grown,
-        })
-    }
-
-    /// A check of what now stands before the line under way; `read` stood at `base`.
-    fn retake_tail(&mut self, read: &[u8], base: u64) {
-        let end = usize::try_from(self.framer.line_start() - base).unwrap_or(usize::MAX);
-        let before = read.get(..end).unwrap_or(read);
-        self.tail = Check::of(
-            before
-                .last_chunk::<TAIL_BYTES>()
-                .map_or(before, <[u8; TAIL_BYTES]>::as_slice),
-        );
-    }
-
-    /// The head covers more as the file grows, up to [`HEAD_BYTES`]; says whether it did.
-    fn grow_head(&mut self, read: &[u8], base: u64) -> io::Result<bool> {
-        let known = self.head.length();
-        let wanted = usize::try_from(self.framer.position())
-            .unwrap_or(usize::MAX)
-            .min(HEAD_BYTES);
-        if wanted <= known {
-            return Ok(false);
-        }
-        let mut buffer = [0; HEAD_BYTES];
-        let head = if base == 0 {
-            read.get(..wanted).unwrap_or(read)
-        } else {
-            let buffer = buffer.get_mut(..wanted).unwrap_or_default();
-            let filled = identity::read_at(self.file()?, buffer, 0)?;
-            &*buffer.get_mut(..filled).unwrap_or_default()
-        };
-        let same = known == 0
-            || head
-                .get(..known)
-                .is_some_and(|old| Check::of(old) == self.head);
-        // Otherwise it was truncated this instant: the next turn finds that out.
-        if same && head.len() > known {
-            self.head = Check::of(head);
-        }
-        Ok(same)
-    }
-
-    /// Steps over a hole at the start without reading it.
-    fn skip_hole(&mut self) -> io::Result<()> {
-        let file = self.file()?;
-        // An error says that there is no data, or that this file system knows no holes.
-        let data = rustix::fs::seek(file, rustix::fs::SeekFrom::Data(0)).unwrap_or(0);
-        if data > 0 {
-            self.framer.skip(data);
-            self.hole_bytes += data;
-            self.before = Before {
-                bytes: [0; TAIL_BYTES],
-                length: TAIL_BYTES,
-            };
-        }
-        Ok(())
-    }
-
-    /// How many of the next bytes belong to no line: a byte order mark, the rest of a hole.
-    fn not_of_a_line(&mut self, new: &[u8]) -> Skipped {
-        const MARK: &[u8] = b"\xEF\xBB\xBF";
-        if self.skip_nuls {
-            let count = new.iter().take_while(|&&byte| byte == 0).count();
-            self.skip_nuls = count == new.len();
-            if count > 0 {
-                self.hole_bytes += count as u64;
-                return Skipped { count, wait: false };
-            }
-        }
-        if self.framer.position() > 0 {
-            return Skipped {
-                count: 0,
-                wait: false,
-            };
-        }
-        if new.starts_with(b"\xFF\xFE") || new.starts_with(b"\xFE\xFF") {
-            tracing::warn!(file = %self.path.display(), "UTF-16 is not decoded: lines are matched as bytes");
-        }
-        let mark = new.starts_with(MARK);
-        Skipped {
-            count: if mark { MARK.len() } else { 0 },
-            wait: !mark && MARK.starts_with(new),
-        }
-    }
-}
-
-struct Skipped {
-    count: usize,
-    /// It may become a mark: wait for more.
-    wait: bool,
 }

@@ -50,6 +50,54 @@ impl Check {
     }
 }
 
+/// The bytes before the read position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    bytes: [u8; TAIL_BYTES],
+    length: usize,
+}
+
+impl Before {
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        bytes: [0; TAIL_BYTES],
+        length: 0,
+    };
+
+    /// The last of these.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let bytes = bytes
+            .last_chunk::<TAIL_BYTES>()
+            .map_or(bytes, <[u8; TAIL_BYTES]>::as_slice);
+        let mut before = Self::NONE;
+        for (slot, byte) in before.bytes.iter_mut().zip(bytes) {
+            *slot = *byte;
+        }
+        before.length = bytes.len();
+        before
+    }
+
+    /// Those that stand before the place behind `more`.
+    pub(super) fn then(&self, more: &[u8]) -> Self {
+        if more.len() >= TAIL_BYTES {
+            return Self::of(more);
+        }
+        Self::of(&[self.get(), more].concat())
+    }
+
+    /// Whether these are the bytes of `check`. An empty check is that of any.
+    pub(super) fn ends_like(&self, check: Check) -> bool {
+        let bytes = self.get();
+        let from = bytes.len().checked_sub(check.length());
+        from.and_then(|from| bytes.get(from..))
+            .is_some_and(|bytes| bytes.is_empty() || Check::of(bytes) == check)
+    }
+
+    pub(super) fn get(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
 /// Reads from `offset` until `buffer` is full or the file ends; the number of bytes read.
 ///
 /// # Errors

@@ -15,17 +15,26 @@
 //! It hands over [`Event`]s and positions; making them durable is not its work. It starts no thread
 //! but the one in which `notify` waits for the system.
 
+mod account;
+mod archives;
 mod counters;
+mod departed;
 mod families;
 mod file;
 mod identity;
+mod listing;
+mod losses;
+mod opened;
+mod packed;
 mod pattern;
 mod poller;
+mod reading;
 mod reconcile;
 mod start;
 mod table;
 mod turns;
 mod twins;
+mod voice;
 mod wake;
 
 use std::sync::Arc;
@@ -34,6 +43,7 @@ use std::sync::mpsc::SyncSender;
 use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
+pub use losses::{InputFigures, Loss, LossKind, Unreadable};
 pub use pattern::{Exclude, Pattern, PatternError};
 pub use wake::{Control, Handle, Notices, control};
 

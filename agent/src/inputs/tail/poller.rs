@@ -2,6 +2,7 @@
 //! everything from time to time, and otherwise sleep.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
@@ -9,9 +10,14 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Look, Place, SCRATCH_BYTES};
+use super::departed::Claimed;
+use super::file::{Place, Tailed};
 use super::identity::FileId;
+use super::listing::Listings;
+use super::opened::Look;
+use super::reading::SCRATCH_BYTES;
 use super::table::{FileNo, Table};
+use super::voice::Voice;
 use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
 use crate::clock;
@@ -22,6 +28,8 @@ use crate::inputs::{Event, Position};
 const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// Files are looked at this often where no notices come.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// What is held is summed up this often at most while anything happens, and with each scan.
+const GAUGE_EVERY: Duration = Duration::from_secs(1);
 /// A displaced file is kept open until nothing came for so long: a writer may hold on to it until
 /// it is told to open the new one.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -44,21 +52,34 @@ pub(super) struct Tailer<'a> {
     pub(super) displaced: BTreeSet<FileNo>,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
+    /// Compressed files that may be in the making.
+    pub(super) archives: BTreeSet<FileNo>,
+    /// Files of an earlier run that may have become compressed ones.
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) listings: Listings,
+    /// Files that lost their last name while they were closed: nobody followed them up yet.
+    pub(super) bereft: Vec<Tailed>,
+    /// Positions that compressed files have taken over at the start.
+    pub(super) taken_over: Vec<(usize, Position)>,
+    /// Positions of files that are no more, with their inputs and the doors at which they were first.
+    pub(super) departed: VecDeque<(usize, Position, PathBuf)>,
+    /// Until when an earlier run had looked at the files of a name. By input and door.
+    pub(super) family_since: HashMap<(usize, PathBuf), Timestamp>,
     /// Of files that have or had one name, the one found last: the next one is read after it. By
     /// input and door.
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
     /// Files written to before this were rotated before it began.
     pub(super) started_at: Timestamp,
-    /// What was complained of, and has not worked since.
-    pub(super) complained: HashSet<PathBuf>,
+    /// What was complained of, and has not worked since; by input.
+    pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
     pub(super) scan_now: bool,
     pub(super) scratch: Vec<u8>,
     /// An empty one, with the memory of a batch that was given back.
     pub(super) spare: Framed,
     pub(super) counters: Arc<Counters>,
-    /// Truncations are logged once a second at most.
-    pub(super) truncation_logged_at: Option<Instant>,
+    pub(super) voice: Voice,
+    pub(super) gauged_at: Instant,
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
     scanned_at: Instant,
@@ -97,12 +118,14 @@ impl<'a> Tailer<'a> {
             }
         }
         let now = clock::monotonic();
+        let names: Vec<Arc<str>> = setup
+            .configs
+            .iter()
+            .map(|config| config.input.as_str().into())
+            .collect();
+        setup.counters.ledger.begin(&names);
         Self {
-            names: setup
-                .configs
-                .iter()
-                .map(|config| config.input.as_str().into())
-                .collect(),
+            names,
             configs: setup.configs,
             homeless,
             first_start: setup.first_start,
@@ -111,6 +134,13 @@ impl<'a> Tailer<'a> {
             queue: VecDeque::new(),
             displaced: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            archives: BTreeSet::new(),
+            claimed: Vec::new(),
+            listings: Listings::default(),
+            bereft: Vec::new(),
+            taken_over: Vec::new(),
+            departed: VecDeque::new(),
+            family_since: HashMap::new(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
@@ -118,7 +148,8 @@ impl<'a> Tailer<'a> {
             scratch: vec![0; SCRATCH_BYTES],
             counters: setup.counters,
             spare: Framed::default(),
-            truncation_logged_at: None,
+            voice: Voice::default(),
+            gauged_at: now,
             send,
             control,
             scanned_at: now,
@@ -181,7 +212,7 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        if !self.folders.sees_all() || !self.suspects.is_empty() {
+        if !(self.folders.sees_all() && self.suspects.is_empty() && self.archives.is_empty()) {
             next = next.min(self.polled_at + POLL_EVERY);
         }
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
@@ -196,6 +227,7 @@ impl<'a> Tailer<'a> {
 
     /// One round.
     fn work(&mut self) -> Result<(), Closed> {
+        self.listings.forget();
         let changes = self.table.paths.take();
         for no in changes.written {
             self.enqueue(no);
@@ -216,7 +248,11 @@ impl<'a> Tailer<'a> {
             self.polled_at = now;
             self.poll_blind();
             self.judge_suspects()?;
+            self.judge_archives(now)?;
             self.let_go_of_quiet(now)?;
+            if now >= self.gauged_at + GAUGE_EVERY {
+                self.gauge();
+            }
         }
         Ok(())
     }
@@ -241,6 +277,14 @@ impl<'a> Tailer<'a> {
             file.queued = true;
             self.queue.push_back(no);
         }
+    }
+
+    /// It was written to since it was last read.
+    pub(super) fn found_changed(&mut self, no: FileNo, metadata: &Metadata) {
+        if let Some(file) = self.table.get_mut(no) {
+            file.seen(metadata.len());
+        }
+        self.enqueue(no);
     }
 
     /// Looks at files from whose folders no notices come.
@@ -283,25 +327,11 @@ impl<'a> Tailer<'a> {
         match std::fs::metadata(name) {
             Ok(metadata) if FileId::of(&metadata) == file.id => {
                 if Look::of(&metadata) != file.look {
-                    self.enqueue(no);
+                    self.found_changed(no, &metadata);
                 }
             }
             _ => self.scan_now = true,
         }
-    }
-
-    /// Says something of a path once, until it has worked again.
-    pub(super) fn complain(&mut self, path: &Path, error: &std::io::Error) {
-        self.counters.read_errors.add(1);
-        if self.complained.insert(path.to_owned()) {
-            tracing::warn!(path = %path.display(), %error, "cannot read this; trying again every 10 s");
-        }
-    }
-
-    /// Brings the gauges up to date.
-    pub(super) fn gauge(&self) {
-        self.counters.files_open.set(self.table.open_count() as u64);
-        self.counters.files_known.set(self.table.len() as u64);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use lapwing_rules::model::Source;
 
 use super::Closed;
 use super::families::rotated_from;
-use super::file::{self, Found, Look, Place, Tailed};
+use super::file::{Found, Place, Tailed};
 use super::identity::FileId;
+use super::opened::{self, Look};
 use super::pattern::{Walked, rotation_order};
 use super::poller::Tailer;
 use super::table::FileNo;
@@ -114,16 +115,21 @@ impl Tailer<'_> {
 
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
-        let sightings = self.walk();
+        let (sightings, troubled) = self.walk();
         let seen = sightings
             .iter()
             .map(|s| (FileId::of(&s.metadata), s.door.clone()))
             .collect();
+        let mut there = troubled;
+        if !self.complained.is_empty() {
+            there.extend(sightings.iter().map(|s| (s.input, s.path.clone())));
+        }
         self.reconcile(
             sightings,
             &seen,
             &self.table.numbers().into_iter().collect(),
         )?;
+        self.drop_complaints(&there);
         for no in self.table.numbers() {
             if self.table.get(no).is_some_and(|file| file.failing) {
                 self.enqueue(no);
@@ -137,8 +143,9 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    /// Everything that the inputs mean and that is there; the folders on the way are watched.
-    pub(super) fn walk(&mut self) -> Vec<Sighting> {
+    /// Everything that the inputs mean and that is there, and what could not be looked at, by input;
+    /// the folders on the way are watched.
+    pub(super) fn walk(&mut self) -> (Vec<Sighting>, HashSet<(usize, PathBuf)>) {
         for _ in 0..MAX_WALKS {
             let mut folders: HashSet<PathBuf> = HashSet::new();
             let mut files = Vec::new();
@@ -150,7 +157,8 @@ impl Tailer<'_> {
                     .iter()
                     .for_each(|pattern| pattern.walk(&mut walked));
                 folders.extend(walked.folders);
-                troubles.extend(walked.troubles);
+                let troubled = walked.troubles.into_iter();
+                troubles.extend(troubled.map(|(path, error)| ((input, path), error)));
                 let meant = walked
                     .files
                     .into_iter()
@@ -168,8 +176,8 @@ impl Tailer<'_> {
             if self.folders.watch(folders) {
                 continue; // what came before the notices began must not be overlooked
             }
-            for (path, error) in &troubles {
-                self.complain(path, error);
+            for ((input, path), error) in &troubles {
+                self.complain(*input, path, error);
             }
             let sighting = |(input, path, metadata): (usize, PathBuf, Metadata)| {
                 let door = self.folders.door(&path);
@@ -181,9 +189,10 @@ impl Tailer<'_> {
                     origin: None,
                 }
             };
-            return files.into_iter().map(sighting).collect();
+            let sightings = files.into_iter().map(sighting).collect();
+            return (sightings, troubles.into_keys().collect());
         }
-        Vec::new()
+        (Vec::new(), HashSet::new())
     }
 
     fn reconcile(
@@ -211,19 +220,20 @@ impl Tailer<'_> {
             }
             self.find_again(no, seen)?;
         }
+        self.settle_bereft()?;
         sightings.extend(self.unseen_before(&sightings, seen));
         // Oldest first: of several new files the order of their lines is that of their writing.
         sightings.sort_by_cached_key(Sighting::age);
         for sighting in sightings {
             self.sighted(sighting)?;
         }
-        Ok(())
+        self.settle_bereft()
     }
 
     /// The file at a name where rotations go on may not be the first one there since the last look:
     /// those that came before it have to be read before it.
     fn unseen_before(
-        &self,
+        &mut self,
         sightings: &[Sighting],
         seen: &HashMap<FileId, PathBuf>,
     ) -> Vec<Sighting> {
@@ -234,8 +244,14 @@ impl Tailer<'_> {
                 && (rotating.contains(&s.door)
                     || self.families.contains_key(&(s.input, s.door.clone())))
         };
-        let unseen = |s: &Sighting| self.unseen_rotations(s.input, &s.door, self.started_at);
-        sightings.iter().filter(is_new).flat_map(unseen).collect()
+        let new: Vec<(usize, PathBuf)> = sightings
+            .iter()
+            .filter(is_new)
+            .map(|s| (s.input, s.door.clone()))
+            .collect();
+        let since = self.started_at;
+        let unseen = |(input, door): (usize, PathBuf)| self.unseen_rotations(input, &door, since);
+        new.into_iter().flat_map(unseen).collect()
     }
 
     /// `no` has lost its name: which one does it have now?
@@ -243,28 +259,29 @@ impl Tailer<'_> {
         let Some(file) = self.table.get(no) else {
             return Ok(());
         };
-        let is_it =
-            |path: &Path| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == file.id);
-        if file.place == Place::Here && is_it(&file.real) {
+        if file.place == Place::Here && file.is_at(&file.real) {
             // Its link leads elsewhere now.
             self.displace(no, |file| file.place = Place::Moved);
             return Ok(());
         }
-        let by_inode = || find_inode(file.real.parent()?, file.id);
-        if let Some(door) = seen
-            .get(&file.id)
-            .filter(|door| is_it(door))
-            .cloned()
-            .or_else(by_inode)
+        let mut reused = false;
+        let mut door = seen.get(&file.id).filter(|door| file.is_at(door)).cloned();
+        if door.is_none()
+            && let Some(folder) = file.real.parent()
+            && let Some((path, is_it)) =
+                self.listings.find(folder, file.id, |path| file.is_at(path))
         {
-            self.rename(no, door)
-        } else {
-            self.displace(no, |file| file.place = Place::Gone);
-            if self.table.get(no).is_some_and(|file| file.let_go) {
-                self.let_go(no)?;
-            }
-            Ok(())
+            reused = !is_it;
+            door = is_it.then_some(path);
         }
+        if let Some(door) = door {
+            return self.rename(no, door);
+        }
+        self.displace(no, |file| file.place = Place::Gone);
+        if reused || self.table.get(no).is_some_and(|file| file.let_go) {
+            self.let_go(no)?;
+        }
+        Ok(())
     }
 
     /// `no` is found at `door` now.
@@ -286,7 +303,12 @@ impl Tailer<'_> {
             file.door = door;
             file.real = real;
         });
-        match self.table.get(no) {
+        self.tell(no)
+    }
+
+    /// Says where reading of a file stands, if that is known.
+    pub(super) fn tell(&mut self, no: FileNo) -> Result<(), Closed> {
+        match self.table.get(no).filter(|file| !file.is_unsure()) {
             Some(file) => (self.send)(Event::Moved(file.position(clock::now()))),
             None => Ok(()),
         }
@@ -308,12 +330,13 @@ impl Tailer<'_> {
 
     fn sighted(&mut self, sighting: Sighting) -> Result<(), Closed> {
         let id = FileId::of(&sighting.metadata);
+        self.expose(sighting.input, id, &sighting.door);
         let Some(no) = self.table.find(sighting.input, id) else {
             if sighting.metadata.is_file() {
                 self.admit(&sighting)?;
             } else if !sighting.metadata.is_dir() {
                 let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
-                self.complain(&sighting.path, &what);
+                self.complain(sighting.input, &sighting.path, &what);
             }
             return Ok(());
         };
@@ -328,7 +351,7 @@ impl Tailer<'_> {
             // Its link leads to it again.
             self.displace(no, |file| file.place = Place::Here);
         } else if Look::of(&sighting.metadata) != file.look {
-            self.enqueue(no);
+            self.found_changed(no, &sighting.metadata);
         }
         Ok(())
     }
@@ -353,15 +376,17 @@ impl Tailer<'_> {
         };
         if !resumed {
             if let Some(origin) = &sighting.origin {
+                file.unseen = file.packed.is_none();
                 self.has_moved_from(no, origin.clone());
             }
             self.follow_on(no);
-            self.suspect(no);
+            if self.table.get(no).is_some_and(|file| file.packed.is_some()) {
+                self.examine(no)?;
+            } else {
+                self.suspect(no);
+            }
         }
-        let Some(file) = self.table.get(no) else {
-            return Ok(());
-        };
-        (self.send)(Event::Moved(file.position(clock::now())))?;
+        self.tell(no)?;
         self.enqueue(no);
         Ok(())
     }
@@ -378,16 +403,16 @@ impl Tailer<'_> {
     /// Opens a file and keeps it, at its first byte. `None` when it cannot be opened, or when it
     /// is followed by now.
     pub(super) fn take_in(&mut self, sighting: &Sighting) -> Option<FileNo> {
-        let (file, metadata) = match file::open(&sighting.path) {
+        let (file, metadata) = match opened::open(&sighting.path) {
             Ok(opened) => opened,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    self.complain(&sighting.path, &error);
+                    self.complain(sighting.input, &sighting.path, &error);
                 }
                 return None;
             }
         };
-        self.complained.remove(&sighting.path);
+        self.no_complaint(sighting.input, &sighting.path);
         if FileId::of(&metadata) != FileId::of(&sighting.metadata) {
             self.scan_now = true; // replaced this instant: it is looked at again
             return None;
@@ -408,7 +433,7 @@ impl Tailer<'_> {
             self.scan_now = true; // so that its folder is watched, too
         }
         let name = sighting.path.to_string_lossy().into_owned();
-        Some(self.table.insert(Tailed::new(Found {
+        let no = self.table.insert(Tailed::new(Found {
             input: sighting.input,
             input_name: Arc::clone(self.names.get(sighting.input)?),
             source: Arc::new(Source {
@@ -424,7 +449,9 @@ impl Tailer<'_> {
             max_line_bytes: config.max_line_bytes,
             now: clock::monotonic(),
             named_at: clock::now(),
-        })))
+        }));
+        self.unwrap(no);
+        Some(no)
     }
 }
 
@@ -434,16 +461,4 @@ impl super::Config {
         self.paths.iter().any(|pattern| pattern.matches(path))
             && !self.exclude.iter().any(|exclude| exclude.matches(path))
     }
-}
-
-/// The name of a file in `folder`.
-pub(super) fn find_inode(folder: &Path, id: FileId) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?;
-    let path = entries
-        .flatten()
-        .find(|entry| entry.ino() == id.inode)?
-        .path();
-    fs::symlink_metadata(&path)
-        .is_ok_and(|found| FileId::of(&found) == id)
-        .then_some(path)
 }

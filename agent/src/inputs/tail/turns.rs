@@ -4,15 +4,17 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lapwing_rules::model::Batch;
 
 use super::Closed;
-use super::file::{Place, Turn, Twin};
+use super::file::{Place, Tailed};
+use super::losses::LossKind;
 use super::poller::{LINGER, Tailer};
+use super::reading::Turn;
 use super::table::FileNo;
+use super::voice::Cause;
 use crate::clock;
 use crate::inputs::Event;
 use crate::inputs::framer::Framed;
@@ -22,7 +24,7 @@ const MAX_CHAIN: usize = 1000;
 
 /// What a turn left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
+pub(super) enum After {
     More,
     AtEnd,
     Failed,
@@ -83,27 +85,40 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
         };
+        let before = file.read_position();
         let outcome = file.turn(&mut self.scratch, &mut framed);
+        let (bytes, input) = (file.read_position().saturating_sub(before), file.input);
+        if outcome.is_ok() {
+            self.works_again(no);
+        }
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
         };
         match outcome {
             Ok(Turn::Quiet) => {
                 file.whole_at = clock::now();
-                file.failing = false;
                 self.spare = framed;
                 Ok(After::AtEnd)
             }
             Ok(Turn::Grown { more, moved }) => {
                 file.whole_at = clock::now();
                 file.quiet_since = clock::monotonic();
-                file.failing = false;
                 if file.place != Place::Here {
                     file.let_go = false;
                     self.displaced.insert(no);
                 }
+                self.counters
+                    .ledger
+                    .figures(input, |figures| figures.bytes_read += bytes);
                 self.hand_over(no, framed, moved)?;
                 Ok(if more { After::More } else { After::AtEnd })
+            }
+            Ok(Turn::Packed(news)) => {
+                file.quiet_since = clock::monotonic();
+                self.counters
+                    .ledger
+                    .figures(input, |figures| figures.bytes_read += bytes);
+                self.unpacked(no, news, framed)
             }
             Ok(Turn::Truncated) => {
                 self.truncated(no)?;
@@ -118,7 +133,7 @@ impl Tailer<'_> {
     }
 
     /// An empty one, with memory that was used before where there is some.
-    fn empty_framed(&mut self) -> Framed {
+    pub(super) fn empty_framed(&mut self) -> Framed {
         let mut framed = std::mem::take(&mut self.spare);
         if framed.bytes.capacity() == 0
             && let Ok(Batch {
@@ -139,6 +154,16 @@ impl Tailer<'_> {
         framed
     }
 
+    /// It could be read.
+    fn works_again(&mut self, no: FileNo) {
+        let Some(file) = self.table.get_mut(no).filter(|file| file.failing) else {
+            return;
+        };
+        file.failing = false;
+        let (input, path) = (file.input, file.path.clone());
+        self.no_complaint(input, &path);
+    }
+
     fn failed(&mut self, no: FileNo, error: &io::Error) {
         let Some(file) = self.table.get_mut(no) else {
             return;
@@ -151,20 +176,25 @@ impl Tailer<'_> {
             return;
         }
         file.failing = true;
-        let path = file.path.clone();
-        self.complain(&path, error);
+        let (input, path) = (file.input, file.path.clone());
+        self.complain(input, &path, error);
     }
 
     /// Sends lines with the position behind them, or the position alone.
-    fn hand_over(&mut self, no: FileNo, framed: Framed, moved: bool) -> Result<(), Closed> {
+    pub(super) fn hand_over(
+        &mut self,
+        no: FileNo,
+        framed: Framed,
+        moved: bool,
+    ) -> Result<(), Closed> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
-        self.counters.lines_cut.add(framed.cut.len() as u64);
-        self.counters.bytes_dropped.add(framed.dropped);
-        self.counters
-            .hole_bytes
-            .add(std::mem::take(&mut file.hole_bytes));
+        let hole = std::mem::take(&mut file.hole_bytes);
+        self.count_what_is_missing(no, &framed, hole);
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
         let now = clock::now();
         if framed.bytes.is_empty() {
             self.spare = framed;
@@ -173,24 +203,23 @@ impl Tailer<'_> {
             }
             return Ok(());
         }
-        let Framed {
-            bytes,
-            segments,
-            cut,
-            ..
-        } = framed;
-        let batch = Batch {
-            source: Arc::clone(&file.source),
-            bytes,
-            segments,
-            cut,
-            arrival: now.min(file.look.modified_at()),
+        let event = file.lines(framed, now);
+        (self.send)(event)
+    }
+
+    fn count_what_is_missing(&mut self, no: FileNo, framed: &Framed, hole: u64) {
+        self.counters.lines_cut.add(framed.cut.len() as u64);
+        self.counters.bytes_dropped.add(framed.dropped);
+        self.counters.hole_bytes.add(hole);
+        let Some(file) = self.table.get(no).filter(|_| framed.dropped + hole > 0) else {
+            return;
         };
-        file.twin = Twin::No;
-        (self.send)(Event::Lines {
-            batch,
-            position: Some(file.position(now)),
-        })
+        let (input, path) = (file.input, file.path.clone());
+        for (kind, bytes) in [(LossKind::Cut, framed.dropped), (LossKind::Hole, hole)] {
+            if bytes > 0 {
+                self.lose(input, &path, kind, Some(bytes));
+            }
+        }
     }
 
     /// The file is shorter than what was read, or other bytes stand where reading had stopped.
@@ -201,7 +230,10 @@ impl Tailer<'_> {
         };
         let (input, position, since) = (file.input, file.position(clock::now()), file.whole_at);
         let (door, path) = (file.door.clone(), file.path.clone());
-        let copy = self.find_copy(input, &position, &door, since, Some(no))?;
+        let mut copy = self.find_copy(input, &position, &door, since, Some(no))?;
+        if copy.is_none() {
+            copy = self.find_packed_copy(input, &position, &door)?;
+        }
         self.log_truncation(&path, position.offset);
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
@@ -210,7 +242,11 @@ impl Tailer<'_> {
         if copy.is_none() {
             // Its end is gone with the rest; what there is of it is a line.
             file.finish(&mut framed);
+            self.lose_rest(no, LossKind::Truncated);
         }
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
         file.restart();
         file.after = copy;
         self.hand_over(no, framed, true)?;
@@ -220,12 +256,9 @@ impl Tailer<'_> {
     }
 
     fn log_truncation(&mut self, path: &Path, offset: u64) {
-        let now = clock::monotonic();
-        let recent = |at: Instant| now.saturating_duration_since(at) < Duration::from_secs(1);
-        if !self.truncation_logged_at.is_some_and(recent) {
-            self.truncation_logged_at = Some(now);
+        if let Some(others) = self.voice.may_say(Cause::Truncated, clock::monotonic()) {
             tracing::info!(
-                file = %path.display(), offset, truncations = self.counters.truncations.get(),
+                file = %path.display(), offset, others,
                 "a file was truncated: reading it from its beginning",
             );
         }
@@ -240,6 +273,9 @@ impl Tailer<'_> {
             };
             if file.place == Place::Here {
                 self.displaced.remove(&no);
+                continue;
+            }
+            if !file.is_at_rest() {
                 continue;
             }
             let taken = file.place == Place::Gone || fs::symlink_metadata(&file.origin).is_ok();
@@ -257,13 +293,18 @@ impl Tailer<'_> {
                 }
             }
         }
-        self.gauge();
-        Ok(())
+        self.settle_bereft()
     }
 
     /// Its last line counts without LF; it is closed, and forgotten where it cannot come back.
     pub(super) fn let_go(&mut self, no: FileNo) -> Result<(), Closed> {
         self.displaced.remove(&no);
+        let dead =
+            |file: &Tailed| file.place == Place::Gone && !file.is_open() && file.packed.is_none();
+        if self.table.get(no).is_some_and(dead) {
+            self.bereave(no);
+            return Ok(());
+        }
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
@@ -280,10 +321,9 @@ impl Tailer<'_> {
             });
             return Ok(());
         }
-        let listable = || {
-            file.real
-                .parent()
-                .is_some_and(|folder| fs::read_dir(folder).is_ok())
+        let mut listable = || {
+            let folder = file.real.parent();
+            folder.is_some_and(|folder| self.listings.can(folder))
         };
         let forget = if file.is_open() {
             file.is_deleted()
@@ -291,9 +331,13 @@ impl Tailer<'_> {
             listable()
         };
         let (key, position) = (file.key(), file.position(clock::now()));
-        let input = file.input;
+        let (input, is_packed) = (file.input, file.packed.is_some());
+        let origin = file.origin.clone();
         self.table.remove(no);
         if forget {
+            if !is_packed {
+                self.depart(input, position, origin);
+            }
             return (self.send)(Event::Forget(key));
         }
         // It exists somewhere, or may: should it come back, it is not read twice.

@@ -1,9 +1,11 @@
 //! The tail thread on real files: a file for each phenomenon.
 
+mod compressed;
 mod copytruncate;
 mod delete;
 mod discovery;
 mod growth;
+mod honesty;
 mod limits;
 mod links;
 mod restart;
@@ -135,8 +137,13 @@ impl Rig {
             counters,
             thread,
             ready: false,
+            current: false,
             seen: Vec::new(),
-            positions: BTreeMap::new(),
+            positions: self
+                .saved
+                .iter()
+                .map(|position| (position.key.clone(), position.clone()))
+                .collect(),
         };
         tail.wait("ready", |tail| tail.ready);
         tail
@@ -167,6 +174,7 @@ struct Tail {
     counters: Arc<Counters>,
     thread: JoinHandle<()>,
     ready: bool,
+    current: bool,
     seen: Vec<Seen>,
     positions: BTreeMap<PositionKey, Position>,
 }
@@ -203,7 +211,7 @@ impl Tail {
                 assert_eq!((id, self.ready), (InputId(7), false), "ready once");
                 self.ready = true;
             }
-            Event::Current(_) => panic!("nobody asked"),
+            Event::Current(_) => self.current = true,
             Event::Ended(_) => panic!("files do not end"),
         }
     }
@@ -220,14 +228,26 @@ impl Tail {
         }
     }
 
-    fn summary(&self) -> (Vec<&str>, &BTreeMap<PositionKey, Position>, &Counters) {
+    /// Takes events until `done`, which no event may announce.
+    fn wait_for(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let start = clock::monotonic();
+        while !done(self) {
+            match self.events.recv_timeout(Duration::from_millis(20)) {
+                Ok(event) => self.take(event),
+                Err(_) if start.elapsed() < DEADLINE => {}
+                Err(error) => panic!("{error} while waiting for {what}; {:?}", self.summary()),
+            }
+        }
+    }
+
+    fn summary(&self) -> (Vec<&str>, Vec<&Position>, &Counters) {
         let last = self.seen.len().saturating_sub(30);
         (
             self.seen[last..]
                 .iter()
                 .map(|seen| seen.text.as_str())
                 .collect(),
-            &self.positions,
+            self.positions.values().take(30).collect(),
             &self.counters,
         )
     }
@@ -250,6 +270,13 @@ impl Tail {
         }
         self.thread.join().unwrap();
         (self.seen, self.positions.into_values().collect())
+    }
+
+    /// The same, once all that can be read has been.
+    fn stop_when_current(mut self) -> (Vec<Seen>, Vec<Position>) {
+        self.handle.look();
+        self.wait("what there is", |tail| tail.current);
+        self.stop()
     }
 
     /// Stops, and says that nothing came but these lines.
