@@ -39,3 +39,5 @@ mod rotation;
 mod same_everywhere;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod torture;

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod disk;
 pub mod lines;
 pub mod own_log;
+pub mod peers;
 pub mod process;
 pub mod random;
 pub mod receiver;
