@@ -24,6 +24,8 @@ mod nginx;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rotation;

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::need::Meaning;
 use super::runs::Stands;
+use crate::model::Text;
 use crate::model::line::line_about;
 
 /// A rule and a line, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    /// Where the line starts.
+    /// Where the line starts, or the record that it is of.
     pub(super) start: usize,
     /// Where it ends, its terminator not counted.
     pub(super) end: usize,
@@ -71,6 +72,19 @@ impl Candidates {
                 rule,
                 is_possible: stands.meaning == Meaning::Possible,
             });
+        }
+    }
+
+    /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
+    /// up is not known there: an anchor may have been held against the end of a line within.
+    pub(super) fn join(&mut self, text: Text<'_>) {
+        for candidate in &mut self.found {
+            let record = text.about(candidate.start);
+            if (candidate.start, candidate.end) != (record.start, record.end) {
+                candidate.start = record.start;
+                candidate.end = record.end;
+                candidate.is_possible = true;
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 pub(super) mod draw;
 mod oracle;
 pub(super) mod pool;
+mod records;
 
 use std::sync::Arc;
 

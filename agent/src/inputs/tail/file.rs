@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lapwing_rules::model::{Source, Timestamp};
 use lapwing_rules::scanner::Memory;
@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::identity::{self, FileId, HEAD_BYTES, TAIL_BYTES};
 use super::table::FileNo;
-use crate::inputs::framer::{Framed, Framer};
+use crate::inputs::framer::{Encoding, Framed, Framer, Framing};
 use crate::inputs::{Check, Position, PositionKey};
 
 /// Bytes read in one turn, so that a busy file does not starve the others.
@@ -167,8 +167,10 @@ pub(super) struct Tailed {
     used: bool,
     framer: Framer,
     head: Check,
-    /// Of the bytes before `framer.line_start()`.
+    /// Of the bytes before `framer.record_start()`.
     tail: Check,
+    /// Of the bytes before `framer.line_start()`.
+    line_tail: Check,
     before: Before,
     /// NULs at the start are a hole, left by a writer that does not append.
     skip_nuls: bool,
@@ -235,7 +237,7 @@ pub(super) struct Found {
     pub(super) file: File,
     pub(super) open: OpenFiles,
     pub(super) metadata: Metadata,
-    pub(super) max_line_bytes: usize,
+    pub(super) framing: Framing,
     pub(super) now: Instant,
     pub(super) named_at: Timestamp,
 }
@@ -266,11 +268,12 @@ impl Tailed {
             handle: Some(Opened::new(found.file, &found.open)),
             open: found.open,
             used: true,
-            framer: Framer::new(found.max_line_bytes, 0),
+            framer: Framer::new(&found.framing),
             head: Check::default(),
             tail: Check::default(),
+            line_tail: Check::default(),
             before: Before::NONE,
-            skip_nuls: false,
+            skip_nuls: true,
         }
     }
 
@@ -294,7 +297,7 @@ impl Tailed {
         Position {
             key: self.key(),
             path: self.path.clone(),
-            offset: self.framer.line_start(),
+            offset: self.framer.record_start(),
             head: self.head,
             tail: self.tail,
             seen_at: now,
@@ -388,7 +391,23 @@ impl Tailed {
         Ok(same)
     }
 
-    /// The next byte read is that at `offset`, which begins a line; what is before it counts as
+    /// How long the record under way waits for more lines, and where it begins; `None` where whole
+    /// lines do not wait.
+    pub(super) fn record_under_way(&self) -> Option<(Duration, u64)> {
+        let multiline = self
+            .framer
+            .multiline()
+            .filter(|_| self.framer.holds_record())?;
+        Some((multiline.timeout(), self.framer.record_start()))
+    }
+
+    /// The record under way is complete: nothing came for it for a while.
+    pub(super) fn complete_record(&mut self, out: &mut Framed) {
+        self.framer.complete(out);
+        self.tail = self.line_tail;
+    }
+
+    /// The next byte read is that at `offset`, which begins a record; what is before it counts as
     /// read. The head is taken anew.
     ///
     /// # Errors
@@ -400,7 +419,8 @@ impl Tailed {
         let cap = |most: usize| usize::try_from(offset).unwrap_or(usize::MAX).min(most);
         let head = bytes.get_mut(..cap(HEAD_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, head, 0)?;
-        let head = Check::of(head.get(..filled).unwrap_or_default());
+        let head = head.get(..filled).unwrap_or_default();
+        let (head, encoding) = (Check::of(head), Encoding::of(head));
         let tail = bytes.get_mut(..cap(TAIL_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, tail, offset - tail.len() as u64)?;
         self.before = Before::of(tail.get(..filled).unwrap_or_default());
@@ -410,16 +430,24 @@ impl Tailed {
             head
         };
         self.tail = self.tail_now();
-        self.framer = Framer::new(self.framer.max_line_bytes(), offset);
+        self.line_tail = self.tail;
+        self.skip_nuls = offset == 0;
+        let framing = self.framer.framing();
+        self.framer = if offset == 0 {
+            Framer::new(&framing)
+        } else {
+            Framer::at(&framing, offset, encoding)
+        };
         Ok(())
     }
 
     /// Reads it again from its beginning. What was under way is dropped.
     pub(super) fn restart(&mut self) {
-        self.framer = Framer::new(self.framer.max_line_bytes(), 0);
+        self.framer = Framer::new(&self.framer.framing());
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();
+        self.line_tail = Check::default();
         self.skip_nuls = true;
     }
 
@@ -427,6 +455,7 @@ impl Tailed {
     pub(super) fn finish(&mut self, out: &mut Framed) {
         self.framer.finish(out);
         self.tail = self.tail_now();
+        self.line_tail = self.tail;
     }
 
     fn tail_now(&self) -> Check {
@@ -459,23 +488,19 @@ impl Tailed {
             return Ok(Turn::Truncated);
         }
         self.look = look;
-        let skipped = self.not_of_a_line(new);
-        let Some(text) = new
-            .get(skipped.count..)
-            .filter(|_| !skipped.wait && !new.is_empty())
-        else {
+        if new.is_empty() {
             return Ok(Turn::Quiet);
-        };
-        let line_start = self.framer.line_start();
-        if skipped.count > 0 {
-            self.framer.skip(skipped.count as u64);
         }
-        self.framer.push(text, out);
+        let hole = self.rest_of_hole(new);
+        let line_before = self.framer.line_start();
+        let record_before = self.framer.record_start();
+        if hole > 0 {
+            self.framer.skip(hole as u64);
+        }
+        self.framer.push(new.get(hole..).unwrap_or_default(), out);
         self.before = Before::of(read);
-        let moved = self.framer.line_start() != line_start;
-        if moved {
-            self.retake_tail(read, base);
-        }
+        let moved = self.framer.record_start() != record_before;
+        self.retake_tails(read, base, line_before);
         let grown = self.grow_head(read, base)?;
         // Full, and not by chance to the last byte: there is more.
         let more = filled == scratch.len() && self.framer.position() != look.size;
@@ -485,15 +510,28 @@ impl Tailed {
         })
     }
 
-    /// A check of what now stands before the line under way; `read` stood at `base`.
-    fn retake_tail(&mut self, read: &[u8], base: u64) {
-        let end = usize::try_from(self.framer.line_start() - base).unwrap_or(usize::MAX);
-        let before = read.get(..end).unwrap_or(read);
-        self.tail = Check::of(
-            before
-                .last_chunk::<TAIL_BYTES>()
-                .map_or(before, <[u8; TAIL_BYTES]>::as_slice),
-        );
+    /// Checks of what now stands before the record and the line under way; `read` stood at `base`,
+    /// and the line under way began at `line_before` until now.
+    fn retake_tails(&mut self, read: &[u8], base: u64, line_before: u64) {
+        let (record, line) = (self.framer.record_start(), self.framer.line_start());
+        if line == line_before {
+            return;
+        }
+        let before = |offset: u64| {
+            let end = usize::try_from(offset - base).unwrap_or(usize::MAX);
+            Check::of(Before::of(read.get(..end).unwrap_or(read)).get())
+        };
+        // A record begins with a line that ends in `read`: the first one of them began before it.
+        if record == line_before {
+            self.tail = self.line_tail;
+        } else if record > line_before {
+            self.tail = before(record);
+        }
+        self.line_tail = if record == line {
+            self.tail
+        } else {
+            before(line)
+        };
     }
 
     /// The head covers more as the file grows, up to [`HEAD_BYTES`]; says whether it did.
@@ -540,36 +578,14 @@ impl Tailed {
         Ok(())
     }
 
-    /// How many of the next bytes belong to no line: a byte order mark, the rest of a hole.
-    fn not_of_a_line(&mut self, new: &[u8]) -> Skipped {
-        const MARK: &[u8] = b"\xEF\xBB\xBF";
-        if self.skip_nuls {
-            let count = new.iter().take_while(|&&byte| byte == 0).count();
-            self.skip_nuls = count == new.len();
-            if count > 0 {
-                self.hole_bytes += count as u64;
-                return Skipped { count, wait: false };
-            }
+    /// How many of the next bytes are the rest of a hole.
+    fn rest_of_hole(&mut self, new: &[u8]) -> usize {
+        if !self.skip_nuls {
+            return 0;
         }
-        if self.framer.position() > 0 {
-            return Skipped {
-                count: 0,
-                wait: false,
-            };
-        }
-        if new.starts_with(b"\xFF\xFE") || new.starts_with(b"\xFE\xFF") {
-            tracing::warn!(file = %self.path.display(), "UTF-16 is not decoded: lines are matched as bytes");
-        }
-        let mark = new.starts_with(MARK);
-        Skipped {
-            count: if mark { MARK.len() } else { 0 },
-            wait: !mark && MARK.starts_with(new),
-        }
+        let count = new.iter().take_while(|&&byte| byte == 0).count();
+        self.skip_nuls = count == new.len();
+        self.hole_bytes += count as u64;
+        count
     }
-}
-
-struct Skipped {
-    count: usize,
-    /// It may become a mark: wait for more.
-    wait: bool,
 }

@@ -22,6 +22,7 @@ mod identity;
 mod pattern;
 mod poller;
 mod reconcile;
+mod records;
 mod start;
 mod table;
 mod turns;
@@ -34,9 +35,10 @@ use std::sync::mpsc::SyncSender;
 use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
-pub use pattern::{Exclude, Pattern, PatternError};
+pub use pattern::{Exclude, Pattern, PatternError, bases};
 pub use wake::{Control, Handle, Notices, control};
 
+use super::framer::Framing;
 use super::{Event, Position};
 
 /// One file input.
@@ -52,8 +54,8 @@ pub struct Config {
     pub exclude: Vec<Exclude>,
     /// Where files that exist at the very first start are read from.
     pub start_at: StartAt,
-    /// Longer lines are cut. At least 1.
-    pub max_line_bytes: usize,
+    /// Which lines are one record, and where longer ones are cut.
+    pub framing: Framing,
 }
 
 /// Where a file that was never seen before is read from, at the very first start.

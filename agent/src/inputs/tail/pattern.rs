@@ -336,7 +336,7 @@ pub(super) fn rotation_order(name: &OsStr) -> i32 {
 
 /// The names of which `name` may be a copy or a rotation: what stands before one of its `.`, `-` and
 /// `_`, with and without its own extension.
-pub(super) fn bases(name: &OsStr) -> Vec<OsString> {
+pub fn bases(name: &OsStr) -> Vec<OsString> {
     let bytes = name.as_bytes();
     let extension = memchr::memrchr(b'.', bytes)
         .and_then(|dot| bytes.get(dot..))

@@ -11,6 +11,7 @@ use lapwing_rules::model::Timestamp;
 
 use super::file::{Look, Place, SCRATCH_BYTES};
 use super::identity::FileId;
+use super::records::Records;
 use super::table::{FileNo, Table};
 use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
@@ -42,6 +43,8 @@ pub(super) struct Tailer<'a> {
     pub(super) queue: VecDeque<FileNo>,
     /// Files that are not where they were found, and not let go yet.
     pub(super) displaced: BTreeSet<FileNo>,
+    /// Records that wait for more lines.
+    pub(super) records: Records,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
     /// Of files that have or had one name, the one found last: the next one is read after it. By
@@ -111,6 +114,7 @@ impl<'a> Tailer<'a> {
             queue: VecDeque::new(),
             displaced: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            records: Records::default(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
@@ -171,6 +175,8 @@ impl<'a> Tailer<'a> {
         if self.queue.is_empty()
             && !self.scan_now
             && self.suspects.is_empty()
+            && self.asked_at.is_some()
+            && !self.waits_for_records(clock::monotonic())
             && let Some(asked_at) = self.asked_at.take()
         {
             (self.send)(Event::Current(asked_at))?;
@@ -184,6 +190,7 @@ impl<'a> Tailer<'a> {
         if !self.folders.sees_all() || !self.suspects.is_empty() {
             next = next.min(self.polled_at + POLL_EVERY);
         }
+        next = self.records.due().map_or(next, |due| next.min(due));
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
             // One whose name is not taken yet has nothing to wait for but a notice.
             let due = file.quiet_since + LINGER;
@@ -212,6 +219,7 @@ impl<'a> Tailer<'a> {
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
+        self.complete_quiet_records(clock::monotonic())?;
         if now >= self.polled_at + POLL_EVERY {
             self.polled_at = now;
             self.poll_blind();

@@ -15,6 +15,7 @@ use super::reconcile::{Sighting, find_inode};
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
 use crate::clock;
+use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 
 impl Tailer<'_> {
@@ -236,7 +237,10 @@ impl Tailer<'_> {
             return Ok(());
         };
         let size = file.file()?.metadata()?.size();
-        let start = identity::last_line_start(file.file()?, size, &mut self.scratch)?;
+        let mut mark = [0; 2];
+        identity::read_at(file.file()?, &mut mark, 0)?;
+        let encoding = Encoding::of(&mark);
+        let start = identity::last_line_start(file.file()?, size, encoding, &mut self.scratch)?;
         file.start_at(start)
     }
 }

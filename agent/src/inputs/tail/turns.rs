@@ -22,7 +22,7 @@ const MAX_CHAIN: usize = 1000;
 
 /// What a turn left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
+pub(super) enum After {
     More,
     AtEnd,
     Failed,
@@ -78,7 +78,7 @@ impl Tailer<'_> {
         (first, successor)
     }
 
-    fn read(&mut self, no: FileNo) -> Result<After, Closed> {
+    pub(super) fn read(&mut self, no: FileNo) -> Result<After, Closed> {
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
@@ -118,13 +118,14 @@ impl Tailer<'_> {
     }
 
     /// An empty one, with memory that was used before where there is some.
-    fn empty_framed(&mut self) -> Framed {
+    pub(super) fn empty_framed(&mut self) -> Framed {
         let mut framed = std::mem::take(&mut self.spare);
         if framed.bytes.capacity() == 0
             && let Ok(Batch {
                 bytes,
                 segments,
                 cut,
+                records,
                 ..
             }) = self.control.spares.try_recv()
         {
@@ -132,6 +133,7 @@ impl Tailer<'_> {
                 bytes,
                 segments,
                 cut,
+                records,
                 dropped: 0,
             };
         }
@@ -156,10 +158,19 @@ impl Tailer<'_> {
     }
 
     /// Sends lines with the position behind them, or the position alone.
-    fn hand_over(&mut self, no: FileNo, framed: Framed, moved: bool) -> Result<(), Closed> {
+    pub(super) fn hand_over(
+        &mut self,
+        no: FileNo,
+        framed: Framed,
+        moved: bool,
+    ) -> Result<(), Closed> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
+        if let Some((timeout, offset)) = file.record_under_way() {
+            let due = clock::monotonic() + timeout;
+            self.records.note(no, offset, due);
+        }
         self.counters.lines_cut.add(framed.cut.len() as u64);
         self.counters.bytes_dropped.add(framed.dropped);
         self.counters
@@ -177,6 +188,7 @@ impl Tailer<'_> {
             bytes,
             segments,
             cut,
+            records,
             ..
         } = framed;
         let batch = Batch {
@@ -184,6 +196,7 @@ impl Tailer<'_> {
             bytes,
             segments,
             cut,
+            records,
             arrival: now.min(file.look.modified_at()),
         };
         file.twin = Twin::No;
