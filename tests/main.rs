@@ -32,6 +32,8 @@ mod nginx;
 mod operate;
 mod outputs;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rotation;

@@ -301,7 +301,7 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
                 paths: paths.clone(),
                 exclude: exclude.clone(),
                 start_at: *start_at,
-                max_line_bytes: input.max_line_bytes,
+                framing: input.framing.clone(),
             }),
             InputKind::Stdin => None,
         });
@@ -343,9 +343,11 @@ fn start_stdin(
     input: &Input,
     inbox: SyncSender<pump::Input>,
 ) -> Result<(), AgentError> {
-    let max_line_bytes = input.max_line_bytes;
+    let framing = input.framing.clone();
     let body = move || {
-        if let Err(error) = stdin::run(id, max_line_bytes, std::io::stdin(), &inbox) {
+        let stdin = std::io::stdin();
+        let waits = |span| stdin::has_more(&stdin, span);
+        if let Err(error) = stdin::run(id, &framing, stdin.lock(), waits, &inbox) {
             tracing::error!(%error, "standard input cannot be read any further");
         }
     };

@@ -3,24 +3,25 @@
 //! The one place that knows both the matcher and what the engine wants of a line. Takes batches
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
+mod clock;
+mod fill;
 mod plans;
+mod source;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-
-use crate::fields::{Assume, Format, Zone};
-use crate::language::redact::Redactor;
+use crate::fields::{Format, Zone};
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
-use crate::model::{Batch, InputId, RuleId, Sample, Timestamp, line::line_about};
+use crate::model::{Batch, InputId, RuleId, Sample, Timestamp};
 
+use clock::Clock;
+use fill::fill;
 use plans::Plans;
 
 pub use plans::{Replan, Replanned};
+pub use source::{Detector, Memory, SourceState};
 
 /// A line that a rule's `match` accepted, as the engine wants it.
 #[derive(Clone, Debug)]
@@ -52,67 +53,6 @@ pub struct InputSpec {
     pub format: Option<Arc<Format>>,
 }
 
-/// What is remembered of a source over a restart: a line without a time of its own takes that of
-/// the line before it, wherever the reading was interrupted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The time of the last line that had one.
-    pub last_time: Option<Timestamp>,
-    /// The name of the format that was found.
-    pub format: Option<String>,
-}
-
-/// What is remembered of a source from batch to batch.
-#[derive(Clone, Debug, Default)]
-pub struct SourceState {
-    detector: Option<Detector>,
-    last_time: Option<Timestamp>,
-    /// Lines whose own time was too far in the future.
-    pub skewed: u64,
-}
-
-impl SourceState {
-    /// Of a source whose line before the first one bore `time`.
-    pub fn after(time: Timestamp) -> Self {
-        Self {
-            last_time: Some(time),
-            ..Self::default()
-        }
-    }
-
-    /// Of a source that was read before: what [`SourceState::memory`] gave. A format that is no
-    /// longer known is found out anew.
-    pub fn remembered(memory: &Memory) -> Self {
-        let format = memory
-            .format
-            .as_deref()
-            .and_then(Format::named)
-            .map(Arc::new);
-        Self {
-            detector: format.map(|format| Detector::new(Some(format))),
-            last_time: memory.last_time,
-            skewed: 0,
-        }
-    }
-
-    /// What must not be forgotten over a restart.
-    pub fn memory(&self) -> Memory {
-        let format = self
-            .detector
-            .as_ref()
-            .and_then(|detector| detector.known.as_ref());
-        Memory {
-            last_time: self.last_time,
-            format: format.map(|format| format.name().to_owned()),
-        }
-    }
-
-    /// The time of the last line that had one.
-    pub fn last_time(&self) -> Option<Timestamp> {
-        self.last_time
-    }
-}
-
 /// Which rules an input's lines are held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listening {
@@ -140,16 +80,6 @@ struct Input {
     plans: usize,
     format: Option<Arc<Format>>,
 }
-
-/// Longest value of a field that is kept, in bytes; longer ones are cut. A window keeps one for
-/// each hit and key.
-const MAX_VALUE_BYTES: usize = 256;
-/// Fields kept for templates.
-const MAX_FIELDS: usize = 64;
-/// Lines of a source looked at to find out a format; after so many it is taken for plain.
-const DETECT_LINES: usize = 2_000;
-/// Lines looked back over at a batch's end while the source has never shown a time.
-const LOOK_BACK_LINES: usize = 100;
 
 impl Scanner {
     /// Each input's lines are held against the rules that listen to it. The search for them is
@@ -234,7 +164,7 @@ impl Scanner {
         }
     }
 
-    /// Calls `each` for every hit in `batch`, lines in order, rules in order within a line. The hit
+    /// Calls `each` for every hit in `batch`, records in order, rules in order within a record. The hit
     /// is `each`'s to change: all of it but its memory is made anew for the next one.
     ///
     /// A line time after `latest` is not believed: arrival time counts instead. Nothing is
@@ -254,17 +184,8 @@ impl Scanner {
         if let Some(format) = &input.format {
             detector.known = Some(Arc::clone(format));
         }
-        let format = detector.format_of(&batch.bytes);
-        let mut clock = Clock {
-            format: &format,
-            batch,
-            latest,
-            skewed: 0,
-            last: None,
-            zone: self.zone,
-            before: state.last_time,
-            searched: (0, None),
-        };
+        let format = detector.format_of(batch.text());
+        let mut clock = Clock::new(&format, batch, latest, self.zone, state.last_time);
         let Some(plans) = self.plans.get_mut(input.plans) else {
             return;
         };
@@ -277,11 +198,11 @@ impl Scanner {
             fill(hit, &found, rules.get(found.rule), batch, redacted);
             each(hit);
         };
-        matcher.scan(&batch.bytes, &format, &mut self.scratch, &mut accept);
+        matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
         if format.has_time() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
-        state.skewed += clock.skewed;
+        state.skewed += clock.skewed();
     }
 
     /// Times without a zone, such as those of nginx's error log, are read as times of this one; UTC
@@ -328,218 +249,6 @@ fn wants_all_fields(rule: &Rule) -> bool {
         .into_iter()
         .flatten()
         .any(crate::language::template::Template::wants_fields)
-}
-
-/// Finds out how the lines of one source are written.
-#[derive(Clone, Debug)]
-pub struct Detector {
-    known: Option<Arc<Format>>,
-    plain: Arc<Format>,
-    lines_left: usize,
-}
-
-impl Detector {
-    /// `given` ends the search before it begins.
-    pub fn new(given: Option<Arc<Format>>) -> Self {
-        Self {
-            known: given,
-            plain: Arc::new(Format::Plain),
-            lines_left: DETECT_LINES,
-        }
-    }
-
-    /// The format of `lines`: given, known from before, or found by looking. Plain until a line
-    /// shows more: a header does not hide what comes after it.
-    pub fn format_of(&mut self, lines: &[u8]) -> Arc<Format> {
-        let mut at = 0;
-        while self.known.is_none() && self.lines_left > 0 && at < lines.len() {
-            self.lines_left -= 1;
-            let line = line_about(lines, at);
-            let format = Format::detect(lines.get(line.clone()).unwrap_or_default());
-            if format.has_time() {
-                self.known = Some(Arc::new(format));
-            }
-            let behind = lines.get(line.end..).unwrap_or_default();
-            at = memchr::memchr(b'\n', behind).map_or(lines.len(), |lf| line.end + lf + 1);
-        }
-        Arc::clone(self.known.as_ref().unwrap_or(&self.plain))
-    }
-}
-
-/// The times of a batch's lines.
-struct Clock<'a> {
-    format: &'a Format,
-    batch: &'a Batch,
-    latest: Timestamp,
-    skewed: u64,
-    /// The line asked for last and its time: several rules ask for one line.
-    last: Option<(usize, Timestamp)>,
-    zone: Zone,
-    /// The time of the last line of the batches before.
-    before: Option<Timestamp>,
-    /// Up to here no further line has to be looked at, and what was found before it.
-    searched: (usize, Option<Timestamp>),
-}
-
-impl Clock<'_> {
-    fn time_of(&mut self, line: &std::ops::Range<usize>) -> Timestamp {
-        if let Some((start, time)) = self.last
-            && start == line.start
-        {
-            return time;
-        }
-        let own = self.own_time(line);
-        let time = match own {
-            Some(time) if time > self.latest => {
-                self.skewed += 1;
-                self.batch.arrival
-            }
-            Some(time) => time,
-            None if self.format.has_time() => self
-                .time_before(line.start, usize::MAX)
-                .or(self.before)
-                .unwrap_or(self.batch.arrival),
-            None => self.batch.arrival,
-        };
-        self.last = Some((line.start, time));
-        time
-    }
-
-    /// The time that a line itself bears; one without a year is of the year nearest to its arrival.
-    fn own_time(&self, line: &std::ops::Range<usize>) -> Option<Timestamp> {
-        let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
-        let near = Some(self.batch.arrival);
-        self.format.time_assuming(
-            text,
-            Assume {
-                near,
-                zone: self.zone,
-            },
-        )
-    }
-
-    /// The time of the last line of the batch that has one.
-    fn last_of_batch(&mut self) -> Option<Timestamp> {
-        // A source that has never shown a time is not searched in vain again and again.
-        let unknown = self.before.is_none() && self.last.is_none();
-        let most = if unknown { LOOK_BACK_LINES } else { usize::MAX };
-        self.time_before(self.batch.bytes.len(), most)
-    }
-
-    /// The time of the nearest line before `end` that has one that can be believed, among the
-    /// `most` nearest. No line is looked at twice in a batch: a row of hits without a time costs
-    /// no more than its length.
-    fn time_before(&mut self, end: usize, most: usize) -> Option<Timestamp> {
-        let (searched, known) = self.searched;
-        let (mut at, mut left, mut found) = (end, most, None);
-        while at > searched && left > 0 {
-            left -= 1;
-            let line = line_about(&self.batch.bytes, at - 1);
-            found = self.own_time(&line).filter(|time| *time <= self.latest);
-            if found.is_some() {
-                break;
-            }
-            at = line.start;
-        }
-        let found = found.or(known);
-        if end > searched {
-            self.searched = (end, found);
-        }
-        found
-    }
-}
-
-fn fill(hit: &mut Hit, found: &Found<'_>, rule: &Rule, batch: &Batch, redacted: &mut Vec<u8>) {
-    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut value_of = |raw: &[u8], value: &mut String| {
-        redacted.clear();
-        if !rule.redact.is_empty() {
-            rule.redact.redact_value(raw, line, redacted);
-        }
-        let clean = if rule.redact.is_empty() {
-            raw
-        } else {
-            redacted.as_slice()
-        };
-        decode(clean, MAX_VALUE_BYTES, value);
-    };
-    hit.rule = found.rule;
-    hit.group.resize(rule.group_by.len(), String::new());
-    for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
-        let raw = found.fields.get(name).unwrap_or_default();
-        value_of(raw, value);
-        tell_apart(raw, value, &rule.redact);
-    }
-    let mut owned = |raw: &[u8]| {
-        let mut value = String::new();
-        value_of(raw, &mut value);
-        value
-    };
-    hit.top.clear();
-    hit.top.extend(
-        rule.top_count_keys
-            .iter()
-            .map(|name| found.fields.get(name).map(&mut owned)),
-    );
-    hit.fields.clear();
-    if wants_all_fields(rule) {
-        let fields = found.fields.iter().take(MAX_FIELDS);
-        hit.fields
-            .extend(fields.map(|(name, raw)| (name.to_owned(), owned(raw))));
-    }
-    hit.sample.at = hit.time;
-    hit.sample.source.clear();
-    hit.sample.source.push_str(&batch.source.name);
-    hit.sample.offset = batch.offset_of(found.line.start);
-    redacted.clear();
-    if !rule.redact.is_empty() {
-        rule.redact.redact(line, redacted);
-    }
-    let clean = if rule.redact.is_empty() {
-        line
-    } else {
-        redacted.as_slice()
-    };
-    let whole = decode(clean, Sample::MAX_BYTES, &mut hit.sample.line);
-    hit.sample.cut = !whole || batch.is_cut(found.line.start);
-}
-
-/// Two values that differ only behind the cut, or in bytes that are no UTF-8, are two groups all
-/// the same: such a value ends in a hash of itself.
-fn tell_apart(raw: &[u8], value: &mut String, redact: &Redactor) {
-    if redact.is_empty() && value.as_bytes() != raw {
-        // Writing to a String cannot fail.
-        let hash = Sha256::digest(raw);
-        write!(
-            value,
-            "#{:02x}{:02x}{:02x}{:02x}",
-            hash[0], hash[1], hash[2], hash[3]
-        )
-        .unwrap_or_default();
-    }
-}
-
-/// Writes `raw` to `out` as UTF-8, at most `most` bytes. Gives whether that is all of it.
-fn decode(raw: &[u8], most: usize, out: &mut String) -> bool {
-    out.clear();
-    // Nearly every line: looked at at once, and copied at once.
-    if raw.len() <= most
-        && let Ok(text) = std::str::from_utf8(raw)
-    {
-        out.push_str(text);
-        return true;
-    }
-    for chunk in raw.utf8_chunks() {
-        out.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            out.push(char::REPLACEMENT_CHARACTER);
-        }
-        if out.len() > most {
-            out.truncate(out.floor_char_boundary(most));
-            return false;
-        }
-    }
-    true
 }
 
 impl Hit {

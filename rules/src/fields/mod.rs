@@ -129,6 +129,17 @@ impl Format {
         }
     }
 
+    /// The time of a record of one line or several: that of the whole (JSON may be spread over all of
+    /// them), or else of its first line that has one.
+    pub fn time_of_record(&self, record: &[u8], assume: Assume) -> Option<Timestamp> {
+        let own = self.time_assuming(record, assume);
+        if own.is_some() || memchr::memchr(b'\n', record).is_none() {
+            return own;
+        }
+        let mut lines = record.split(|&byte| byte == b'\n');
+        lines.find_map(|line| self.time_assuming(line, assume))
+    }
+
     /// Appends the line's fields to `out`, never clears it. A line that is not of this format
     /// gives none. O(line length).
     pub fn read(&self, line: &[u8], out: &mut Fields) {

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::need::Meaning;
 use super::runs::Stands;
+use crate::model::Text;
 use crate::model::line::line_about;
 
 /// A rule and a line, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    /// Where the line starts.
+    /// Where the line starts, or the record that it is of.
     pub(super) start: usize,
     /// Where it ends, its terminator not counted.
     pub(super) end: usize,
@@ -28,14 +29,18 @@ pub(super) struct Candidates {
     /// The same for each crowd.
     crowds: Vec<(u32, usize)>,
     turn: u32,
+    /// Some lines are parts of records: what a rule needs besides may stand in another one.
+    are_joined: bool,
     /// The line found last: hits come in clusters.
     line: Range<usize>,
 }
 
 impl Candidates {
-    /// Ready for a batch, so many rules and so many crowds. It may go from one matcher to another.
-    pub(super) fn begin(&mut self, rules: usize, crowds: usize) {
+    /// Ready for a piece of text, so many rules and so many crowds; `records`: those of several lines
+    /// in it. It may go from one matcher to another.
+    pub(super) fn begin(&mut self, rules: usize, crowds: usize, records: &[Range<usize>]) {
         self.found.clear();
+        self.are_joined = !records.is_empty();
         self.line = 0..0;
         self.turn = self.turn.wrapping_add(1);
         if self.turn == 0 {
@@ -56,6 +61,12 @@ impl Candidates {
     #[cfg(test)]
     pub(super) fn wrap_soon(&mut self) {
         self.turn = u32::MAX - 5;
+    }
+
+    /// Whether a line may be a part of a record only.
+    #[inline]
+    pub(super) fn are_joined(&self) -> bool {
+        self.are_joined
     }
 
     /// The run of the crowd with this index stands in `lines`: gives the line, once.
@@ -95,6 +106,19 @@ impl Candidates {
                 rule,
                 is_possible: stands.meaning == Meaning::Possible,
             });
+        }
+    }
+
+    /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
+    /// up is not known there: an anchor may have been held against the end of a line within.
+    pub(super) fn join(&mut self, text: Text<'_>) {
+        for candidate in &mut self.found {
+            let record = text.about(candidate.start);
+            if (candidate.start, candidate.end) != (record.start, record.end) {
+                candidate.start = record.start;
+                candidate.end = record.end;
+                candidate.is_possible = true;
+            }
         }
     }
 

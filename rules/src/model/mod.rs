@@ -4,7 +4,7 @@ pub mod line;
 pub mod notification;
 pub mod time;
 
-pub use line::{Batch, InputId, RuleId, Segment, Source};
+pub use line::{Batch, InputId, RuleId, Segment, Source, Text};
 pub use notification::{
     History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
 };

@@ -1,5 +1,7 @@
 //! From bytes to notifications: the same however the bytes are cut into batches.
 
+mod records;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -48,6 +50,7 @@ fn batch(bytes: &[u8], offset: u64) -> Batch {
         bytes: bytes.to_vec(),
         segments: vec![crate::model::Segment { at: 0, offset }],
         cut: Vec::new(),
+        records: Vec::new(),
         arrival: Timestamp::from_secs(5_000),
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lapwing_rules::model::{Batch, Source, Timestamp};
 use lapwing_rules::scanner::Memory;
@@ -15,7 +15,7 @@ use super::identity::{self, Before, FileId, HEAD_BYTES, TAIL_BYTES};
 use super::opened::{Look, OpenFiles, Opened, open};
 use super::packed::{Claim, Holder, Mark, Packed, Stage, begins_like, peek};
 use super::table::FileNo;
-use crate::inputs::framer::{Framed, Framer};
+use crate::inputs::framer::{Encoding, Framed, Framer, Framing};
 use crate::inputs::{Check, Event, Position, PositionKey};
 
 /// Where a file is, compared to where it was found.
@@ -99,8 +99,10 @@ pub(super) struct Tailed {
     used: bool,
     pub(super) framer: Framer,
     pub(super) head: Check,
-    /// Of the bytes before `framer.line_start()`.
+    /// Of the bytes before `framer.record_start()`.
     pub(super) tail: Check,
+    /// Of the bytes before `framer.line_start()`.
+    pub(super) line_tail: Check,
     pub(super) before: Before,
     /// NULs at the start are a hole, left by a writer that does not append.
     pub(super) skip_nuls: bool,
@@ -118,7 +120,7 @@ pub(super) struct Found {
     pub(super) file: File,
     pub(super) open: OpenFiles,
     pub(super) metadata: Metadata,
-    pub(super) max_line_bytes: usize,
+    pub(super) framing: Framing,
     pub(super) now: Instant,
     pub(super) named_at: Timestamp,
 }
@@ -152,11 +154,12 @@ impl Tailed {
             handle: Some(Opened::new(found.file, &found.open)),
             open: found.open,
             used: true,
-            framer: Framer::new(found.max_line_bytes, 0),
+            framer: Framer::new(&found.framing),
             head: Check::default(),
             tail: Check::default(),
+            line_tail: Check::default(),
             before: Before::NONE,
-            skip_nuls: false,
+            skip_nuls: true,
         }
     }
 
@@ -202,6 +205,7 @@ impl Tailed {
             bytes,
             segments,
             cut,
+            records,
             ..
         } = framed;
         let batch = Batch {
@@ -209,6 +213,7 @@ impl Tailed {
             bytes,
             segments,
             cut,
+            records,
             arrival: now.min(self.look.modified_at()),
         };
         Event::Lines {
@@ -217,10 +222,10 @@ impl Tailed {
         }
     }
 
-    /// Where the line under way begins.
+    /// Where the record under way begins.
     pub(super) fn line_mark(&self) -> Mark {
         Mark {
-            offset: self.framer.line_start(),
+            offset: self.framer.record_start(),
             head: self.head,
             tail: self.tail,
         }
@@ -384,8 +389,17 @@ impl Tailed {
         if packed.from == 0 {
             packed.held = None;
         }
-        self.framer = Framer::new(self.framer.max_line_bytes(), mark.offset);
-        (self.head, self.tail) = (mark.head, mark.tail);
+        let framing = self.framer.framing();
+        self.framer = match self
+            .packed
+            .as_ref()
+            .map(|packed| Encoding::of(packed.head()))
+        {
+            Some(encoding) if mark.offset > 0 => Framer::at(&framing, mark.offset, encoding),
+            _ => Framer::new(&framing),
+        };
+        (self.head, self.tail, self.line_tail) = (mark.head, mark.tail, mark.tail);
+        self.skip_nuls = mark.offset == 0;
     }
 
     /// All that a compressed file holds counts as read: `size` compressed bytes.
@@ -417,7 +431,23 @@ impl Tailed {
             .is_none_or(|packed| packed.is_at_rest())
     }
 
-    /// The next byte read is that at `offset`, which begins a line; what is before it counts as
+    /// How long the record under way waits for more lines, and where it begins; `None` where whole
+    /// lines do not wait.
+    pub(super) fn record_under_way(&self) -> Option<(Duration, u64)> {
+        let multiline = self
+            .framer
+            .multiline()
+            .filter(|_| self.framer.holds_record())?;
+        Some((multiline.timeout(), self.framer.record_start()))
+    }
+
+    /// The record under way is complete: nothing came for it for a while.
+    pub(super) fn complete_record(&mut self, out: &mut Framed) {
+        self.framer.complete(out);
+        self.tail = self.line_tail;
+    }
+
+    /// The next byte read is that at `offset`, which begins a record; what is before it counts as
     /// read. The head is taken anew.
     ///
     /// # Errors
@@ -429,7 +459,8 @@ impl Tailed {
         let cap = |most: usize| usize::try_from(offset).unwrap_or(usize::MAX).min(most);
         let head = bytes.get_mut(..cap(HEAD_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, head, 0)?;
-        let head = Check::of(head.get(..filled).unwrap_or_default());
+        let head = head.get(..filled).unwrap_or_default();
+        let (head, encoding) = (Check::of(head), Encoding::of(head));
         let tail = bytes.get_mut(..cap(TAIL_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, tail, offset - tail.len() as u64)?;
         self.before = Before::of(tail.get(..filled).unwrap_or_default());
@@ -439,17 +470,25 @@ impl Tailed {
             head
         };
         self.tail = self.tail_now();
-        self.framer = Framer::new(self.framer.max_line_bytes(), offset);
+        self.line_tail = self.tail;
+        self.skip_nuls = offset == 0;
+        let framing = self.framer.framing();
+        self.framer = if offset == 0 {
+            Framer::new(&framing)
+        } else {
+            Framer::at(&framing, offset, encoding)
+        };
         Ok(())
     }
 
     /// Reads it again from its beginning. What was under way is dropped.
     pub(super) fn restart(&mut self) {
-        self.framer = Framer::new(self.framer.max_line_bytes(), 0);
+        self.framer = Framer::new(&self.framer.framing());
         self.seen_size = 0;
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();
+        self.line_tail = Check::default();
         self.skip_nuls = true;
     }
 
@@ -457,6 +496,7 @@ impl Tailed {
     pub(super) fn finish(&mut self, out: &mut Framed) {
         self.framer.finish(out);
         self.tail = self.tail_now();
+        self.line_tail = self.tail;
     }
 
     pub(super) fn tail_now(&self) -> Check {

@@ -31,6 +31,7 @@ mod pattern;
 mod poller;
 mod reading;
 mod reconcile;
+mod records;
 mod start;
 mod table;
 mod turns;
@@ -46,9 +47,10 @@ use lapwing_rules::model::InputId;
 pub use counters::{Count, Counters};
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
 pub use own::{Own, OwnAt};
-pub use pattern::{Exclude, Pattern, PatternError, Walked};
+pub use pattern::{Exclude, Pattern, PatternError, Walked, bases};
 pub use wake::{Control, Handle, Notices, control};
 
+use super::framer::Framing;
 use super::{Event, Position};
 
 /// One file input.
@@ -64,8 +66,8 @@ pub struct Config {
     pub exclude: Vec<Exclude>,
     /// Where files that exist at the very first start are read from.
     pub start_at: StartAt,
-    /// Longer lines are cut. At least 1.
-    pub max_line_bytes: usize,
+    /// Which lines are one record, and where longer ones are cut.
+    pub framing: Framing,
 }
 
 /// Where a file that was never seen before is read from, at the very first start.

@@ -367,7 +367,7 @@ fn date_in(name: &OsStr) -> Option<Vec<u8>> {
 
 /// The names of which `name` may be a copy or a rotation: what stands before one of its `.`, `-` and
 /// `_`, with and without its own extension.
-pub(super) fn bases(name: &OsStr) -> Vec<OsString> {
+pub fn bases(name: &OsStr) -> Vec<OsString> {
     let bytes = name.as_bytes();
     let extension = memchr::memrchr(b'.', bytes)
         .and_then(|dot| bytes.get(dot..))

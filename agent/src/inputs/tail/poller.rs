@@ -17,6 +17,7 @@ use super::listing::Listings;
 use super::opened::Look;
 use super::own::Owns;
 use super::reading::SCRATCH_BYTES;
+use super::records::Records;
 use super::table::{FileNo, Table};
 use super::voice::Voice;
 use super::wake::{Control, Folders, Notices, Signal};
@@ -51,6 +52,8 @@ pub(super) struct Tailer<'a> {
     pub(super) queue: VecDeque<FileNo>,
     /// Files that are not where they were found, and not let go yet.
     pub(super) displaced: BTreeSet<FileNo>,
+    /// Records that wait for more lines.
+    pub(super) records: Records,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
     /// Compressed files that may be in the making.
@@ -144,6 +147,7 @@ impl<'a> Tailer<'a> {
             taken_over: Vec::new(),
             departed: VecDeque::new(),
             family_since: HashMap::new(),
+            records: Records::default(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
@@ -205,6 +209,8 @@ impl<'a> Tailer<'a> {
         if self.queue.is_empty()
             && !self.scan_now
             && self.suspects.is_empty()
+            && self.asked_at.is_some()
+            && !self.waits_for_records(clock::monotonic())
             && let Some(asked_at) = self.asked_at.take()
         {
             (self.send)(Event::Current(asked_at))?;
@@ -220,6 +226,7 @@ impl<'a> Tailer<'a> {
         if in_doubt || !self.folders.sees_all() {
             next = next.min(self.polled_at + POLL_EVERY);
         }
+        next = self.records.due().map_or(next, |due| next.min(due));
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
             // One whose name is not taken yet has nothing to wait for but a notice.
             let due = file.quiet_since + LINGER;
@@ -249,6 +256,7 @@ impl<'a> Tailer<'a> {
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
+        self.complete_quiet_records(clock::monotonic())?;
         if now >= self.polled_at + POLL_EVERY {
             self.polled_at = now;
             self.poll_blind();

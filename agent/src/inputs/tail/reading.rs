@@ -161,36 +161,45 @@ impl Tailed {
     ) -> io::Result<Option<bool>> {
         let base = self.framer.position() - overlap as u64;
         let new = read.get(overlap..).unwrap_or_default();
-        let skipped = self.not_of_a_line(new);
-        let Some(text) = new
-            .get(skipped.count..)
-            .filter(|_| !(skipped.wait && head.is_none()) && !new.is_empty())
-        else {
+        if new.is_empty() {
             return Ok(None);
-        };
-        let line_start = self.framer.line_start();
-        if skipped.count > 0 {
-            self.framer.skip(skipped.count as u64);
         }
-        self.framer.push(text, out);
+        let hole = self.rest_of_hole(new);
+        let line_before = self.framer.line_start();
+        let record_before = self.framer.record_start();
+        if hole > 0 {
+            self.framer.skip(hole as u64);
+        }
+        self.framer.push(new.get(hole..).unwrap_or_default(), out);
         self.before = Before::of(read);
-        let moved = self.framer.line_start() != line_start;
-        if moved {
-            self.retake_tail(read, base);
-        }
+        let moved = self.framer.record_start() != record_before;
+        self.retake_tails(read, base, line_before);
         let grown = self.grow_head(read, base, head)?;
         Ok(Some(moved || grown))
     }
 
-    /// A check of what now stands before the line under way; `read` stood at `base`.
-    fn retake_tail(&mut self, read: &[u8], base: u64) {
-        let end = usize::try_from(self.framer.line_start() - base).unwrap_or(usize::MAX);
-        let before = read.get(..end).unwrap_or(read);
-        self.tail = Check::of(
-            before
-                .last_chunk::<TAIL_BYTES>()
-                .map_or(before, <[u8; TAIL_BYTES]>::as_slice),
-        );
+    /// Checks of what now stands before the record and the line under way; `read` stood at `base`,
+    /// and the line under way began at `line_before` until now.
+    fn retake_tails(&mut self, read: &[u8], base: u64, line_before: u64) {
+        let (record, line) = (self.framer.record_start(), self.framer.line_start());
+        if line == line_before {
+            return;
+        }
+        let before = |offset: u64| {
+            let end = usize::try_from(offset - base).unwrap_or(usize::MAX);
+            Check::of(Before::of(read.get(..end).unwrap_or(read)).get())
+        };
+        // A record begins with a line that ends in `read`: the first one of them began before it.
+        if record == line_before {
+            self.tail = self.line_tail;
+        } else if record > line_before {
+            self.tail = before(record);
+        }
+        self.line_tail = if record == line {
+            self.tail
+        } else {
+            before(line)
+        };
     }
 
     /// The head covers more as the file grows, up to [`HEAD_BYTES`]; says whether it did.
@@ -236,36 +245,14 @@ impl Tailed {
         Ok(())
     }
 
-    /// How many of the next bytes belong to no line: a byte order mark, the rest of a hole.
-    fn not_of_a_line(&mut self, new: &[u8]) -> Skipped {
-        const MARK: &[u8] = b"\xEF\xBB\xBF";
-        if self.skip_nuls {
-            let count = new.iter().take_while(|&&byte| byte == 0).count();
-            self.skip_nuls = count == new.len();
-            if count > 0 {
-                self.hole_bytes += count as u64;
-                return Skipped { count, wait: false };
-            }
+    /// How many of the next bytes are the rest of a hole.
+    fn rest_of_hole(&mut self, new: &[u8]) -> usize {
+        if !self.skip_nuls {
+            return 0;
         }
-        if self.framer.position() > 0 {
-            return Skipped {
-                count: 0,
-                wait: false,
-            };
-        }
-        if new.starts_with(b"\xFF\xFE") || new.starts_with(b"\xFE\xFF") {
-            tracing::warn!(file = %self.path.display(), "UTF-16 is not decoded: lines are matched as bytes");
-        }
-        let mark = new.starts_with(MARK);
-        Skipped {
-            count: if mark { MARK.len() } else { 0 },
-            wait: !mark && MARK.starts_with(new),
-        }
+        let count = new.iter().take_while(|&&byte| byte == 0).count();
+        self.skip_nuls = count == new.len();
+        self.hole_bytes += count as u64;
+        count
     }
-}
-
-struct Skipped {
-    count: usize,
-    /// It may become a mark: wait for more.
-    wait: bool,
 }

@@ -450,7 +450,7 @@ impl Tailer<'_> {
             file,
             open: self.table.open.clone(),
             metadata,
-            max_line_bytes: config.max_line_bytes,
+            framing: config.framing.clone(),
             now: clock::monotonic(),
             named_at: clock::now(),
         }));

@@ -18,6 +18,7 @@ use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
+use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 
 impl Tailer<'_> {
@@ -295,7 +296,10 @@ impl Tailer<'_> {
         if file.packed.is_some() {
             return file.pass_over(size);
         }
-        let start = identity::last_line_start(file.file()?, size, &mut self.scratch)?;
+        let mut mark = [0; 2];
+        identity::read_at(file.file()?, &mut mark, 0)?;
+        let encoding = Encoding::of(&mark);
+        let start = identity::last_line_start(file.file()?, size, encoding, &mut self.scratch)?;
         file.start_at(start)
     }
 }

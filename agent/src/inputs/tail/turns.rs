@@ -80,7 +80,7 @@ impl Tailer<'_> {
         (first, successor)
     }
 
-    fn read(&mut self, no: FileNo) -> Result<After, Closed> {
+    pub(super) fn read(&mut self, no: FileNo) -> Result<After, Closed> {
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
@@ -140,6 +140,7 @@ impl Tailer<'_> {
                 bytes,
                 segments,
                 cut,
+                records,
                 ..
             }) = self.control.spares.try_recv()
         {
@@ -147,6 +148,7 @@ impl Tailer<'_> {
                 bytes,
                 segments,
                 cut,
+                records,
                 dropped: 0,
             };
         }
@@ -190,6 +192,10 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
+        if let Some((timeout, offset)) = file.record_under_way() {
+            let due = clock::monotonic() + timeout;
+            self.records.note(no, offset, due);
+        }
         let hole = std::mem::take(&mut file.hole_bytes);
         self.count_what_is_missing(no, &framed, hole);
         let Some(file) = self.table.get_mut(no) else {

@@ -4,11 +4,14 @@ mod compressed;
 mod copytruncate;
 mod delete;
 mod discovery;
+mod encodings;
 mod growth;
 mod honesty;
 mod limits;
 mod links;
+mod long_lines;
 mod loops;
+mod records;
 mod restart;
 mod rotation;
 mod torture;
@@ -29,6 +32,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock;
+use crate::inputs::framer::Framing;
+use crate::inputs::multiline::Multiline;
 use crate::inputs::{Position, PositionKey};
 
 /// Longer than the slow scan and the linger together; nothing that works takes so long.
@@ -41,6 +46,7 @@ struct Rig {
     exclude: Vec<String>,
     start_at: StartAt,
     max_line_bytes: usize,
+    multiline: Option<Arc<Multiline>>,
     notices: Notices,
     saved: Vec<Position>,
     first_start: FirstStart,
@@ -56,6 +62,7 @@ impl Rig {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             max_line_bytes: 256 * 1024,
+            multiline: None,
             notices: Notices::System,
             saved: Vec::new(),
             first_start: FirstStart::Yes,
@@ -118,7 +125,10 @@ impl Rig {
                 .map(|glob| Exclude::parse(glob).unwrap())
                 .collect(),
             start_at: self.start_at,
-            max_line_bytes: self.max_line_bytes,
+            framing: Framing {
+                max_line_bytes: self.max_line_bytes,
+                multiline: self.multiline.clone(),
+            },
         };
         let counters = Counters::new();
         let setup = Setup {
@@ -189,15 +199,14 @@ impl Tail {
             Event::Lines { batch, position } => {
                 let mut at = 0;
                 while at < batch.bytes.len() {
-                    let text = lapwing_rules::model::line::line_about(&batch.bytes, at);
+                    let text = batch.text().about(at);
                     self.seen.push(Seen {
                         text: String::from_utf8_lossy(&batch.bytes[text]).into_owned(),
                         offset: batch.offset_of(at),
                         cut: batch.is_cut(at),
                         source: batch.source.name.to_string(),
                     });
-                    let lf = memchr::memchr(b'\n', &batch.bytes[at..]);
-                    at = lf.map_or(batch.bytes.len(), |lf| at + lf + 1);
+                    at = batch.text().behind(at);
                 }
                 let position = position.expect("lines of a file have a position");
                 self.positions.insert(position.key.clone(), position);

@@ -331,4 +331,30 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_record_for_which_a_condition_holds_holds_its_need(
+        seed in proptest::num::u64::ANY,
+        breaks in proptest::collection::vec((0_usize..1000, proptest::bool::ANY), 1..4),
+    ) {
+        let mut draw = Draw::new(seed);
+        let format = format_of(draw.format());
+        let mut record = draw.line(&format);
+        for (at, instead) in breaks {
+            let at = at % (record.len() + 1);
+            if instead && at < record.len() {
+                record[at] = b'\n';
+            } else {
+                record.insert(at, b'\n');
+            }
+        }
+        let mut fields = Fields::default();
+        format.read(&record, &mut fields);
+        for _ in 0..16 {
+            let condition = draw.condition(&fields);
+            if Expression::parse(&condition).is_ok() {
+                check(&format, &record, &condition);
+            }
+        }
+    }
 }
