@@ -49,7 +49,7 @@ pub(super) struct Log {
 /// Who reads.
 enum Reading {
     /// Whoever asks; with a buffer that was used before.
-    Here(Blocks, Vec<u8>),
+    Here(Box<Blocks>, Vec<u8>),
     /// A thread.
     Ahead(Ahead),
     /// Nobody any more.
@@ -104,7 +104,7 @@ impl Log {
                 input: way.input,
                 name: name.into(),
             }),
-            reading: Reading::Here(file.blocks()?, Vec::new()),
+            reading: Reading::Here(Box::new(file.blocks()?), Vec::new()),
             file,
             modified,
             lines: 0,
@@ -124,7 +124,7 @@ impl Log {
             let name = &self.source.name;
             let blocks = self.file.rewind().and_then(|()| self.file.blocks());
             let blocks = blocks.map_err(AgentError::io(format!("cannot read {name}")))?;
-            self.reading = Reading::Here(blocks, Vec::new());
+            self.reading = Reading::Here(Box::new(blocks), Vec::new());
             (self.lines, self.bytes) = (0, 0);
         }
         Ok(can)
@@ -141,7 +141,7 @@ impl Log {
         }
         self.reading = match std::mem::replace(&mut self.reading, Reading::Ended) {
             Reading::Here(blocks, _) => Reading::Ahead(
-                Ahead::start(blocks).map_err(AgentError::io("cannot start a thread to read"))?,
+                Ahead::start(*blocks).map_err(AgentError::io("cannot start a thread to read"))?,
             ),
             other => other,
         };

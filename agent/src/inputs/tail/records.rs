@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Closed;
+use super::file::Tailed;
 use super::poller::Tailer;
 use super::table::FileNo;
 use super::turns::After;
@@ -98,7 +99,7 @@ impl Tailer<'_> {
         let (since, records) = asked.get_or_insert_with(|| (now, under_way.clone()));
         records.retain(|no, offset| {
             let file = self.table.get(*no);
-            let under_way = file.and_then(|file| file.record_under_way());
+            let under_way = file.and_then(Tailed::record_under_way);
             under_way.is_some_and(|(_, start)| start == *offset)
         });
         let waits = !records.is_empty() && now < *since + PATIENCE;

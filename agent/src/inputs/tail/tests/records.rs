@@ -4,7 +4,7 @@ use lapwing_rules::model::Timestamp;
 use super::*;
 
 /// Long enough that nothing but the next record, or the end of its file, completes one.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 /// Records begin with lines that begin with `a`.
 fn rig(glob: &str, timeout: Duration) -> Rig {
