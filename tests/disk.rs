@@ -33,7 +33,8 @@ fn line(number: usize) -> String {
 }
 
 fn is_line(request: &Received, number: usize) -> bool {
-    request.is("numbered", "firing") && request.json["group"]["n"] == number.to_string()
+    let told = request.json["group"]["n"].as_str();
+    request.is("numbered", "firing") && told.is_some_and(|told| told.parse() == Ok(number))
 }
 
 /// How often each key of the rule was received.
@@ -234,6 +235,32 @@ fn files_are_read_on_from_the_second_copy_when_the_state_file_is_damaged() {
         keys(&receiver, "numbered")
             .values()
             .all(|times| *times == 1)
+    );
+}
+
+#[test]
+fn a_state_folder_that_vanishes_costs_no_line() {
+    let receiver = Receiver::start();
+    let host = Host::with(&config(&receiver, "beginning"), RULES);
+    let agent = host.run();
+    host.append("app.log", line(1));
+    receiver.wait_for(1, |request| is_line(request, 1));
+    fs::remove_dir_all(host.path("state")).unwrap();
+    host.append("app.log", line(2));
+    receiver.wait_for(1, |request| is_line(request, 2));
+    let own = receiver.wait_for(1, |request| request.is("lapwing-state", "firing"));
+    let said = own[0].json["summary"].as_str().expect("text");
+    assert!(said.contains("the state file is gone"), "{said}");
+    receiver.wait_for(1, |request| request.is("lapwing-state", "resolved"));
+    agent.stop();
+    let agent = host.run();
+    host.append("app.log", line(3));
+    receiver.wait_for(1, |request| is_line(request, 3));
+    agent.stop();
+    let numbered = keys(&receiver, "numbered");
+    assert!(
+        numbered.len() == 3 && numbered.values().all(|times| *times == 1),
+        "{numbered:?}"
     );
 }
 
