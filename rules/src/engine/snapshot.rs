@@ -160,6 +160,7 @@ pub(super) fn save(rule: &Rule, key: &str, group: &mut Group, input: &str) -> Sa
 fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
     /// Most states are shorter: to grow a text by doubling costs more than to write it.
     const ROOM: usize = 4096;
+    static NO_FIELDS: BTreeMap<String, String> = BTreeMap::new();
     let extent = group.condition.window().map(Window::extent);
     let alert = group.alert.as_ref();
     let written = Written {
@@ -180,7 +181,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
         input,
         alert: alert.map(|firing| &firing.alert),
         top: alert.map_or(&[], |firing| &firing.top),
-        fields: alert.map(|firing| &firing.fields),
+        fields: alert.map_or(&NO_FIELDS, |firing| &firing.fields),
         past: &group.past,
     };
     let mut json = Vec::with_capacity(ROOM);
@@ -208,8 +209,7 @@ struct Written<'g> {
     input: &'g str,
     alert: Option<&'g Alert>,
     top: &'g [Top],
-    #[serde(serialize_with = "or_empty")]
-    fields: Option<&'g BTreeMap<String, String>>,
+    fields: &'g BTreeMap<String, String>,
     past: &'g Past,
 }
 
@@ -238,14 +238,6 @@ struct HitOf<'g>(
     i64,
     #[serde(skip_serializing_if = "Option::is_none")] Option<&'g TopValues>,
 );
-
-fn or_empty<S: Serializer>(
-    fields: &Option<&BTreeMap<String, String>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let fields = fields.map(BTreeMap::iter).unwrap_or_default();
-    serializer.collect_map(fields)
-}
 
 /// A group out of what was saved; `None` when it is damaged, of another version, or of a rule that
 /// now groups or counts otherwise.
