@@ -85,7 +85,8 @@ pub struct Engine {
     counts: Vec<RuleCounts>,
     /// When to look at a group again, in arrival time.
     timers: Timers,
-    changed: BTreeSet<(RuleId, Slot)>,
+    /// Groups that are marked as changed, each once, and slots of some that are gone.
+    changed: Vec<(RuleId, Slot)>,
     /// Bytes of all samples that are kept.
     sample_bytes: usize,
     /// Groups that were saved and are gone.
@@ -105,7 +106,7 @@ impl Engine {
             groups: std::iter::repeat_with(Groups::default).take(len).collect(),
             counts: vec![RuleCounts::default(); len],
             timers: Timers::new(len),
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             sample_bytes: 0,
             removed: BTreeSet::new(),
             key: String::new(),
@@ -166,7 +167,7 @@ impl Engine {
         self.settle(hit.rule, slot, out, |group, due| {
             group.latest.max(hit.time) >= due
         });
-        self.changed.insert((hit.rule, slot));
+        self.mark(hit.rule, slot);
         let groups = &mut self.groups[hit.rule.0 as usize];
         groups.touch(slot);
         let Some(group) = groups.get_mut(slot) else {
@@ -229,11 +230,16 @@ impl Engine {
                 first_part: 0,
             });
         }
-        for (id, slot) in std::mem::take(&mut self.changed) {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        for (id, slot) in changed {
             let rule = self.rules.get(id);
             let Some((key, group)) = self.groups[id.0 as usize].get_with_key(slot) else {
                 continue;
             };
+            if !std::mem::take(&mut group.is_changed) {
+                continue;
+            }
             group.is_saved = true;
             let input = self.inputs.get(group.input.0 as usize);
             let input = input.map_or("", |name| name);
@@ -259,7 +265,7 @@ impl Engine {
         {
             window.forget_saved();
         }
-        self.changed.insert((id, slot));
+        self.mark(id, slot);
         true
     }
 
@@ -446,7 +452,7 @@ impl Engine {
             notification,
         });
         self.counts[id.0 as usize].notifications += 1;
-        self.changed.insert((id, slot));
+        self.mark(id, slot);
         if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
             && let Some(firing) = group.alert.as_mut()
         {
@@ -488,9 +494,17 @@ impl Engine {
         }
     }
 
+    /// The group is to be saved.
+    fn mark(&mut self, id: RuleId, slot: Slot) {
+        if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
+            && !std::mem::replace(&mut group.is_changed, true)
+        {
+            self.changed.push((id, slot));
+        }
+    }
+
     fn drop_group(&mut self, id: RuleId, slot: Slot) {
         self.timers.disarm(id, slot);
-        self.changed.remove(&(id, slot));
         if let Some((key, group)) = self.groups[id.0 as usize].remove(slot) {
             self.sample_bytes -= group.sample_bytes();
             if group.is_saved {
