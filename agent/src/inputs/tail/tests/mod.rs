@@ -9,6 +9,7 @@ mod honesty;
 mod limits;
 mod links;
 mod loops;
+mod notices;
 mod restart;
 mod rotation;
 mod torture;
