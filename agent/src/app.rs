@@ -298,9 +298,29 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
             Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
             Start::Lost { .. } => tail::FirstStart::Lost,
         },
+        own: own_files(config),
         notices: tail::Notices::System,
         counters: Arc::default(),
     }
+}
+
+/// What the agent writes where an input may find it.
+fn own_files(config: &Config) -> Vec<tail::Own> {
+    let alerts = |spec: &outputs::Spec| {
+        let at = match &spec.kind {
+            outputs::Kind::Console => tail::OwnAt::Stdout,
+            outputs::Kind::File { path } => tail::OwnAt::Path(path.clone()),
+            outputs::Kind::Webhook { .. } | outputs::Kind::Slack { .. } => return None,
+        };
+        let what = format!("the alerts of output `{}`", spec.name);
+        Some(tail::Own { what, at })
+    };
+    let log = tail::Own {
+        what: "the agent's own log".to_owned(),
+        at: tail::OwnAt::Stderr,
+    };
+    let alerts = config.outputs.iter().filter_map(alerts);
+    alerts.chain([log]).collect()
 }
 
 fn start_stdin(

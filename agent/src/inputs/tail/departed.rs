@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use lapwing_rules::model::Timestamp;
 
@@ -15,7 +16,7 @@ use super::losses::LossKind;
 use super::opened::{self, Look};
 use super::packed::{Holder, Kind, Mark, Stage, begins_like, peek, sniff};
 use super::pattern::bases;
-use super::poller::Tailer;
+use super::poller::{LINGER, Tailer};
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use crate::clock;
@@ -46,19 +47,21 @@ impl Tailer<'_> {
     /// `position` if they do; gives the likeliest, if there is any. If the file's key is `reused` by
     /// another one, its position would be gone with the next commit: then that one takes it over at
     /// once.
+    /// `gone_at`: it had been gone by then.
     pub(super) fn claim(
         &mut self,
         input: usize,
         position: &Position,
         door: &Path,
         reused: Reused,
+        gone_at: Instant,
     ) -> Option<FileNo> {
         let mark = Mark::of(position);
         if mark.head.len == 0 {
             return None; // anything may have become of it
         }
         let mut by = BTreeSet::new();
-        for path in self.listings.packed_kin_of(door) {
+        for path in self.listings.packed_kin_of(door, gone_at) {
             if text_begins_like(&path, mark) {
                 by.extend(self.take_in_archive(input, &path, door));
             }
@@ -152,7 +155,7 @@ impl Tailer<'_> {
         position: &Position,
         door: &Path,
     ) -> Result<Option<FileNo>, Closed> {
-        let found = self.claim(input, position, door, Reused::Yes);
+        let found = self.claim(input, position, door, Reused::Yes, clock::monotonic());
         self.taken_over.clear();
         if let Some(no) = found {
             self.look_into(no)?;
@@ -173,6 +176,36 @@ impl Tailer<'_> {
         }
     }
 
+    /// What the file of `no` is known by passes to a compressed one.
+    pub(super) fn take_over_from(&mut self, no: FileNo) -> Result<(), Closed> {
+        self.displaced.remove(&no);
+        match self.table.remove(no) {
+            Some(file) => (self.send)(Event::Forget(file.key())),
+            None => Ok(()),
+        }
+    }
+
+    /// Those that nobody followed up yet, and of which the compressed file at `door` may have become:
+    /// if it is none of theirs, they are lost.
+    pub(super) fn claim_for_bereft(&mut self, no: FileNo, door: &Path) {
+        if self.bereft.is_empty() {
+            return;
+        }
+        let family = family_of(door);
+        let kin = |file: &mut Tailed| {
+            let position = file.position(file.named_at);
+            (family.contains(&file.door) || family.contains(&file.origin))
+                && text_begins_like(door, Mark::of(&position))
+        };
+        for file in self.bereft.extract_if(.., kin) {
+            self.claimed.push(Claimed {
+                input: file.input,
+                position: file.position(clock::now()),
+                by: BTreeSet::from([no]),
+            });
+        }
+    }
+
     /// A file that was closed when it lost its last name is not followed any more.
     pub(super) fn bereave(&mut self, no: FileNo) {
         self.displaced.remove(&no);
@@ -184,11 +217,20 @@ impl Tailer<'_> {
     /// Such a file may live on as a compressed one: then what it is known by passes to that. Otherwise
     /// its unread rest is lost.
     pub(super) fn settle_bereft(&mut self) -> Result<(), Closed> {
-        while let Some(file) = self.bereft.pop() {
+        let now = clock::monotonic();
+        for file in std::mem::take(&mut self.bereft) {
             let (input, door) = (file.input, file.origin.clone());
             let position = file.position(clock::now());
-            if self.claim(input, &position, &door, Reused::No).is_none() {
-                self.bury(file)?;
+            let gone_at = file.quiet_since;
+            if self
+                .claim(input, &position, &door, Reused::No, gone_at)
+                .is_none()
+            {
+                if now < file.quiet_since + LINGER {
+                    self.bereft.push(file); // it may be there the next time
+                } else {
+                    self.bury(file)?;
+                }
                 continue;
             }
             let by = self.claimed.last().map(|claimed| claimed.by.clone());
@@ -227,21 +269,14 @@ impl Tailer<'_> {
     /// was; what nobody holds any more is lost.
     pub(super) fn resolve(&mut self, no: FileNo, holder: Option<&Holder>) -> Result<(), Closed> {
         match holder {
-            Some(Holder::Live(other)) => {
-                let gone = self.table.get(*other).filter(|file| !is_readable(file));
-                if let Some(key) = gone.map(Tailed::key) {
-                    self.displaced.remove(other);
-                    self.table.remove(*other);
-                    (self.send)(Event::Forget(key))?;
-                }
-            }
             Some(Holder::Lost(key)) => {
                 if let Some(at) = self.claimed.iter().position(|it| it.position.key == *key) {
                     let claimed = self.claimed.swap_remove(at);
                     self.forget_unless_followed(claimed.input, &claimed.position)?;
                 }
             }
-            Some(Holder::Own | Holder::Past) | None => {}
+            // What is followed goes on to be.
+            Some(Holder::Own | Holder::Past | Holder::Live(_)) | None => {}
         }
         let mut lost = Vec::new();
         self.claimed.retain_mut(|claimed| {

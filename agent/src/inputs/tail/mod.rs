@@ -25,6 +25,7 @@ mod identity;
 mod listing;
 mod losses;
 mod opened;
+mod own;
 mod packed;
 mod pattern;
 mod poller;
@@ -44,6 +45,7 @@ use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
+pub use own::{Own, OwnAt};
 pub use pattern::{Exclude, Pattern, PatternError};
 pub use wake::{Control, Handle, Notices, control};
 
@@ -99,6 +101,8 @@ pub struct Setup {
     pub saved: Vec<Position>,
     /// Whether there was any state.
     pub first_start: FirstStart,
+    /// What the agent writes itself: never followed.
+    pub own: Vec<Own>,
     /// How changes are noticed.
     pub notices: Notices,
     /// Where to count.

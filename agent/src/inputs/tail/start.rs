@@ -11,6 +11,7 @@ use super::Closed;
 use super::departed::Reused;
 use super::file::Place;
 use super::identity::{self, FileId};
+use super::listing::Found;
 use super::losses::LossKind;
 use super::opened::Look;
 use super::packed::Mark;
@@ -23,6 +24,7 @@ use crate::inputs::{Event, Position};
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
     pub(super) fn start(&mut self) -> Result<(), Closed> {
+        self.look_for_own();
         let (mut sightings, _) = self.walk();
         sightings.sort_by_key(Sighting::age);
         for input in 0..self.configs.len() {
@@ -45,6 +47,7 @@ impl Tailer<'_> {
         for (input, position) in std::mem::take(&mut self.taken_over) {
             self.forget_unless_followed(input, &position)?;
         }
+        self.gauge();
         for config in &self.configs {
             (self.send)(Event::Ready(config.id))?;
         }
@@ -87,12 +90,22 @@ impl Tailer<'_> {
                 .get(&id_of(position))
                 .map(|s| (*s).clone())
                 .or_else(|| self.locate(input, position));
+            if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
+                (self.send)(Event::Forget(position.key.clone()))?;
+                continue;
+            }
             let resumed = found
                 .as_ref()
                 .and_then(|sighting| self.resume(sighting, position));
+            let unreadable = |sighting: &Sighting| {
+                let path = (sighting.input, sighting.path.clone());
+                self.complained.contains(&path)
+            };
             match resumed.and_then(|no| self.table.get(no)) {
                 Some(file) if file.door == door => {}
                 Some(_) => bereft.push((position, door)),
+                // Nobody can say whether it is what was read: its position waits for that.
+                None if found.as_ref().is_some_and(unreadable) => keep.push(position.clone()),
                 None => unfound.push((position, door, found)),
             }
         }
@@ -141,7 +154,11 @@ impl Tailer<'_> {
         } else {
             Reused::No
         };
-        if copy.is_none() && self.claim(input, position, door, reused).is_some() {
+        if copy.is_none()
+            && self
+                .claim(input, position, door, reused, self.scanned_at)
+                .is_some()
+        {
             return Ok(true); // forgotten when it has turned out
         }
         self.report_lost(input, position, found.is_some(), copy.is_some());
@@ -169,10 +186,14 @@ impl Tailer<'_> {
         let door = self.folders.door(&position.path);
         let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
         let at = Some(door.clone()).filter(is_it).or_else(|| {
-            let found = self
-                .listings
-                .find(door.parent()?, id, |path| is_it(&path.to_owned()))?;
-            found.1.then_some(found.0)
+            let missed_at = self.scanned_at;
+            let found = self.listings.find(door.parent()?, id, missed_at, |path| {
+                is_it(&path.to_owned())
+            });
+            match found {
+                Found::At(path) => Some(path),
+                Found::Reused | Found::Nowhere | Found::Later => None,
+            }
         })?;
         let metadata = fs::metadata(&at).ok()?;
         let path = match at.file_name().filter(|_| at.parent() == door.parent()) {

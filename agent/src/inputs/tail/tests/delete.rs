@@ -67,6 +67,7 @@ fn what_was_deleted_while_stopped_is_counted_and_forgotten() {
             }],
             saved: rig.saved.clone(),
             first_start: FirstStart::No,
+            own: Vec::new(),
             notices: Notices::System,
             counters: Counters::new(),
         };

@@ -8,6 +8,8 @@ mod growth;
 mod honesty;
 mod limits;
 mod links;
+mod loops;
+mod notices;
 mod restart;
 mod rotation;
 mod torture;
@@ -43,6 +45,7 @@ struct Rig {
     notices: Notices,
     saved: Vec<Position>,
     first_start: FirstStart,
+    own: Vec<Own>,
 }
 
 impl Rig {
@@ -57,6 +60,7 @@ impl Rig {
             notices: Notices::System,
             saved: Vec::new(),
             first_start: FirstStart::Yes,
+            own: Vec::new(),
         }
     }
 
@@ -122,6 +126,7 @@ impl Rig {
             configs: vec![config],
             saved: self.saved.clone(),
             first_start: self.first_start,
+            own: self.own.clone(),
             notices: self.notices,
             counters: Arc::clone(&counters),
         };
