@@ -15,6 +15,7 @@ pub mod peers;
 pub mod process;
 pub mod random;
 pub mod receiver;
+pub mod record;
 pub mod rig;
 pub mod rotate;
 pub mod scenario;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use lapwing_torture::peers::{Programs, contest};
+use lapwing_torture::record;
 use lapwing_torture::scenario::{self, Scenario};
 use lapwing_torture::settings::Settings;
 
@@ -64,6 +65,9 @@ struct Args {
     /// Compare with `lapwing backtest` of the same lines, where a scenario can
     #[arg(long)]
     backtest: bool,
+    /// Append what was found to this file, too, as CSV
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// One object a scenario instead of a table
     #[arg(long)]
     json: bool,
@@ -82,6 +86,9 @@ fn main() -> anyhow::Result<ExitCode> {
     for scenario in scenarios(&args.scenario)? {
         let verdict = scenario.run(&settings).context(scenario.name)?;
         holds &= verdict.holds();
+        if let Some(path) = &args.record {
+            record::append(path, &verdict)?;
+        }
         let text = if args.json {
             format!("{}\n", verdict.json())
         } else {
@@ -117,6 +124,9 @@ fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
         // Nobody depends on it.
         drop(writeln!(io::stderr(), "{text}"));
     });
+    if let Some(path) = &args.record {
+        record::append_cells(path, settings.seed, &table.json())?;
+    }
     if args.json {
         for cell in table.json() {
             say(&format!("{cell}\n"))?;

@@ -318,13 +318,12 @@ impl Rig {
         self.path("ledger")
     }
 
-    /// The oracle E: by how many alerts, or counts of alerts, what came differs from what `lapwing backtest`
-    /// says of the ledger. The rules `torn` and `fresh` are left out.
+    /// The oracle E: alerts, or counts of alerts, that differ from what `lapwing backtest` says of the ledger. The rules `torn` and `fresh` are left out.
     ///
     /// # Errors
     ///
     /// It cannot be run.
-    pub fn backtest(&self) -> anyhow::Result<u64> {
+    pub fn backtest(&self) -> anyhow::Result<Vec<Differing>> {
         let mut command = Command::new(&self.lapwing);
         // Long after the last line, so that everything is told.
         command.args([
@@ -346,14 +345,18 @@ impl Rig {
                 expected.take_quietly(line);
             }
         }
-        let mut differing = 0;
+        let mut differing = Vec::new();
         for rule in ["rows", "total", "tens", "marks"] {
             let (expected, found) = (expected.alerts(rule), self.book().alerts(rule));
             let ids: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-            let differs = |id: &&&String| expected.get(**id) != found.get(**id);
-            differing += ids.iter().filter(differs).count();
+            for id in ids {
+                let (expected, found) = (expected.get(id), found.get(id));
+                if expected != found {
+                    differing.push((id.clone(), expected.copied(), found.copied()));
+                }
+            }
         }
-        Ok(u64::try_from(differing)?)
+        Ok(differing)
     }
 
     /// Everything that can be said when all is over; the agent has stopped.
@@ -384,6 +387,9 @@ impl Rig {
         self.folder.path().to_owned()
     }
 }
+
+/// An alert's id, its count in `backtest`, and the count that was told; `None` where it is not known.
+pub type Differing = (String, Option<u64>, Option<u64>);
 
 /// What a run came to.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -158,7 +159,8 @@ impl Tailer<'_> {
             Ok(Kind::Packed(packing)) => packing,
             Ok(Kind::Foreign(name)) => return self.pass_over_foreign(no, name, size),
             Ok(Kind::Text) => return self.turns_out_plain(no),
-            Ok(Kind::Short) | Err(_) => return self.give_up(no),
+            Ok(Kind::Short) => return self.give_up(no),
+            Err(error) => return self.look_into_later(no, &error),
         };
         let held = file.packed.as_mut().and_then(|packed| {
             packed.packing = Some(packing);
@@ -175,7 +177,10 @@ impl Tailer<'_> {
                 holder: Holder::Own,
                 total: None,
             }],
-            None => self.claims_on(no, packing),
+            None => match self.claims_on(no, packing) {
+                Ok(claims) => claims,
+                Err(error) => return self.look_into_later(no, &error),
+            },
         };
         if let [claim] = &claims[..]
             && let Some(total) = claim.total
@@ -195,6 +200,16 @@ impl Tailer<'_> {
         Ok(())
     }
 
+    /// It could not be read just now.
+    fn look_into_later(&mut self, no: FileNo, error: &io::Error) -> Result<(), Closed> {
+        if let Some(file) = self.table.get_mut(no) {
+            file.failing = true;
+            let (input, path) = (file.input, file.path.clone());
+            self.complain(input, &path, error);
+        }
+        self.wait_for_archive(no, None)
+    }
+
     /// Whether all of a text was read, or will be, without its compressed file.
     fn is_all_read(&self, claim: &Claim, total: u64) -> bool {
         match &claim.holder {
@@ -205,15 +220,15 @@ impl Tailer<'_> {
     }
 
     /// The places where reading of a text that begins like this one stands or stood.
-    fn claims_on(&mut self, no: FileNo, packing: Packing) -> Vec<Claim> {
+    fn claims_on(&mut self, no: FileNo, packing: Packing) -> io::Result<Vec<Claim>> {
         let door = self.table.get(no).map(|file| file.door.clone());
         self.claim_for_bereft(no, &door.unwrap_or_default());
-        let head = self.table.get_mut(no).and_then(|file| {
-            let opened = file.file().ok()?;
-            peek(opened, packing).ok()
-        });
-        let (Some(head), Some(file)) = (head, self.table.get(no)) else {
-            return Vec::new();
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(Vec::new());
+        };
+        let head = peek(file.file()?, packing)?;
+        let Some(file) = self.table.get(no) else {
+            return Ok(Vec::new());
         };
         let mut claims = Vec::new();
         let fits = |mark: &Mark| begins_like(&head, mark.head);
@@ -258,7 +273,7 @@ impl Tailer<'_> {
                 });
             }
         }
-        claims
+        Ok(claims)
     }
 
     /// What a turn of a compressed file found. `framed` holds the lines that came with it.
@@ -417,6 +432,10 @@ impl Tailer<'_> {
         match &holder {
             Holder::Live(other) if self.table.get(*other).is_some_and(is_readable) => {
                 return self.settled(no, holder);
+            }
+            // It was read on meanwhile, or is not followed any more.
+            Holder::Live(other) if self.table.get(*other).map(Tailed::mark) != Some(mark) => {
+                return self.look_into(no);
             }
             Holder::Lost(key) if !self.claimed.iter().any(|it| it.position.key == *key) => {
                 return self.settled(no, holder); // another copy of it is read

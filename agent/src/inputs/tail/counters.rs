@@ -25,8 +25,8 @@ impl Count {
     }
 }
 
-/// Numbers of one tail thread, over all its inputs. All but `files_open` and `files_known`
-/// only grow.
+/// Numbers of one tail thread, over all its inputs. All but `folders_unseen`,
+/// `files_open` and `files_known` only grow.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Files that were found shorter than what was read of them, or with other content before
@@ -49,6 +49,8 @@ pub struct Counters {
     pub read_errors: Count,
     /// Times that the system dropped notices of changes, and everything was looked at instead.
     pub overflows: Count,
+    /// Folders from which no notices of changes come now.
+    pub folders_unseen: Count,
     /// Files whose descriptor is open now.
     pub files_open: Count,
     /// Files that are followed now, open or not.

@@ -79,6 +79,8 @@ pub(super) struct Tailed {
     pub(super) let_go: bool,
     /// When its content was last known to be what was read: wall clock.
     pub(super) whole_at: Timestamp,
+    /// Since when it was not found at its name, where that is not settled.
+    pub(super) missed_at: Option<Instant>,
     /// When it was last known to have its name: wall clock.
     pub(super) named_at: Timestamp,
     pub(super) look: Look,
@@ -142,6 +144,7 @@ impl Tailed {
             quiet_since: found.now,
             let_go: false,
             whole_at: Timestamp::MIN,
+            missed_at: None,
             named_at: found.named_at,
             look: Look::default(),
             seen_size: 0,
@@ -295,8 +298,13 @@ impl Tailed {
         if self.is_open() {
             return fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == self.id);
         }
-        let Ok((file, metadata)) = open(path) else {
-            return false;
+        let (file, metadata) = match open(path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            // What cannot be read now is taken for what it was.
+            Err(_) => {
+                return fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == self.id);
+            }
         };
         let mark = match self.packed.as_ref().map(|packed| &packed.stage) {
             None | Some(Stage::Done) => self.mark(),

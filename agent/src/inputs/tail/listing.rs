@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::departed::family_of;
 use super::families::rotated_from;
@@ -16,8 +16,8 @@ use super::identity::FileId;
 use crate::clock;
 use crate::packing::unpacked_name;
 
-/// A folder is listed again this often at most in one round, for a file that is not found in it.
-const MOST_TRIES: u32 = 4;
+/// A folder is not listed again within this time for a file that is not found in it.
+const LISTED_EVERY: Duration = Duration::from_millis(100);
 
 /// The entries of a folder, by what is asked of them.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Listing {
 
 /// The folders that were listed in this round.
 #[derive(Debug, Default)]
-pub(super) struct Listings(HashMap<PathBuf, (Option<Rc<Listing>>, u32)>);
+pub(super) struct Listings(HashMap<PathBuf, Option<Rc<Listing>>>);
 
 impl Listings {
     /// A new round begins.
@@ -72,11 +72,11 @@ impl Listings {
     }
 
     fn at(&mut self, folder: &Path) -> Option<Rc<Listing>> {
-        if let Some((listing, _)) = self.0.get(folder) {
+        if let Some(listing) = self.0.get(folder) {
             return listing.clone();
         }
         let listing = Listing::of(folder).map(Rc::new);
-        self.0.insert(folder.to_owned(), (listing.clone(), 1));
+        self.0.insert(folder.to_owned(), listing.clone());
         listing
     }
 
@@ -96,9 +96,8 @@ impl Listings {
     pub(super) fn packed_kin_of(&mut self, door: &Path, since: Instant) -> Vec<PathBuf> {
         if let Some(folder) = door.parent() {
             let stale = |listing: &Rc<Listing>| listing.made_at < since;
-            self.0.retain(|path, (listing, _)| {
-                path != folder || !listing.as_ref().is_some_and(stale)
-            });
+            self.0
+                .retain(|path, listing| path != folder || !listing.as_ref().is_some_and(stale));
         }
         let Some(listing) = door.parent().and_then(|folder| self.at(folder)) else {
             return Vec::new();
@@ -113,30 +112,54 @@ impl Listings {
         kin.into_iter().cloned().collect()
     }
 
-    /// The name of a file in `folder`, and whether it is the file's still, as `is_it` says.
+    /// The name of a file that was missed at its old name at `missed_at`; `is_it` says whether a path
+    /// is still the file's.
     pub(super) fn find(
         &mut self,
         folder: &Path,
         id: FileId,
+        missed_at: Instant,
         is_it: impl Fn(&Path) -> bool,
-    ) -> Option<(PathBuf, bool)> {
-        loop {
-            let listing = self.at(folder)?;
+    ) -> Found {
+        for _ in 0..2 {
+            let Some(listing) = self.at(folder) else {
+                return Found::Nowhere;
+            };
             let path = listing
                 .by_inode
                 .get(&id.inode)
                 .map(|name| folder.join(name));
-            let found = path.map(|path| (is_it(&path), path));
-            if let Some((true, path)) = found {
-                return Some((path, true));
+            if let Some(path) = path.as_ref().filter(|path| is_it(path)) {
+                return Found::At(path.clone());
             }
-            let tries = self.0.get(folder).map_or(MOST_TRIES, |(_, tries)| *tries);
-            if tries >= MOST_TRIES {
-                return found.map(|(is_it, path)| (path, is_it));
+            if listing.made_at >= missed_at {
+                let has_inode = |path: &PathBuf| {
+                    fs::symlink_metadata(path).is_ok_and(|found| FileId::of(&found) == id)
+                };
+                return match path.filter(has_inode) {
+                    Some(_) => Found::Reused,
+                    None => Found::Nowhere,
+                };
             }
-            // It may have got another name since.
-            let listing = Listing::of(folder).map(Rc::new);
-            self.0.insert(folder.to_owned(), (listing, tries + 1));
+            let age = clock::monotonic().saturating_duration_since(listing.made_at);
+            if age < LISTED_EVERY {
+                return Found::Later;
+            }
+            self.0.remove(folder);
         }
+        Found::Later
     }
+}
+
+/// What was found of a file that has lost its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its name now.
+    At(PathBuf),
+    /// Another file has its inode.
+    Reused,
+    /// It has no name in the folder.
+    Nowhere,
+    /// It may have got its new name since the folder was listed: to be asked again.
+    Later,
 }

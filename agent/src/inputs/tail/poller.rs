@@ -19,7 +19,7 @@ use super::own::Owns;
 use super::reading::SCRATCH_BYTES;
 use super::records::Records;
 use super::table::{FileNo, Table};
-use super::voice::Voice;
+use super::voice::{Cause, Voice};
 use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
 use crate::clock;
@@ -79,6 +79,8 @@ pub(super) struct Tailer<'a> {
     pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
     pub(super) scan_now: bool,
+    /// The same, with the next poll.
+    pub(super) scan_soon: bool,
     pub(super) scratch: Vec<u8>,
     /// An empty one, with the memory of a batch that was given back.
     pub(super) spare: Framed,
@@ -89,6 +91,8 @@ pub(super) struct Tailer<'a> {
     pub(super) control: &'a Control,
     pub(super) scanned_at: Instant,
     polled_at: Instant,
+    /// Files without notices are not looked at again before this.
+    blind_until: Instant,
     /// When somebody asked for everything to be read; answered once it is.
     asked_at: Option<Timestamp>,
 }
@@ -152,6 +156,7 @@ impl<'a> Tailer<'a> {
             started_at: clock::now(),
             complained: HashSet::new(),
             scan_now: false,
+            scan_soon: false,
             scratch: vec![0; SCRATCH_BYTES],
             counters: setup.counters,
             spare: Framed::default(),
@@ -161,6 +166,7 @@ impl<'a> Tailer<'a> {
             control,
             scanned_at: now,
             polled_at: now,
+            blind_until: now,
             asked_at: None,
         }
     }
@@ -221,9 +227,12 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        let in_doubt =
-            !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
-        if in_doubt || !self.folders.sees_all() {
+        let in_doubt = self.scan_soon
+            || !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
+        if !self.folders.sees_all() {
+            next = next.min((self.polled_at + POLL_EVERY).max(self.blind_until));
+        }
+        if in_doubt {
             next = next.min(self.polled_at + POLL_EVERY);
         }
         next = self.records.due().map_or(next, |due| next.min(due));
@@ -248,6 +257,12 @@ impl<'a> Tailer<'a> {
         let now = clock::monotonic();
         if changes.everything {
             self.counters.overflows.add(1);
+            if let Some(others) = self.voice.may_say(Cause::Overflow, now) {
+                tracing::warn!(
+                    others,
+                    "the system dropped notices of file changes: looking at everything; raise the sysctl fs.inotify.max_queued_events",
+                );
+            }
             self.scan_now = true;
         }
         if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
@@ -259,7 +274,8 @@ impl<'a> Tailer<'a> {
         self.complete_quiet_records(clock::monotonic())?;
         if now >= self.polled_at + POLL_EVERY {
             self.polled_at = now;
-            self.poll_blind();
+            self.scan_now |= std::mem::take(&mut self.scan_soon);
+            self.poll_blind(now);
             self.judge_suspects()?;
             self.judge_archives(now)?;
             self.let_go_of_quiet(now)?;
@@ -301,8 +317,8 @@ impl<'a> Tailer<'a> {
     }
 
     /// Looks at files from whose folders no notices come.
-    fn poll_blind(&mut self) {
-        if self.folders.sees_all() {
+    fn poll_blind(&mut self, now: Instant) {
+        if self.folders.sees_all() || now < self.blind_until {
             return;
         }
         let blind = |real: &Path| {
@@ -318,6 +334,9 @@ impl<'a> Tailer<'a> {
         for no in files {
             self.look_at(no);
         }
+        // Many files, or slow ones, are looked at less often: no more than 2 % of the time goes there.
+        let spent = clock::monotonic().saturating_duration_since(now);
+        self.blind_until = now + (spent * 50).min(SCAN_EVERY);
     }
 
     /// Enqueues a file that is not as it was when it was last read. One that has lost its name asks

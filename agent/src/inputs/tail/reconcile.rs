@@ -11,9 +11,9 @@ use std::sync::Arc;
 use lapwing_rules::model::Source;
 
 use super::Closed;
-use super::families::rotated_from;
-use super::file::{Found, Place, Tailed};
+use super::file::{self, Place, Tailed};
 use super::identity::FileId;
+use super::listing::Found;
 use super::opened::{self, Look};
 use super::pattern::{Walked, rotation_order};
 use super::poller::Tailer;
@@ -202,6 +202,8 @@ impl Tailer<'_> {
         seen: &HashMap<FileId, PathBuf>,
         doubted: &BTreeSet<FileNo>,
     ) -> Result<(), Closed> {
+        // What is asked of a folder was seen before this.
+        self.listings.forget();
         for &no in doubted {
             let now = clock::now();
             let Some(file) = self
@@ -212,6 +214,7 @@ impl Tailer<'_> {
                 continue;
             };
             if file.is_at_its_name() {
+                file.missed_at = None;
                 file.named_at = now;
                 continue;
             }
@@ -222,7 +225,7 @@ impl Tailer<'_> {
             self.find_again(no, seen)?;
         }
         self.settle_bereft()?;
-        sightings.extend(self.unseen_before(&sightings, seen));
+        sightings.extend(self.unseen_before(&sightings));
         // Oldest first: of several new files the order of their lines is that of their writing.
         sightings.sort_by_cached_key(Sighting::age);
         for sighting in sightings {
@@ -231,20 +234,10 @@ impl Tailer<'_> {
         self.settle_bereft()
     }
 
-    /// The file at a name where rotations go on may not be the first one there since the last look:
-    /// those that came before it have to be read before it.
-    fn unseen_before(
-        &mut self,
-        sightings: &[Sighting],
-        seen: &HashMap<FileId, PathBuf>,
-    ) -> Vec<Sighting> {
-        let rotating: HashSet<PathBuf> =
-            seen.values().flat_map(|door| rotated_from(door)).collect();
-        let is_new = |s: &&Sighting| {
-            self.table.find(s.input, FileId::of(&s.metadata)).is_none()
-                && (rotating.contains(&s.door)
-                    || self.families.contains_key(&(s.input, s.door.clone())))
-        };
+    /// A new file may not be the first one that had its name since the last look: those that were
+    /// rotated away before it have to be read before it.
+    fn unseen_before(&mut self, sightings: &[Sighting]) -> Vec<Sighting> {
+        let is_new = |s: &&Sighting| self.table.find(s.input, FileId::of(&s.metadata)).is_none();
         let new: Vec<(usize, PathBuf)> = sightings
             .iter()
             .filter(is_new)
@@ -265,21 +258,28 @@ impl Tailer<'_> {
             self.displace(no, |file| file.place = Place::Moved);
             return Ok(());
         }
-        let mut reused = false;
-        let mut door = seen.get(&file.id).filter(|door| file.is_at(door)).cloned();
-        if door.is_none()
-            && let Some(folder) = file.real.parent()
-            && let Some((path, is_it)) =
-                self.listings.find(folder, file.id, |path| file.is_at(path))
-        {
-            reused = !is_it;
-            door = is_it.then_some(path);
+        let missed_at = file.missed_at.unwrap_or_else(clock::monotonic);
+        let door = seen.get(&file.id).filter(|door| file.is_at(door));
+        let found = match (door, file.real.parent()) {
+            (Some(door), _) => Found::At(door.clone()),
+            (None, Some(folder)) => self
+                .listings
+                .find(folder, file.id, missed_at, |path| file.is_at(path)),
+            (None, None) => Found::Nowhere,
+        };
+        if let Some(file) = self.table.get_mut(no) {
+            file.missed_at = Some(missed_at).filter(|_| found == Found::Later);
         }
-        if let Some(door) = door {
-            return self.rename(no, door);
+        match &found {
+            Found::At(door) => return self.rename(no, door.clone()),
+            Found::Later => {
+                self.scan_soon = true;
+                return Ok(());
+            }
+            Found::Reused | Found::Nowhere => {}
         }
         self.displace(no, |file| file.place = Place::Gone);
-        if reused || self.table.get(no).is_some_and(|file| file.let_go) {
+        if found == Found::Reused || self.table.get(no).is_some_and(|file| file.let_go) {
             self.let_go(no)?;
         }
         Ok(())
@@ -371,9 +371,18 @@ impl Tailer<'_> {
             let at = positions.iter().position(|position| position.key == key)?;
             Some(positions.swap_remove(at))
         });
-        let resumed = match &position {
-            Some(position) => file.resume(position).unwrap_or(false),
+        let resumed = match position.as_ref().map(|position| file.resume(position)) {
+            Some(Ok(resumed)) => resumed,
             None => false,
+            // Its position stays for the next scan.
+            Some(Err(error)) => {
+                self.table.remove(no);
+                if let Some(homeless) = self.homeless.get_mut(sighting.input) {
+                    homeless.extend(position);
+                }
+                self.complain(sighting.input, &sighting.path, &error);
+                return Ok(());
+            }
         };
         if !resumed {
             if let Some(origin) = &sighting.origin {
@@ -437,7 +446,7 @@ impl Tailer<'_> {
             self.scan_now = true; // so that its folder is watched, too
         }
         let name = sighting.path.to_string_lossy().into_owned();
-        let no = self.table.insert(Tailed::new(Found {
+        let no = self.table.insert(Tailed::new(file::Found {
             input: sighting.input,
             input_name: Arc::clone(self.names.get(sighting.input)?),
             source: Arc::new(Source {

@@ -11,6 +11,7 @@ use super::Closed;
 use super::departed::Reused;
 use super::file::Place;
 use super::identity::{self, FileId};
+use super::listing::Found;
 use super::losses::LossKind;
 use super::opened::Look;
 use super::packed::Mark;
@@ -47,6 +48,7 @@ impl Tailer<'_> {
         for (input, position) in std::mem::take(&mut self.taken_over) {
             self.forget_unless_followed(input, &position)?;
         }
+        self.gauge();
         for config in &self.configs {
             (self.send)(Event::Ready(config.id))?;
         }
@@ -96,9 +98,15 @@ impl Tailer<'_> {
             let resumed = found
                 .as_ref()
                 .and_then(|sighting| self.resume(sighting, position));
+            let unreadable = |sighting: &Sighting| {
+                let path = (sighting.input, sighting.path.clone());
+                self.complained.contains(&path)
+            };
             match resumed.and_then(|no| self.table.get(no)) {
                 Some(file) if file.door == door => {}
                 Some(_) => bereft.push((position, door)),
+                // Nobody can say whether it is what was read: its position waits for that.
+                None if found.as_ref().is_some_and(unreadable) => keep.push(position.clone()),
                 None => unfound.push((position, door, found)),
             }
         }
@@ -179,10 +187,14 @@ impl Tailer<'_> {
         let door = self.folders.door(&position.path);
         let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
         let at = Some(door.clone()).filter(is_it).or_else(|| {
-            let found = self
-                .listings
-                .find(door.parent()?, id, |path| is_it(&path.to_owned()))?;
-            found.1.then_some(found.0)
+            let missed_at = self.scanned_at;
+            let found = self.listings.find(door.parent()?, id, missed_at, |path| {
+                is_it(&path.to_owned())
+            });
+            match found {
+                Found::At(path) => Some(path),
+                Found::Reused | Found::Nowhere | Found::Later => None,
+            }
         })?;
         let metadata = fs::metadata(&at).ok()?;
         let path = match at.file_name().filter(|_| at.parent() == door.parent()) {

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use rustix::process::Signal;
 
 use super::{Progress, conclude, only_writer, written_by};
 use crate::agent::SOON;
@@ -111,13 +112,8 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_commits < MOST_CALLS, "a commit has no end");
         progress.say(&mut rig, || format!("{in_commits} kills in commits"));
     }
-    if rig.agent()?.ended()?.is_some() {
-        // The last one came just when everything had been told.
-        in_commits += 1;
-        rig.bury();
-    } else {
-        rig.stop()?;
-    }
+    end_traced(&mut rig)?;
+    in_commits += 1;
     let mut in_starts = 0;
     loop {
         writer.write(LINES)?;
@@ -129,11 +125,7 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_starts < MOST_CALLS, "a start has no end");
         progress.say(&mut rig, || format!("{in_starts} kills in starts"));
     }
-    // strace is about still and would strike when it stops.
-    rig.agent()?
-        .signal(rustix::process::Signal::KILL)
-        .unwrap_or_default();
-    rig.bury();
+    end_traced(&mut rig)?;
     in_starts += 1;
     rig.start()?;
     let written = written_by([&writer]);
@@ -146,6 +138,15 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
     verdict.fact("kills_in_commits", in_commits);
     verdict.fact("kills_in_starts", in_starts);
     Ok(verdict)
+}
+
+/// Ends an agent that outlived its strace, which may be about to strike still: no clean end can be asked for.
+fn end_traced(rig: &mut Rig) -> anyhow::Result<()> {
+    let kill = rig.agent()?.signal(Signal::KILL);
+    // Gone already.
+    kill.unwrap_or_default();
+    rig.bury();
+    Ok(())
 }
 
 /// Whether the agent died at the `call`-th system call that the thread `store` made once lines had come;
@@ -188,7 +189,7 @@ impl Drop for Tracer {
     fn drop(&mut self) {
         // It lets go of the thread, which lives on.
         if let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
-            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap_or_default();
+            rustix::process::kill_process(pid, Signal::INT).unwrap_or_default();
         }
         drop(self.0.wait());
     }

@@ -11,6 +11,7 @@ mod limits;
 mod links;
 mod long_lines;
 mod loops;
+mod notices;
 mod records;
 mod restart;
 mod rotation;
