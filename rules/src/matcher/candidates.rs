@@ -25,21 +25,27 @@ pub(super) struct Candidates {
     found: Vec<Candidate>,
     /// For each rule the turn and the start of the line that it was last found in.
     stamps: Vec<(u32, usize)>,
+    /// The same for each crowd.
+    crowds: Vec<(u32, usize)>,
     turn: u32,
     /// The line found last: hits come in clusters.
     line: Range<usize>,
 }
 
 impl Candidates {
-    /// Ready for a batch and so many rules. It may go from one matcher to another.
-    pub(super) fn begin(&mut self, rules: usize) {
+    /// Ready for a batch, so many rules and so many crowds. It may go from one matcher to another.
+    pub(super) fn begin(&mut self, rules: usize, crowds: usize) {
         self.found.clear();
         self.line = 0..0;
         self.turn = self.turn.wrapping_add(1);
         if self.turn == 0 {
             // Once in four billion batches old stamps would look new.
             self.stamps.clear();
+            self.crowds.clear();
             self.turn = 1;
+        }
+        if self.crowds.len() < crowds {
+            self.crowds.resize(crowds, (0, 0));
         }
         if self.stamps.len() < rules {
             self.stamps.resize(rules, (0, 0));
@@ -52,13 +58,31 @@ impl Candidates {
         self.turn = u32::MAX - 5;
     }
 
-    /// A run of `rule` stands in `lines`.
+    /// The run of the crowd with this index stands in `lines`: gives the line, once.
+    pub(super) fn crowd(
+        &mut self,
+        lines: &[u8],
+        stands: Stands,
+        index: usize,
+    ) -> Option<Range<usize>> {
+        let line = self.line_about(lines, stands);
+        let stamp = (self.turn, line.start);
+        let last = self.crowds.get_mut(index)?;
+        (std::mem::replace(last, stamp) != stamp).then_some(line)
+    }
+
     #[inline]
-    pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
+    fn line_about(&mut self, lines: &[u8], stands: Stands) -> Range<usize> {
         if !self.line.contains(&stands.inside) {
             self.line = line_about(lines, stands.inside);
         }
-        let line = self.line.clone();
+        self.line.clone()
+    }
+
+    /// A run of `rule` stands in `lines`.
+    #[inline]
+    pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
+        let line = self.line_about(lines, stands);
         let stamp = (self.turn, line.start);
         let Some(last) = self.stamps.get_mut(rule as usize) else {
             return;

@@ -149,7 +149,7 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
             *tier = builder.tier(index, wanted, &need, window);
         }
     }
-    let (search, tiers) = builder.finish(wanted, tiers);
+    let (search, tiers) = builder.finish(wanted, tiers, &|index| needs.make(index));
     let rules = wanted.iter().zip(tiers);
     let plan = Plan {
         rules: rules
@@ -307,7 +307,13 @@ impl<'f> Builder<'f> {
     }
 
     /// The search, and the tiers as they became: what has no room in one falls to the next.
-    fn finish(mut self, wanted: &[Wanted], mut tiers: Vec<Tier>) -> (Search, Vec<Tier>) {
+    /// `need_of`: all that a rule needs.
+    fn finish(
+        mut self,
+        wanted: &[Wanted],
+        mut tiers: Vec<Tier>,
+        need_of: &dyn Fn(u32) -> Need,
+    ) -> (Search, Vec<Tier>) {
         let passes = weak::passes(self.kernel, &self.parts, &mut self.runs);
         if passes.is_none() {
             let has_no_room = |tier: &Tier| matches!(tier, Tier::Classes { .. });
@@ -318,7 +324,9 @@ impl<'f> Builder<'f> {
         }
         let runs = self.runs.finish();
         let mut search = Search {
-            index: self.index.finish(self.kernel, self.frequencies, &runs),
+            index: self
+                .index
+                .finish(self.kernel, self.frequencies, &runs, need_of),
             passes: passes.unwrap_or_default(),
             runs,
             kernel: self.kernel,

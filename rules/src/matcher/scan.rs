@@ -69,7 +69,7 @@ impl Search {
 
     fn scan_piece(&self, lines: &[u8], rules: usize, scratch: &mut Scratch, ask: &mut Ask<'_>) {
         let candidates = &mut scratch.candidates;
-        candidates.begin(rules);
+        candidates.begin(rules, self.index.as_ref().map_or(0, Index::crowds));
         let (hits, masks) = (&mut scratch.hits, &mut scratch.masks);
         self.kernel.run(|| {
             for from in (0..lines.len()).step_by(Index::PIECE_BLOCKS * BLOCK) {
