@@ -9,7 +9,7 @@
 //! | step | sees | file |
 //! | --- | --- | --- |
 //! | the sieve | every byte | `kernel` |
-//! | a gram and its neighbours, the window | what the sieve lets through | `index` |
+//! | a gram and what stands around it | what the sieve lets through | `index` |
 //! | short runs of byte sets, for rules without a window | every byte | `kernel`, `weak` |
 //! | the run, byte for byte | places | `runs` |
 //! | the automaton, for rules without a run | every line, if there are such rules | `automaton` |
