@@ -405,7 +405,8 @@ impl Clock<'_> {
         time
     }
 
-    /// The time that a line itself bears; one without a year is of the year nearest to its arrival.
+    /// The time that a line itself bears; one without a year is of the latest in which it
+    /// had not been written after its arrival.
     fn own_time(&self, line: &std::ops::Range<usize>) -> Option<Timestamp> {
         let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
         let near = Some(self.batch.arrival);
