@@ -77,7 +77,8 @@ impl<'a> Clock<'a> {
     }
 
     /// The time that a record itself bears; of one with several lines, that of the first line that
-    /// has one. One without a year is of the year nearest to its arrival.
+    /// has one. One without a year is of the latest in which it had not been written after its
+    /// arrival.
     fn own_time(&self, place: &Range<usize>) -> Option<Timestamp> {
         let text = self.batch.bytes.get(place.clone()).unwrap_or_default();
         let assume = Assume {

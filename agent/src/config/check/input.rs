@@ -196,10 +196,6 @@ fn format(reader: &mut Reader, section: &Section<'_>) -> Option<Arc<Format>> {
         .map(|name| (*name, *name))
         .collect();
     let name = match section.get("format") {
-        Some(node) if matches!(reader.text(node, "format"), Some("syslog")) => {
-            reader.not_yet(&node.place, "the format `syslog`");
-            return None;
-        }
         Some(node) => reader.choice(node, "format", &names).unwrap_or("auto"),
         None if section.get("pattern").is_some() => "pattern",
         None => "auto",
