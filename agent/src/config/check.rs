@@ -57,14 +57,10 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         .get("state_dir")
         .and_then(|node| reader.text(node, "state_dir"));
     let state_dir = folder.join(state_dir.unwrap_or("/var/lib/lapwing"));
+    let longest = Duration::from_hours(24 * 366);
     let skew = top.get("max_clock_skew");
-    let skew = skew.and_then(|node| {
-        reader.duration(
-            node,
-            "max_clock_skew",
-            Duration::ZERO..=Duration::from_hours(24 * 366),
-        )
-    });
+    let skew =
+        skew.and_then(|node| reader.duration(node, "max_clock_skew", Duration::ZERO..=longest));
     let inputs = named(reader, &top, "inputs", |reader, name, node| {
         input::read(reader, name, node, folder)
     });

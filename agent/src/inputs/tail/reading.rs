@@ -164,7 +164,7 @@ impl Tailed {
         let skipped = self.not_of_a_line(new);
         let Some(text) = new
             .get(skipped.count..)
-            .filter(|_| !(skipped.wait && head.is_none()) && !new.is_empty())
+            .filter(|_| !(new.is_empty() || skipped.wait && head.is_none()))
         else {
             return Ok(None);
         };
