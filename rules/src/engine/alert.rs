@@ -90,7 +90,7 @@ impl Alert {
     /// Whether hits wait for a digest. One that ends with such hits tells them first: they must
     /// not be lost because `resolve_after` is shorter than `realert`.
     pub(super) fn wants_digest(&self, rule: &Rule) -> bool {
-        rule.condition == ConditionSpec::Any && self.untold() > 0
+        matches!(rule.condition, ConditionSpec::Any) && self.untold() > 0
     }
 
     /// Hits since the latest notification.

@@ -6,9 +6,9 @@ use super::alert::Alert;
 use super::past::Past;
 use super::rate::{self, Buckets};
 use super::top::Top;
-use crate::condition::{Condition, Entry, Held, TopValues};
+use crate::condition::{Condition, Entry, Held, Observation, TopValues};
 use crate::language::rule::Rule;
-use crate::model::{InputId, Sample, Timestamp};
+use crate::model::{InputId, Part, Parts, Sample, Timestamp};
 use crate::scanner::Hit;
 
 /// One group of one rule.
@@ -45,7 +45,7 @@ impl Group {
     pub(super) fn new(rule: &Rule, hit: &Hit) -> Self {
         Self {
             values: hit.group.clone().into_boxed_slice(),
-            condition: Condition::new(&rule.condition),
+            condition: Condition::new(rule),
             samples: VecDeque::new(),
             rate: Buckets::default(),
             latest: hit.time,
@@ -74,7 +74,13 @@ impl Group {
                 .map(|value| value.as_deref().map(Into::into))
                 .collect()
         });
-        self.condition.observe(hit.time, top)
+        let hit = Observation {
+            time: hit.time,
+            parts: Parts::of(Part::MATCH),
+            values: &[],
+            top,
+        };
+        self.condition.observe(hit).held()
     }
 
     fn keep_sample(&mut self, sample: &Sample, most: usize, most_bytes: usize) {

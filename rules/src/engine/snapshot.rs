@@ -11,7 +11,7 @@ use super::group::{Firing, Group};
 use super::past::Past;
 use super::rate::Buckets;
 use super::top::Top;
-use crate::condition::{Condition, Entry};
+use crate::condition::Condition;
 use crate::language::rule::Rule;
 use crate::model::{InputId, Sample, Timestamp};
 
@@ -112,16 +112,16 @@ pub(super) fn restore(state: &[u8], rule: &Rule, input: impl Fn(&str) -> InputId
         return None;
     }
     // The hits are observed anew, so that 9 of 10 stay 9 of 10 when the rule's numbers change.
-    let mut condition = Condition::new(&rule.condition);
-    condition.restore(record.window.into_iter().map(|Hit(time, top)| Entry {
-        time: Timestamp::from_nanos(time),
-        top: top.map(|values| {
-            values
-                .into_iter()
-                .map(|value| value.map(Into::into))
-                .collect()
-        }),
-    }));
+    let mut condition = Condition::new(rule);
+    if let Some(window) = condition.window_mut() {
+        for Hit(time, top) in record.window {
+            let values = |values: Vec<Option<String>>| {
+                let values = values.into_iter();
+                values.map(|value| value.map(Into::into)).collect()
+            };
+            window.push(Timestamp::from_nanos(time), top.map(values));
+        }
+    }
     let top = record.top.into_iter().map(Top::restore).collect();
     Some(Group {
         values: record.values.into_boxed_slice(),

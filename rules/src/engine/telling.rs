@@ -123,6 +123,7 @@ fn measured(rule: &Rule, group: &Group, count: u64, at: Timestamp) -> f64 {
                 .filter(|entry| entry.time > horizon && entry.time <= at)
                 .count() as u64
         }
+        _ => count,
     };
     #[expect(clippy::cast_precision_loss, reason = "a count of hits is below 2^53")]
     let value = hits as f64;
@@ -133,5 +134,6 @@ fn threshold(condition: &ConditionSpec) -> f64 {
     match condition {
         ConditionSpec::Any => 1.0,
         ConditionSpec::Frequency { num_events, .. } => f64::from(*num_events),
+        _ => 1.0,
     }
 }
