@@ -168,9 +168,20 @@ impl Agent {
         Pid::from_child(&self.child)
     }
 
+    /// Whether it has ended, or is about to: a zombie counts.
+    pub(crate) fn is_gone(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let state = |stat: &str| {
+            stat.rsplit_once(") ")
+                .map(|(_, rest)| rest.starts_with('Z'))
+        };
+        stat.map_or(true, |stat| state(&stat).unwrap_or(true))
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill9(mut self) {
-        kill_process(self.pid(), Signal::KILL).unwrap();
+        // It may be gone already.
+        kill_process(self.pid(), Signal::KILL).ok();
         self.wait();
     }
 

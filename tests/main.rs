@@ -2,7 +2,8 @@
 //!
 //! A file for each phenomenon. What they share: `host` (a folder with a configuration, its logs
 //! and its state, and the agent that runs on it), `receiver` (an HTTP server that keeps what it is
-//! sent) and `random` (numbers that are the same in every run).
+//! sent), `strace` (system calls that fail or kill) and `random` (numbers that are the same in every
+//! run).
 
 #[cfg(test)]
 mod host;
@@ -10,15 +11,21 @@ mod host;
 mod random;
 #[cfg(test)]
 mod receiver;
+#[cfg(test)]
+mod strace;
 
 #[cfg(test)]
 mod check;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod commit_kills;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod disk;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]

@@ -69,6 +69,35 @@ fn status_shows_inputs_rules_outputs_and_the_state() {
 }
 
 #[test]
+fn what_was_not_read_is_shown_by_file() {
+    let host = Host::with(
+        &CONFIG.replace("format: plain", "format: plain, max_line_bytes: 64"),
+        RULES,
+    );
+    let agent = host.run();
+    host.append("app.log", format!("{}\n", "x".repeat(100)));
+    let losses = || status(&host)["inputs"]["app"]["losses"].clone();
+    wait_until("the loss", || {
+        losses().as_array().is_some_and(|losses| !losses.is_empty())
+    });
+    let losses = losses();
+    assert_eq!(
+        (&losses[0]["kind"], &losses[0]["bytes"]),
+        (&"cut".into(), &36.into())
+    );
+    assert!(losses[0]["path"].as_str().unwrap().ends_with("app.log"));
+    for command in ["status", "doctor"] {
+        let done = host.command(&[command, "-c", "lapwing.yaml"]);
+        assert!(
+            done.stdout.contains("longer than `max_line_bytes`"),
+            "{}",
+            done.stdout
+        );
+    }
+    agent.stop();
+}
+
+#[test]
 fn the_status_tells_of_the_last_reload() {
     let host = Host::with(CONFIG, RULES);
     let agent = host.run();

@@ -22,15 +22,18 @@ use lapwing_rules::model::InputId;
 use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::clock;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump::{self, Notice, Pump};
-use crate::store::{GroupRecord, Saved, Store, StoreMessage, run as run_store};
+use crate::store::{GroupRecord, Health, Saved, Start, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
 
+/// A log's times are often whole seconds: a line that bears one may come until the next.
+const WAIT_FOR_LINES: Duration = Duration::from_secs(1);
 /// Batches that may wait for the engine; each is at most some 256 KiB.
 const INBOX: usize = 8;
 
@@ -41,6 +44,9 @@ pub enum Happening {
     Ready,
     /// All inputs have ended; only standard input does.
     AllEnded,
+    /// The state turned out to be damaged while in use: to be stopped and started again, which
+    /// sets it aside.
+    StateDamaged,
     /// A thread that the agent cannot live without has ended.
     Died(String),
 }
@@ -61,9 +67,11 @@ pub struct App {
     happenings: UnboundedReceiver<Happening>,
     stopping: Arc<AtomicBool>,
     tail: tail::Handle,
+    counters: Arc<tail::Counters>,
     inbox: SyncSender<pump::Input>,
     store: Sender<StoreMessage>,
     outputs: Outputs,
+    health: Arc<Health>,
     /// Standard input cannot be told to stop: its thread ends with its input or the process.
     tail_thread: JoinHandle<()>,
     engine_thread: JoinHandle<()>,
@@ -77,12 +85,10 @@ pub struct App {
 /// When the state folder cannot be used or no thread can be started.
 pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<App, AgentError> {
     let (store, saved) = Store::open(&config.state_dir)?;
-    if let Some(aside) = &saved.set_aside {
-        tracing::error!(
-            path = %aside.display(),
-            "the state could not be read and was set aside: files are read from where `start_at` says, windows and alerts begin anew"
-        );
+    if let Some(why) = &saved.unusable {
+        tracing::error!(%why, "nothing can be saved: lines are watched and alerts told from memory, and it is tried again");
     }
+    let health = store.health();
     let (happen, happenings) = unbounded_channel();
     let stopping = Arc::new(AtomicBool::new(false));
     let threads = Threads {
@@ -99,9 +105,11 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         .ok();
     let outputs = outputs::start(config.outputs.clone(), &store.reader(), &to_store, palette);
     let handle = outputs.handle();
+    let told = happen.clone();
     let store_thread = threads.start("store", move || {
         if let Err(error) = run_store(store, &store_inbox, |report| handle.committed(report)) {
             tracing::error!(%error, "the state cannot be kept any longer");
+            told.send(Happening::StateDamaged).ok();
         }
     })?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
@@ -113,10 +121,11 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         to_store.clone(),
         inbox.clone(),
         tail_handle.clone(),
-        happen,
+        (happen, Arc::clone(&stopping)),
     );
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
     let setup = tail_setup(config, saved);
+    let counters = Arc::clone(&setup.counters);
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
     for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
@@ -128,9 +137,11 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         happenings,
         stopping,
         tail: tail_handle,
+        counters,
         inbox,
         store: to_store,
         outputs,
+        health,
         tail_thread,
         engine_thread,
         store_thread,
@@ -190,7 +201,7 @@ fn pump(
     store: Sender<StoreMessage>,
     inbox: SyncSender<pump::Input>,
     tail: tail::Handle,
-    happen: UnboundedSender<Happening>,
+    (happen, stopping): (UnboundedSender<Happening>, Arc<AtomicBool>),
 ) -> Pump {
     let specs: Vec<InputSpec> = config
         .inputs
@@ -207,6 +218,8 @@ fn pump(
         .collect();
     let mut engine = Engine::new(Arc::clone(rules), Arc::clone(&config.host), names);
     let stale = restore(&mut engine, saved);
+    engine.wait_for_lines(WAIT_FOR_LINES);
+    engine.watch(clock::now());
     let memories = saved
         .positions
         .iter()
@@ -222,6 +235,9 @@ fn pump(
         inputs: config.inputs.len(),
         memories: memories.collect(),
         stale,
+        start: saved.start.clone(),
+        host: Arc::clone(&config.host),
+        stopping,
         max_clock_skew: config.max_clock_skew,
         store,
         inbox,
@@ -256,12 +272,14 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
             rule: group.rule.clone(),
             key: group.group.clone(),
             state: group.state.clone(),
+            parts: group.parts.clone(),
+            first_part: group.first_part,
         })
         .collect();
     let gone = |group: &SavedGroup| GroupRecord {
         rule: group.rule.clone(),
         group: group.key.clone(),
-        state: None,
+        ..GroupRecord::default()
     };
     let stale: Vec<GroupRecord> = engine.restore(&groups).into_iter().map(gone).collect();
     if !stale.is_empty() {
@@ -295,10 +313,10 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
     tail::Setup {
         configs: configs.collect(),
         saved: saved.positions,
-        first_start: if saved.first_start {
-            tail::FirstStart::Yes
-        } else {
-            tail::FirstStart::No
+        first_start: match saved.start {
+            Start::Fresh => tail::FirstStart::Yes,
+            Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
+            Start::Lost { .. } => tail::FirstStart::Lost,
         },
         notices: tail::Notices::System,
         counters: Arc::default(),
@@ -339,12 +357,19 @@ impl App {
             started_at: life.started_at,
             ready: Arc::clone(&life.ready),
             inputs: config.inputs.iter().map(name).collect(),
+            counters: Arc::clone(&self.counters),
             rules: Arc::clone(rules),
             outputs: self.outputs.handle(),
             inbox: self.inbox.clone(),
             state_dir: config.state_dir.clone(),
             last_reload: life.last_reload.clone(),
+            health: Arc::clone(&self.health),
         }
+    }
+
+    /// How its state fares.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Stops everything in the order of the data. Outputs go on for at most `grace`.

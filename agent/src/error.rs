@@ -22,7 +22,8 @@ pub enum AgentError {
     /// The call asks for something that is not there. Exit code 2.
     #[error("{0}")]
     Usage(String),
-    /// The state folder cannot be used. Exit code 74.
+    /// There is no state folder and none can be made, or another agent has it (74, or 77 where it
+    /// is not permitted), or a later version wrote it (78).
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The running agent cannot be talked to: 69, or 77 where that is not permitted, or 74.
@@ -65,6 +66,7 @@ impl AgentError {
         ExitCode::from(match self {
             Self::Usage(_) => USAGE,
             Self::Configuration(_)
+            | Self::Store(StoreError::Newer { .. })
             | Self::RuleFile(RuleFileError::NoPack { .. } | RuleFileError::BadGlob { .. }) => {
                 CONFIGURATION
             }

@@ -3,6 +3,7 @@
 //! The one place that knows both the matcher and what the engine wants of a line. Takes batches
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
+pub mod parts;
 mod plans;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::fields::{Assume, Format, Zone};
 use crate::language::redact::Redactor;
-use crate::language::rule::{Rule, RuleSet};
+use crate::language::rule::{ConditionSpec, Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
-use crate::model::{Batch, InputId, RuleId, Sample, Timestamp, line::line_about};
+use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp, line::line_about};
 
 use plans::Plans;
 
@@ -35,6 +36,10 @@ pub struct Hit {
     pub arrival: Timestamp,
     /// The values of the rule's `group_by` fields; a missing one is empty. Redacted.
     pub group: Vec<String>,
+    /// Which parts of the rule it meets.
+    pub parts: Parts,
+    /// The values that the rule's type asks for, or the line's shape. Redacted.
+    pub values: Vec<Option<String>>,
     /// The values of the rule's `top_count_keys`. Redacted.
     pub top: Vec<Option<String>>,
     /// The line. Redacted.
@@ -146,6 +151,8 @@ struct Input {
 const MAX_VALUE_BYTES: usize = 256;
 /// Fields kept for templates.
 const MAX_FIELDS: usize = 64;
+/// Where formats have what a line says, without when and by whom.
+const MESSAGES: [&str; 2] = ["message", "msg"];
 /// Lines of a source looked at to find out a format; after so many it is taken for plain.
 const DETECT_LINES: usize = 2_000;
 /// Lines looked back over at a batch's end while the source has never shown a time.
@@ -271,13 +278,37 @@ impl Scanner {
         let matcher = plans.matcher(&self.rules, &format);
         plans.note(&batch.bytes);
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
+        // Where the hit that waits for further parts begins, and its rule.
+        let mut waits: Option<(usize, RuleId)> = None;
         let mut accept = |found: Found<'_>| {
+            let (id, part) = parts::split(found.rule);
+            let rule = rules.get(id);
+            if waits == Some((found.line.start, id)) {
+                hit.parts = hit.parts.and(part);
+                fill_gaps(hit, &found, rule, batch, redacted);
+                return;
+            }
+            if let Some((_, waiting)) = waits.take()
+                && rules.get(waiting).accepts(hit.parts)
+            {
+                each(hit);
+            }
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
+            (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
-            fill(hit, &found, rules.get(found.rule), batch, redacted);
-            each(hit);
+            fill(hit, &found, rule, batch, redacted);
+            if rule.parts.is_empty() {
+                each(hit);
+            } else {
+                waits = Some((found.line.start, id));
+            }
         };
         matcher.scan(&batch.bytes, &format, &mut self.scratch, &mut accept);
+        if let Some((_, waiting)) = waits
+            && rules.get(waiting).accepts(hit.parts)
+        {
+            each(hit);
+        }
         if format.has_time() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
@@ -315,7 +346,11 @@ fn listens_to(rule: &Rule, input: &str) -> bool {
 }
 
 fn needs_fields(rule: &Rule) -> bool {
-    !rule.group_by.is_empty() || !rule.top_count_keys.is_empty() || wants_all_fields(rule)
+    !rule.group_by.is_empty()
+        || !rule.top_count_keys.is_empty()
+        || !rule.condition.values().is_empty()
+        || matches!(rule.condition, ConditionSpec::NewPattern { .. })
+        || wants_all_fields(rule)
 }
 
 fn wants_all_fields(rule: &Rule) -> bool {
@@ -451,57 +486,127 @@ impl Clock<'_> {
 
 fn fill(hit: &mut Hit, found: &Found<'_>, rule: &Rule, batch: &Batch, redacted: &mut Vec<u8>) {
     let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut value_of = |raw: &[u8], value: &mut String| {
-        redacted.clear();
-        if !rule.redact.is_empty() {
-            rule.redact.redact_value(raw, line, redacted);
-        }
-        let clean = if rule.redact.is_empty() {
-            raw
-        } else {
-            redacted.as_slice()
-        };
-        decode(clean, MAX_VALUE_BYTES, value);
+    let mut clean = Clean {
+        rule,
+        line,
+        redacted,
     };
-    hit.rule = found.rule;
     hit.group.resize(rule.group_by.len(), String::new());
     for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
-        let raw = found.fields.get(name).unwrap_or_default();
-        value_of(raw, value);
-        tell_apart(raw, value, &rule.redact);
+        clean.name_into(found.fields.get(name).unwrap_or_default(), value);
     }
-    let mut owned = |raw: &[u8]| {
-        let mut value = String::new();
-        value_of(raw, &mut value);
-        value
-    };
+    hit.values.clear();
+    fill_values(hit, found, &mut clean);
     hit.top.clear();
     hit.top.extend(
         rule.top_count_keys
             .iter()
-            .map(|name| found.fields.get(name).map(&mut owned)),
+            .map(|name| found.fields.get(name).map(|raw| clean.value(raw))),
     );
     hit.fields.clear();
     if wants_all_fields(rule) {
         let fields = found.fields.iter().take(MAX_FIELDS);
         hit.fields
-            .extend(fields.map(|(name, raw)| (name.to_owned(), owned(raw))));
+            .extend(fields.map(|(name, raw)| (name.to_owned(), clean.value(raw))));
     }
     hit.sample.at = hit.time;
     hit.sample.source.clear();
     hit.sample.source.push_str(&batch.source.name);
     hit.sample.offset = batch.offset_of(found.line.start);
-    redacted.clear();
-    if !rule.redact.is_empty() {
-        rule.redact.redact(line, redacted);
-    }
-    let clean = if rule.redact.is_empty() {
-        line
-    } else {
-        redacted.as_slice()
-    };
-    let whole = decode(clean, Sample::MAX_BYTES, &mut hit.sample.line);
+    let whole = decode(clean.line(), Sample::MAX_BYTES, &mut hit.sample.line);
     hit.sample.cut = !whole || batch.is_cut(found.line.start);
+}
+
+/// The values that the type asks for; for new_pattern the line's shape.
+fn fill_values(hit: &mut Hit, found: &Found<'_>, clean: &mut Clean<'_>) {
+    match &clean.rule.condition {
+        ConditionSpec::NewPattern { masks, .. } => {
+            // The line around its message says when and who.
+            let message = MESSAGES.iter().find_map(|name| found.fields.get(name));
+            let text = match message {
+                Some(raw) => clean.bytes(raw),
+                None => clean.line(),
+            };
+            hit.values.push(Some(masks.shape(text)));
+        }
+        condition => {
+            let names = condition.values().into_iter();
+            hit.values.extend(names.map(|name| {
+                let raw = found.fields.get(name)?;
+                let mut value = String::new();
+                clean.name_into(raw, &mut value);
+                Some(value)
+            }));
+        }
+    }
+}
+
+/// The same line meets a further part, which may give what the parts before did not.
+fn fill_gaps(hit: &mut Hit, found: &Found<'_>, rule: &Rule, batch: &Batch, redacted: &mut Vec<u8>) {
+    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
+    let mut clean = Clean {
+        rule,
+        line,
+        redacted,
+    };
+    for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
+        if value.is_empty() {
+            clean.name_into(found.fields.get(name).unwrap_or_default(), value);
+        }
+    }
+    for (name, value) in rule.top_count_keys.iter().zip(&mut hit.top) {
+        if value.is_none() {
+            *value = found.fields.get(name).map(|raw| clean.value(raw));
+        }
+    }
+    if wants_all_fields(rule) {
+        for (name, raw) in found.fields.iter().take(MAX_FIELDS) {
+            if !hit.fields.contains_key(name) {
+                hit.fields.insert(name.to_owned(), clean.value(raw));
+            }
+        }
+    }
+}
+
+/// What of a line may be seen.
+struct Clean<'a> {
+    rule: &'a Rule,
+    line: &'a [u8],
+    redacted: &'a mut Vec<u8>,
+}
+
+impl Clean<'_> {
+    /// A value of the line.
+    fn bytes<'s>(&'s mut self, raw: &'s [u8]) -> &'s [u8] {
+        if self.rule.redact.is_empty() {
+            return raw;
+        }
+        self.redacted.clear();
+        self.rule.redact.redact_value(raw, self.line, self.redacted);
+        self.redacted
+    }
+
+    /// The line itself.
+    fn line(&mut self) -> &[u8] {
+        if self.rule.redact.is_empty() {
+            return self.line;
+        }
+        self.redacted.clear();
+        self.rule.redact.redact(self.line, self.redacted);
+        self.redacted
+    }
+
+    fn value(&mut self, raw: &[u8]) -> String {
+        let mut value = String::new();
+        decode(self.bytes(raw), MAX_VALUE_BYTES, &mut value);
+        value
+    }
+
+    /// A value by which things are told apart.
+    fn name_into(&mut self, raw: &[u8], value: &mut String) {
+        decode(self.bytes(raw), MAX_VALUE_BYTES, value);
+        tell_apart(raw, value, &self.rule.redact);
+    }
 }
 
 /// Two values that differ only behind the cut, or in bytes that are no UTF-8, are two groups all
@@ -559,6 +664,8 @@ impl Hit {
             time: Timestamp::default(),
             arrival: Timestamp::default(),
             group: Vec::new(),
+            parts: Parts::of(Part::MATCH),
+            values: Vec::new(),
             top: Vec::new(),
             sample,
             fields: BTreeMap::new(),

@@ -146,6 +146,14 @@ async fn serve(
                     app.stop(GRACE_AT_END).await;
                     return Ok(ExitCode::SUCCESS);
                 }
+                Happening::StateDamaged if can_begin_again(&config) => {
+                    app.stop(GRACE).await;
+                    app = begin(&config, &rules, terminal)?;
+                }
+                Happening::StateDamaged => {
+                    app.stop(GRACE).await;
+                    return Err(AgentError::Dead("the state is damaged".to_owned()));
+                }
                 Happening::Died(what) => {
                     app.stop(GRACE).await;
                     return Err(AgentError::Dead(what));
@@ -153,6 +161,12 @@ async fn serve(
             },
         }
     }
+}
+
+/// Standard input cannot be opened again.
+fn can_begin_again(config: &Config) -> bool {
+    let reads_stdin = |input: &config::Input| matches!(input.kind, InputKind::Stdin);
+    !config.inputs.iter().any(reads_stdin)
 }
 
 /// The configuration read again. Standard input cannot be opened again: an agent that reads it
@@ -163,8 +177,7 @@ fn reloaded(
     old: &Config,
 ) -> Result<(Config, Arc<RuleSet>), AgentError> {
     let (config, rules) = load(args, terminal)?;
-    let mut inputs = old.inputs.iter().chain(&config.inputs);
-    if inputs.any(|input| matches!(input.kind, InputKind::Stdin)) {
+    if !can_begin_again(old) || !can_begin_again(&config) {
         let why = "an agent that reads standard input must be started anew";
         return Err(AgentError::Configuration(why.to_owned()));
     }

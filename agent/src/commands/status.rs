@@ -1,5 +1,6 @@
 //! `lapwing status`: how the running agent is.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use crate::clock;
 use crate::error::AgentError;
 use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
-use crate::operate::status::{InputStatus, OutputStatus, RuleStatus, StateStatus, Status};
+use crate::operate::status::{
+    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status,
+};
 use crate::outputs::Palette;
 use crate::outputs::render::{moment, span};
 use crate::outputs::safe::visible;
@@ -81,20 +84,38 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn state(out: &mut String, state: &StateStatus, palette: Palette, now: Timestamp) {
-    let size = state
-        .bytes
-        .map_or_else(String::new, |bytes| format!("  {}", size(bytes)));
+    let size = size(state.bytes);
     let saved = state.committed_at.map_or_else(String::new, |at| {
         format!("  saved {} ago", span(now.since(at)))
     });
     line(
         out,
-        format_args!("state  {}{size}{saved}", visible(&state.path)),
+        format_args!("state  {}  {size}{saved}", visible(&state.path)),
     );
     if let Some(since) = state.failing_since {
         let why = state.error.as_deref().unwrap_or("for an unknown reason");
         let text = format!("cannot be saved since {}: {}", moment(since), visible(why));
         line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
+    if state.start != "ok" {
+        let text = format!("at the start {}", visible(&state.start));
+        line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
+    let DroppedStatus {
+        queue_full,
+        orphaned,
+        unrecorded,
+    } = state.dropped;
+    for (count, what) in [
+        (state.in_memory, "stand in memory only"),
+        (queue_full, "were dropped: a queue was full"),
+        (orphaned, "were dropped: their output is configured no more"),
+        (unrecorded, "were told and are in no history"),
+    ] {
+        if count > 0 {
+            let text = format!("{} {what}", counted(count, "notification"));
+            line(out, format_args!("  {}", palette.paint(BAD, &text)));
+        }
     }
 }
 
@@ -127,23 +148,43 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
         );
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
-    for loss in &input.losses {
-        let bytes = loss
-            .bytes
-            .map_or_else(|| "an unknown amount".to_owned(), size);
-        let path = visible(&loss.path);
-        let times = if loss.times == 1 {
-            String::new()
-        } else {
-            format!(", {} times", loss.times)
-        };
-        let at = moment(loss.last_at);
-        let text = format!(
-            "lost {bytes} of {path}: {}{times}, last at {at}",
-            visible(&loss.why)
-        );
+    let more = input
+        .unreadable_total
+        .saturating_sub(input.unreadable.len() as u64);
+    if more > 0 {
+        let text = format!("and {more} more that cannot be read");
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
+    for loss in &input.losses {
+        let text = self::loss(loss);
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+}
+
+/// What was lost of one file: `app.log was truncated … (5.0 KiB, 2 times, last …)`.
+pub(super) fn loss(loss: &Loss) -> String {
+    let Loss {
+        path,
+        why,
+        bytes,
+        times,
+        last_at,
+        ..
+    } = loss;
+    let path = path
+        .as_deref()
+        .map_or(Cow::Borrowed("other files:"), visible);
+    let bytes = bytes.map_or_else(|| "nobody knows how much".to_owned(), size);
+    let times = if *times == 1 {
+        String::new()
+    } else {
+        format!(", {times} times")
+    };
+    format!(
+        "{path} {} ({bytes}{times}, last {})",
+        visible(why),
+        moment(*last_at)
+    )
 }
 
 fn rules(out: &mut String, status: &Status, palette: Palette) {

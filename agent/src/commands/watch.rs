@@ -60,7 +60,8 @@ async fn serve(
             },
             happening = app.next() => match happening {
                 Happening::Ready => say("ready; Ctrl-C ends it\n"),
-                Happening::AllEnded => {}
+                // Of the second nothing comes but the third.
+                Happening::AllEnded | Happening::StateDamaged => {}
                 Happening::Died(what) => {
                     app.stop(GRACE).await;
                     return Err(AgentError::Dead(what));

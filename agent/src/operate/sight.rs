@@ -13,10 +13,14 @@ use lapwing_rules::model::{Mode, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::status::{InputStatus, OutputStatus, RuleStatus, StateStatus, Status};
+use super::status::{
+    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status, Unreadable,
+};
 use crate::clock;
+use crate::inputs::tail;
 use crate::outputs;
 use crate::pump::{self, Question};
+use crate::store::{Health, HealthView, Start};
 
 /// An engine that does not answer in this time has too much to do.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -45,6 +49,8 @@ pub struct Sight {
     pub ready: Arc<AtomicBool>,
     /// Name and `type` of each input, by id.
     pub inputs: Vec<(Arc<str>, &'static str)>,
+    /// What the file inputs count.
+    pub counters: Arc<tail::Counters>,
     /// By id.
     pub rules: Arc<RuleSet>,
     /// The workers.
@@ -55,6 +61,8 @@ pub struct Sight {
     pub state_dir: PathBuf,
     /// The last SIGHUP.
     pub last_reload: Option<LastReload>,
+    /// How the state fares.
+    pub health: Arc<Health>,
 }
 
 /// What the engine says of itself.
@@ -72,15 +80,6 @@ impl Sight {
             Ok(said) => ("ok".to_owned(), said),
             Err(why) => (why.to_owned(), EngineSays::default()),
         };
-        let skewed = |id: usize| said.skewed.get(&id).copied().unwrap_or_default();
-        let inputs = (0..).zip(&self.inputs).map(|(id, (name, kind))| {
-            let status = InputStatus {
-                kind: (*kind).to_owned(),
-                skewed: skewed(id),
-                ..InputStatus::default()
-            };
-            (name.to_string(), status)
-        });
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.host.to_string(),
@@ -89,13 +88,54 @@ impl Sight {
                 .saturating_duration_since(self.started_at)
                 .as_secs(),
             ready: self.ready.load(Ordering::Relaxed),
-            inputs: inputs.collect(),
+            inputs: self.input_statuses(&said.skewed),
             rules: said.rules,
             outputs: self.output_statuses().await,
             state: self.state(),
             engine,
             last_reload: self.last_reload.clone(),
         }
+    }
+
+    /// `skewed` by input id.
+    fn input_statuses(&self, skewed: &BTreeMap<usize, u64>) -> BTreeMap<String, InputStatus> {
+        let one = |(id, (name, kind)): (usize, &(Arc<str>, &str))| {
+            let status = InputStatus {
+                kind: (*kind).to_owned(),
+                skewed: skewed.get(&id).copied().unwrap_or_default(),
+                ..InputStatus::default()
+            };
+            (name.to_string(), status)
+        };
+        let mut inputs: BTreeMap<String, InputStatus> = (0..).zip(&self.inputs).map(one).collect();
+        for figures in self.counters.inputs() {
+            let Some(input) = inputs.get_mut(&*figures.input) else {
+                continue;
+            };
+            input.files = figures.files;
+            input.bytes = figures.bytes_read;
+            input.lag_bytes = figures.lag_bytes;
+            input.unreadable_total = figures.unreadable_total;
+            let unreadable = figures.unreadable.into_iter().map(|file| Unreadable {
+                path: file.path.display().to_string(),
+                error: file.error,
+                since: file.since,
+            });
+            input.unreadable = unreadable.collect();
+        }
+        for loss in self.counters.losses() {
+            if let Some(input) = inputs.get_mut(&*loss.input) {
+                input.losses.push(Loss {
+                    path: loss.path.map(|path| path.display().to_string()),
+                    kind: loss.kind.name().to_owned(),
+                    why: loss.kind.says().to_owned(),
+                    bytes: loss.bytes,
+                    times: loss.times,
+                    last_at: loss.last_at,
+                });
+            }
+        }
+        inputs
     }
 
     /// The queues are read from disk.
@@ -124,9 +164,30 @@ impl Sight {
     }
 
     fn state(&self) -> StateStatus {
+        let HealthView {
+            committed_at,
+            took,
+            failing,
+            state_bytes,
+            in_memory,
+            dropped,
+            start,
+            ..
+        } = self.health.view();
         StateStatus {
             path: self.state_dir.display().to_string(),
-            ..StateStatus::default()
+            bytes: state_bytes,
+            committed_at,
+            commit_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            failing_since: failing.as_ref().map(|failing| failing.since),
+            error: failing.map(|failing| failing.error),
+            in_memory: in_memory.rows,
+            dropped: DroppedStatus {
+                queue_full: dropped.queue_full,
+                orphaned: dropped.orphaned,
+                unrecorded: dropped.unrecorded,
+            },
+            start: start_words(&start),
         }
     }
 
@@ -155,6 +216,23 @@ impl Sight {
                 Err(TrySendError::Full(back)) => input = back,
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// What was found in the state folder at the start.
+fn start_words(start: &Start) -> String {
+    match start {
+        Start::Fresh | Start::Resumed => "ok".to_owned(),
+        Start::Recovered { why, as_of, .. } => format!(
+            "the database was damaged ({why}): positions are those of {as_of}, windows began anew"
+        ),
+        Start::Lost {
+            why, last_known, ..
+        } => {
+            let since =
+                last_known.map_or_else(|| "an unknown time".to_owned(), |known| known.to_string());
+            format!("positions were lost ({why}): what was written since {since} was not checked")
         }
     }
 }

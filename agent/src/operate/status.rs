@@ -46,8 +46,10 @@ pub struct InputStatus {
     pub lag_bytes: u64,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
-    /// What cannot be read now.
+    /// What cannot be read now: 100 at most.
     pub unreadable: Vec<Unreadable>,
+    /// How many there are.
+    pub unreadable_total: u64,
     /// What could not be read for good, by file.
     pub losses: Vec<Loss>,
 }
@@ -59,14 +61,18 @@ pub struct Unreadable {
     pub path: String,
     /// The system's answer.
     pub error: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What was lost of one file, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Its name; harmless text.
-    pub path: String,
-    /// Why.
+    /// Its name; `null` sums up all files that found no row of their own.
+    pub path: Option<String>,
+    /// One word: `truncated`, `vanished`, `unreadable`, `cut`, `hole`, `archive`.
+    pub kind: String,
+    /// Why, to follow the name.
     pub why: String,
     /// How much, at least; `null`: nobody can say.
     pub bytes: Option<u64>,
@@ -125,18 +131,35 @@ pub struct OutputStatus {
 }
 
 /// The state folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateStatus {
     /// The folder.
     pub path: String,
-    /// Bytes on disk; `null`: nobody can say now.
-    pub bytes: Option<u64>,
+    /// Bytes of the database.
+    pub bytes: u64,
     /// When something was last committed.
     pub committed_at: Option<Timestamp>,
     /// How long that took.
-    pub commit_ms: Option<u64>,
+    pub commit_ms: u64,
     /// Since when nothing can be committed; `null`: it can.
     pub failing_since: Option<Timestamp>,
     /// Why not.
     pub error: Option<String>,
+    /// Notifications that stand in memory only.
+    pub in_memory: u64,
+    /// What was dropped, by reason.
+    pub dropped: DroppedStatus,
+    /// `ok`, or what was wrong with the state at the start.
+    pub start: String,
+}
+
+/// Notifications that were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedStatus {
+    /// An output's queue was full.
+    pub queue_full: u64,
+    /// They waited for an output that is configured no more.
+    pub orphaned: u64,
+    /// They were told while nothing could be saved, and are in no history.
+    pub unrecorded: u64,
 }

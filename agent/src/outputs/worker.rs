@@ -19,7 +19,7 @@ use super::retry::{self, Verdict};
 use super::stats::Counts;
 use super::{Handle, Kind, Output, Palette, Spec, console, file, render, slack, webhook};
 use crate::clock;
-use crate::store::{Outcome, Pending, Reader, Settlement, StoreMessage, Waiting};
+use crate::store::{Done, Outcome, Pending, Reader, Settlement, StoreMessage, Waiting};
 
 /// How long after the store failed it is asked again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -329,7 +329,10 @@ impl Worker {
     }
 
     fn decide(&mut self, key: u64, outcome: Outcome, attempts: u32, last_error: Option<String>) {
-        self.after = Some(key);
+        // What stands in memory is no longer offered once the store has heard of it.
+        if Reader::is_on_disk(key) {
+            self.after = Some(key);
+        }
         let output = self.spec.name.clone();
         self.unsettled.push(Settlement {
             output,
@@ -368,7 +371,7 @@ impl Worker {
 
     async fn settle(&self, settlements: Vec<Settlement>) -> bool {
         let (tell, told) = oneshot::channel();
-        let reply = Box::new(move |result: Result<(), _>| {
+        let reply = Box::new(move |result: Result<Done, _>| {
             // Nobody listens any more when this worker was stopped meanwhile.
             tell.send(result.is_ok()).unwrap_or_default();
         });

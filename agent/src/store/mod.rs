@@ -3,17 +3,28 @@
 //! Takes [`Commit`]s from the pump and [`Settlement`]s from the outputs, gives what was saved at
 //! the start and what waits for an output. Knows nothing of rules, lines or HTTP.
 //!
+//! | file | owns |
+//! | --- | --- |
+//! | `open`, `folder`, `database` | what to begin with; the folder's lock and names; the redb file |
+//! | `write`, `read`, `record`, `tables` | the transaction, its readers, the format |
+//! | `run`, `failing` | the thread; what it does while the disk takes nothing |
+//! | `adrift` | what is told from memory meanwhile |
+//! | `checkpoint` | the second copy of the positions |
+//! | `backend` | room for the file, taken before it is needed |
+//! | `health` | how it all fares, for those who look |
+//!
 //! # The disk format, version 1
 //!
-//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty)
-//! and `state.redb` (0600). A database that cannot be read becomes
-//! `state.redb.damaged-<unix seconds>`; `state.redb.new` is one that was not finished.
+//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty),
+//! `state.redb` (0600) and `positions` (0600, see `checkpoint`). A database that cannot be read
+//! becomes `state.redb.damaged-<unix seconds>`; `state.redb.new` is one that was not finished.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
 //! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
+//! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
 //! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `outputs`, `notification` |
 //! | `said` | alert id, seq | the notification's key: what makes a repeated commit harmless |
 //! | `outbox` | output, notification | JSON: `v`, `bytes`, `attempts`, `last_error`: it waits |
@@ -24,6 +35,13 @@
 //! JSON records bear a version `v`; fields may be added without a new one, readers ignore what
 //! they do not know. A change that old readers would misread raises `format`.
 
+mod adrift;
+mod backend;
+mod checkpoint;
+mod database;
+mod failing;
+mod folder;
+mod health;
 mod open;
 mod read;
 mod record;
@@ -35,16 +53,20 @@ mod write;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use lapwing_rules::model::{Notification, Timestamp};
 use redb::Database;
 
+use crate::clock;
 use crate::inputs::{Position, PositionKey};
+use adrift::Adrift;
 
+pub use health::{Dropped, Failing, Health, HealthView, Start};
 pub use read::{Delivery, Pending, QueueSize, Reader, Recorded, Waiting};
-pub use run::{Reply, StoreMessage, run};
+pub use run::{Done, Reply, StoreMessage, run};
 
 /// Everything that one stretch of lines caused; durable as a whole or not at all.
 #[derive(Debug, Default)]
@@ -60,14 +82,19 @@ pub struct Commit {
 }
 
 /// The saved state of one rule's group: opaque to the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupRecord {
     /// The rule's name.
     pub rule: String,
     /// The group's key, any text.
     pub group: String,
-    /// JSON; `None`: the group is gone.
+    /// JSON; `None`: the group is gone, with all parts of its window.
     pub state: Option<Vec<u8>>,
+    /// Parts of its window, by number. In a commit: those that are new or changed. In what was
+    /// saved: all.
+    pub parts: BTreeMap<u64, Vec<u8>>,
+    /// Parts of a lower number are gone.
+    pub first_part: u64,
 }
 
 /// A notification and the outputs that it goes to.
@@ -79,6 +106,18 @@ pub struct Routed {
     pub outputs: Vec<String>,
 }
 
+impl Routed {
+    /// About as many bytes as it takes in memory: samples and their neighbours are nearly all.
+    pub fn bytes(&self) -> u64 {
+        const THE_REST: usize = 1024;
+        let lines = self.notification.samples.iter().map(|sample| {
+            let neighbours = sample.before.iter().chain(&sample.after).map(String::len);
+            sample.line.len() + sample.source.len() + neighbours.sum::<usize>()
+        });
+        (THE_REST + lines.sum::<usize>()) as u64
+    }
+}
+
 /// What was found in the state folder.
 #[derive(Debug, Default)]
 pub struct Saved {
@@ -86,12 +125,21 @@ pub struct Saved {
     pub positions: Vec<Position>,
     /// Every group with a state.
     pub groups: Vec<GroupRecord>,
-    /// Nothing was ever committed here: the very first start. An agent that has come up commits
-    /// at once, with an empty [`Commit`] where there is nothing to say, so that the next start is
-    /// not taken for the first.
-    pub first_start: bool,
-    /// Where the old database lies, when it could not be read. To be said loudly.
-    pub set_aside: Option<PathBuf>,
+    /// What there was to begin with. An agent that has come up commits at once, with an empty
+    /// [`Commit`] where there is nothing to say, so that the next start is not taken for the first.
+    pub start: Start,
+    /// Why nothing can be saved now: the agent works in memory. To be said loudly.
+    pub unusable: Option<String>,
+}
+
+impl Saved {
+    /// Where the old database lies, when it could not be used.
+    pub fn set_aside(&self) -> Option<&Path> {
+        match &self.start {
+            Start::Recovered { aside, .. } | Start::Lost { aside, .. } => aside.as_deref(),
+            Start::Fresh | Start::Resumed => None,
+        }
+    }
 }
 
 /// What became of one notification at one output, or of one more try.
@@ -137,8 +185,11 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The lock on the folder is held.
-    #[error("another lapwing uses this state folder")]
-    Locked,
+    #[error("another lapwing uses this state folder: {dir}")]
+    Locked {
+        /// The folder.
+        dir: String,
+    },
     /// The disk, or permissions.
     #[error("{what}: {source}")]
     Io {
@@ -150,6 +201,19 @@ pub enum StoreError {
     /// What is on disk makes no sense.
     #[error("the state file is damaged: {0}")]
     Damaged(String),
+    /// A later version wrote it: nothing is touched.
+    #[error(
+        "{file} was written by a later version of lapwing (format {found}; this one knows {known}): \
+         install that version again, or move the file away to begin anew"
+    )]
+    Newer {
+        /// The database.
+        file: String,
+        /// Its format.
+        found: u64,
+        /// The latest format that can be read.
+        known: u64,
+    },
     /// Anything else that the database says.
     #[error("the state database: {0}")]
     Database(String),
@@ -158,7 +222,9 @@ pub enum StoreError {
 impl StoreError {
     pub(super) fn from_database(error: impl Into<redb::Error>) -> Self {
         match error.into() {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked,
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked {
+                dir: "its database is open".to_owned(),
+            },
             redb::Error::Io(source) => match source.kind() {
                 // That is how a file that ends too early, or holds nonsense, shows itself.
                 std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
@@ -170,8 +236,7 @@ impl StoreError {
                 },
             },
             redb::Error::Corrupted(what) => Self::Damaged(what),
-            error @ (redb::Error::UpgradeRequired(_)
-            | redb::Error::TableDoesNotExist(_)
+            error @ (redb::Error::TableDoesNotExist(_)
             | redb::Error::TableTypeMismatch { .. }
             | redb::Error::TableIsMultimap(_)
             | redb::Error::TypeDefinitionChanged { .. }) => Self::Damaged(error.to_string()),
@@ -180,34 +245,64 @@ impl StoreError {
     }
 }
 
-/// The database that the one writer and all readers share. `None` after a failure, until it
-/// could be opened again: redb refuses all work after an I/O error, also when the disk is well.
+/// The database that the one writer and all readers share, and what stands in memory only.
 struct Shared {
-    database: RwLock<Option<Database>>,
+    view: RwLock<View>,
+    adrift: RwLock<Adrift>,
+}
+
+/// What there is to read from.
+enum View {
+    /// The database itself.
+    Open(Database),
+    /// What was read of it when it could not be written to: for readers only.
+    Copy(Database),
+    /// Nothing, until it could be opened again: redb refuses all work after an I/O error, also
+    /// when the disk is well.
+    Closed,
 }
 
 impl Shared {
-    fn with<T>(
+    fn read<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        match guard.as_ref() {
-            Some(database) => work(database).map_err(StoreError::from_database),
-            None => Err(StoreError::Database("closed after a failure".to_owned())),
+        let guard = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        match &*guard {
+            View::Open(database) | View::Copy(database) => {
+                work(database).map_err(StoreError::from_database)
+            }
+            View::Closed => Err(StoreError::Database("closed after a failure".to_owned())),
         }
+    }
+
+    fn set(&self, view: View) {
+        let mut guard = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        *guard = view;
+    }
+
+    fn adrift(&self) -> RwLockReadGuard<'_, Adrift> {
+        self.adrift.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only the store's thread asks for this.
+    fn adrift_mut(&self) -> RwLockWriteGuard<'_, Adrift> {
+        self.adrift.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// How the database is opened again after a failure.
-type Opener = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
+type Opener = Box<dyn FnMut() -> Result<Database, StoreError> + Send>;
 
 /// The one writer.
 pub struct Store {
     shared: Arc<Shared>,
+    health: Arc<Health>,
     reopen: Opener,
     /// Bytes that may wait for an output, by its name.
     limits: BTreeMap<String, u64>,
+    /// Where the checkpoint goes; `None`: nowhere.
+    folder: Option<PathBuf>,
     /// Held until the store is dropped.
     _lock: Option<std::fs::File>,
 }
@@ -223,7 +318,7 @@ impl std::fmt::Debug for Store {
 /// Readers may live on; the file is closed in order all the same, and free for the next agent.
 impl Drop for Store {
     fn drop(&mut self) {
-        self.close();
+        self.shared.set(View::Closed);
     }
 }
 
@@ -241,6 +336,11 @@ impl Store {
     /// A cheap handle for those who read.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.shared))
+    }
+
+    /// How it fares, for those who look.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
     }
 
     /// Makes `commit` durable. A notification whose id and seq stand there already is not queued
@@ -266,7 +366,8 @@ impl Store {
         self.apply(&[], settlements, now)
     }
 
-    /// Both, any number of each, in one durable transaction; commits first, in order.
+    /// Both, any number of each, in one durable transaction; what stands in memory only comes
+    /// first, then commits, in order.
     ///
     /// # Errors
     ///
@@ -277,15 +378,67 @@ impl Store {
         settlements: &[Settlement],
         now: Timestamp,
     ) -> Result<Report, StoreError> {
+        let began = clock::monotonic();
         self.ensure_open()?;
-        let limits = &self.limits;
-        let result = self
-            .shared
-            .with(|database| write::apply(database, commits, settlements, limits, now));
-        if result.is_err() {
-            self.close();
+        let result = {
+            let view = self
+                .shared
+                .view
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            let View::Open(database) = &*view else {
+                return Err(StoreError::Database("closed".to_owned()));
+            };
+            let work = write::Work {
+                adrift: &self.shared.adrift(),
+                commits,
+                settlements,
+                limits: &self.limits,
+                now,
+            };
+            work.apply(database).map_err(StoreError::from_database)
+        };
+        match result {
+            Ok((report, keys)) => {
+                self.shared.adrift_mut().recorded(keys);
+                self.note_success(&report, now, clock::monotonic() - began);
+                Ok(report)
+            }
+            Err(error) => {
+                // Nothing that redb holds in memory can be trusted, and a failed sync is never
+                // taken for a good one: the file is opened and checked anew, for readers at once.
+                self.shared.set(View::Closed);
+                if !matches!(error, StoreError::Damaged(_)) && self.ensure_open().is_err() {
+                    self.read_from_copy();
+                }
+                Err(error)
+            }
         }
-        result
+    }
+
+    /// What waits on a disk that takes nothing can be delivered all the same.
+    fn read_from_copy(&self) {
+        if let Some(dir) = &self.folder
+            && let Ok((copy, _)) = database::load_copy(&folder::state_file(dir))
+        {
+            self.shared.set(View::Copy(copy));
+        }
+    }
+
+    fn note_success(&self, report: &Report, now: Timestamp, took: Duration) {
+        let file = self.folder.as_deref().map(folder::state_file);
+        let size = file.and_then(|file| file.metadata().ok());
+        let dropped: u64 = report.dropped.values().sum();
+        let in_memory = self.shared.adrift().size();
+        self.health.change(|view| {
+            view.committed_at = Some(now);
+            view.took = took;
+            view.commits += 1;
+            view.failing = None;
+            view.in_memory = in_memory;
+            view.dropped.queue_full += dropped;
+            view.state_bytes = size.map_or(view.state_bytes, |size| size.len());
+        });
     }
 
     /// Gives up, 1,000 at a time, what has waited since before `before` for outputs that are not in `known`: nobody
@@ -302,42 +455,29 @@ impl Store {
     ) -> Result<Report, StoreError> {
         let orphans = self
             .shared
-            .with(|database| read::orphans(database, known, before))?;
+            .read(|database| read::orphans(database, known, before))?;
         if orphans.is_empty() {
-            Ok(Report::default())
-        } else {
-            self.settle(&orphans, now)
+            return Ok(Report::default());
         }
+        let report = self.settle(&orphans, now)?;
+        self.health
+            .change(|view| view.dropped.orphaned += orphans.len() as u64);
+        Ok(report)
     }
 
-    /// After a failure nothing that redb holds in memory can be trusted.
-    fn close(&self) {
-        let mut guard = self
-            .shared
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        *guard = None;
-    }
-
-    fn ensure_open(&self) -> Result<(), StoreError> {
-        if self
-            .shared
-            .database
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-        {
+    fn ensure_open(&mut self) -> Result<(), StoreError> {
+        let is_open = |view: &View| matches!(view, View::Open(_));
+        if is_open(
+            &self
+                .shared
+                .view
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        ) {
             return Ok(());
         }
-        let mut guard = self
-            .shared
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if guard.is_none() {
-            *guard = Some((self.reopen)()?);
-        }
+        let database = (self.reopen)()?;
+        self.shared.set(View::Open(database));
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lapwing_rules::model::{Notification, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable};
 
+use super::adrift::Adrift;
 use super::record::{
     self, DeliveryRecord, NotificationHead, NotificationRecord, OutboxRecord, OutcomeRecord,
 };
@@ -42,7 +43,7 @@ pub enum Waiting {
 /// A notification that waits for an output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pending {
-    /// Ascends in the order of queueing, over all outputs.
+    /// Ascends in the order of queueing, over all outputs; see [`Reader::is_on_disk`].
     pub key: u64,
     /// What to say, as the engine said it.
     pub notification: Notification,
@@ -92,8 +93,8 @@ impl Reader {
         Self { shared }
     }
 
-    /// The oldest notification that waits for `output` and was queued after `after`. Reads two
-    /// records, however many wait.
+    /// The oldest notification that waits for `output` and was queued after `after`; those on disk
+    /// before those in memory. Reads two records, however many wait.
     ///
     /// # Errors
     ///
@@ -103,23 +104,37 @@ impl Reader {
         output: &str,
         after: Option<u64>,
     ) -> Result<Option<Waiting>, StoreError> {
-        self.shared.with(|database| {
+        let on_disk = self.shared.read(|database| {
             let transaction = database.begin_read()?;
             let outbox = transaction.open_table(OUTBOX)?;
             let start = after.map_or(0, |key| key.saturating_add(1));
-            let Some(row) = outbox
-                .range((output, start)..=(output, u64::MAX))?
-                .next()
-                .transpose()?
-            else {
-                return Ok(None);
-            };
-            let key = row.0.value().1;
-            let notifications = transaction.open_table(NOTIFICATIONS)?;
-            let record = notifications.get(key)?;
-            let json = record.as_ref().map_or(&[][..], |record| record.value());
-            Ok(Some(pending(key, row.1.value(), json)))
-        })
+            for row in outbox.range((output, start)..=(output, u64::MAX))? {
+                let row = row?;
+                let key = row.0.value().1;
+                if self.shared.adrift().is_decided(output, key) {
+                    continue;
+                }
+                let notifications = transaction.open_table(NOTIFICATIONS)?;
+                let record = notifications.get(key)?;
+                let json = record.as_ref().map_or(&[][..], |record| record.value());
+                return Ok(Some(pending(key, row.1.value(), json)));
+            }
+            Ok(None)
+        });
+        if let Ok(Some(_)) = on_disk {
+            return on_disk;
+        }
+        match self.shared.adrift().next_pending(output) {
+            Some(pending) => Ok(Some(Waiting::Pending(Box::new(pending)))),
+            None => on_disk,
+        }
+    }
+
+    /// Whether a notification with this key ([`Pending::key`]) stands on disk, where keys ascend
+    /// in the order of queueing. One that stands in memory is passed over, once it is settled, by
+    /// [`Reader::next_pending`] itself.
+    pub fn is_on_disk(key: u64) -> bool {
+        !Adrift::is_here(key)
     }
 
     /// How much waits for `output`.
@@ -128,12 +143,13 @@ impl Reader {
     ///
     /// As for [`Reader::next_pending`].
     pub fn queue(&self, output: &str) -> Result<QueueSize, StoreError> {
-        self.shared.with(|database| {
+        let in_memory = self.shared.adrift().queue(output);
+        self.shared.read(|database| {
             let queues = database.begin_read()?.open_table(QUEUES)?;
             let size = queues.get(output)?.map_or((0, 0), |value| value.value());
             Ok(QueueSize {
-                rows: size.0,
-                bytes: size.1,
+                rows: size.0 + in_memory.rows,
+                bytes: size.1 + in_memory.bytes,
             })
         })
     }
@@ -145,7 +161,7 @@ impl Reader {
     ///
     /// As for [`Reader::next_pending`].
     pub fn history(&self, before: Option<u64>, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.shared.with(|database| {
+        self.shared.read(|database| {
             let transaction = database.begin_read()?;
             let notifications = transaction.open_table(NOTIFICATIONS)?;
             let outbox = transaction.open_table(OUTBOX)?;

@@ -60,19 +60,23 @@ impl PositionRecord {
 
     pub(super) fn read(key: PositionKey, json: &[u8]) -> Result<Position, redb::Error> {
         let record: Self = serde_json::from_slice(json).map_err(|error| damaged(&error))?;
-        let path = match (record.path, record.path_bytes) {
+        Ok(record.into_position(key))
+    }
+
+    pub(super) fn into_position(self, key: PositionKey) -> Position {
+        let path = match (self.path, self.path_bytes) {
             (Some(path), _) => PathBuf::from(path),
             (None, bytes) => PathBuf::from(OsString::from_vec(bytes.unwrap_or_default())),
         };
-        Ok(Position {
+        Position {
             key,
             path,
-            offset: record.offset,
-            head: record.head,
-            tail: record.tail,
-            seen_at: record.seen_at,
-            memory: record.memory,
-        })
+            offset: self.offset,
+            head: self.head,
+            tail: self.tail,
+            seen_at: self.seen_at,
+            memory: self.memory,
+        }
     }
 }
 

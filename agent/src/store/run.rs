@@ -1,18 +1,35 @@
 //! The store thread's body: takes everything that waits in its inbox and makes it durable in one
 //! transaction, so that the price of a sync is paid once for many. Started elsewhere.
+//!
+//! While the disk takes nothing it goes on: after two seconds notifications are told from memory
+//! (`adrift`) and outcomes kept there, and the disk is asked again from time to time.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::{Commit, Report, Settlement, Store, StoreError};
+use super::checkpoint::{self, Checkpoint};
+use super::failing::Stretch;
+use super::health::Failing;
+use super::{Commit, Report, Settlement, Store, StoreError, database};
 use crate::clock;
 
+/// What became of what was sent.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// All of it is durable.
+    Durable,
+    /// The disk does not take it. Notifications and outcomes stand in memory: they are delivered
+    /// from there, and recorded by the next transaction that succeeds. Positions and groups are to
+    /// be sent again.
+    InMemory(Arc<StoreError>),
+}
+
 /// Called once, on the store thread, when the transaction is durable or has failed. Must not
-/// block. Never called: the store is gone.
-pub type Reply = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
+/// block. An error: nothing of it may be taken as done. Never called: the store is gone.
+pub type Reply = Box<dyn FnOnce(Result<Done, Arc<StoreError>>) + Send>;
 
 /// What the store thread is told.
 pub enum StoreMessage {
@@ -45,51 +62,54 @@ const AT_ONCE: usize = 256;
 /// have gone by mistake.
 const ORPHANS_STAY: Duration = Duration::from_hours(24);
 
+/// The checkpoint is replaced at most this often.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// One for very many files is replaced less often: so many bytes a second.
+const CHECKPOINT_BYTES_A_SECOND: u64 = 100_000;
+
 /// Serves `inbox` until [`StoreMessage::Stop`] or until nobody can write to it any more. `after`
-/// is told what became durable before the replies are called: it wakes the outputs.
+/// is told what became durable, or is to be told from memory, before the replies are called: it
+/// wakes the outputs.
 ///
 /// # Errors
 ///
-/// [`StoreError::Damaged`]: the file turned out to be damaged while in use. The agent must end;
-/// its next start sets the file aside.
+/// [`StoreError::Damaged`]: the file turned out to be damaged while in use. The agent must begin
+/// anew; its next start sets the file aside.
 pub fn run(
-    mut store: Store,
+    store: Store,
     inbox: &Receiver<StoreMessage>,
-    mut after: impl FnMut(&Report),
+    after: impl FnMut(&Report),
 ) -> Result<(), StoreError> {
-    let mut complaint = Complaint::default();
-    while let Ok(first) = inbox.recv() {
+    let mut thread = Thread {
+        store,
+        after,
+        stretch: None,
+        complaint: Complaint::default(),
+        checkpoint_due: None,
+        checkpoint_pause: CHECKPOINT_EVERY,
+    };
+    loop {
+        let first = match thread.deadline() {
+            Some(at) => inbox.recv_timeout(at.saturating_duration_since(clock::monotonic())),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
         let mut batch = Batch::default();
-        batch.take(first);
+        match first {
+            Ok(first) => batch.take(first),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => batch.stop = true,
+        }
         while !batch.stop && batch.replies.len() < AT_ONCE {
             let Ok(message) = inbox.try_recv() else { break };
             batch.take(message);
         }
-        if let Some(limits) = batch.outputs.take() {
-            retire(&mut store, limits, &mut complaint);
-        }
-        if !batch.replies.is_empty() {
-            let commits: Vec<&Commit> = batch.commits.iter().map(|commit| &**commit).collect();
-            let result = store.apply(&commits, &batch.settlements, clock::now());
-            if let Ok(report) = &result {
-                after(report);
-            }
-            let answer = result.map(drop).map_err(Arc::new);
-            for reply in batch.replies {
-                reply(answer.clone());
-            }
-            if let Err(error) = answer {
-                complaint.say(&error);
-                if let StoreError::Damaged(why) = &*error {
-                    return Err(StoreError::Damaged(why.clone()));
-                }
-            }
-        }
-        if batch.stop {
-            break;
+        let stop = batch.stop;
+        thread.serve(batch)?;
+        thread.checkpoint_if_due(stop);
+        if stop {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 #[derive(Default)]
@@ -118,30 +138,201 @@ impl Batch {
     }
 }
 
-fn retire(store: &mut Store, limits: BTreeMap<String, u64>, complaint: &mut Complaint) {
-    let known: Vec<String> = limits.keys().cloned().collect();
-    store.set_queue_limits(limits);
-    let now = clock::now();
-    if let Err(error) = store.retire(&known, now.minus(ORPHANS_STAY), now) {
-        complaint.say(&error);
+struct Thread<A> {
+    store: Store,
+    after: A,
+    /// Set while the disk takes nothing.
+    stretch: Option<Stretch>,
+    complaint: Complaint,
+    /// Set when something changed since the last one.
+    checkpoint_due: Option<Instant>,
+    checkpoint_pause: Duration,
+}
+
+impl<A: FnMut(&Report)> Thread<A> {
+    /// When there is something to do although nobody sends anything.
+    fn deadline(&self) -> Option<Instant> {
+        let again = self
+            .stretch
+            .filter(|_| !self.store.shared.adrift().is_empty())
+            .map(|stretch| stretch.next_try());
+        again.into_iter().chain(self.checkpoint_due).min()
+    }
+
+    fn serve(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+        if let Some(limits) = batch.outputs.take() {
+            self.retire(limits);
+        }
+        {
+            // A word on what stands in memory needs no disk to be heard.
+            let mut adrift = self.store.shared.adrift_mut();
+            let heard = batch.settlements.iter();
+            batch.settlements = heard.filter_map(|word| adrift.hear(word)).collect();
+        }
+        let now = clock::monotonic();
+        let is_due = self.stretch.is_none_or(|stretch| stretch.may_try(now)) || batch.stop;
+        let is_work = !batch.replies.is_empty()
+            || self.stretch.is_some() && !self.store.shared.adrift().is_empty();
+        if !is_work {
+            return Ok(());
+        }
+        let failure = if is_due {
+            self.attempt(&batch)
+        } else {
+            self.complaint.last_error.clone()
+        };
+        let answer = match failure {
+            None => Ok(Done::Durable),
+            Some(error) => self.go_on_in_memory(&batch, &error),
+        };
+        for reply in batch.replies {
+            reply(answer.clone());
+        }
+        match answer {
+            Err(error) | Ok(Done::InMemory(error)) => match &*error {
+                StoreError::Damaged(why) => Err(StoreError::Damaged(why.clone())),
+                _ => Ok(()),
+            },
+            Ok(Done::Durable) => Ok(()),
+        }
+    }
+
+    /// One transaction; gives why it failed.
+    fn attempt(&mut self, batch: &Batch) -> Option<Arc<StoreError>> {
+        let began = clock::monotonic();
+        let commits: Vec<&Commit> = batch.commits.iter().map(|commit| &**commit).collect();
+        let wall = clock::now();
+        match self.store.apply(&commits, &batch.settlements, wall) {
+            Ok(report) => {
+                if self.stretch.take().is_some() {
+                    tracing::info!("the state is saved again");
+                }
+                if commits.iter().any(|commit| !commit.positions.is_empty()) {
+                    let due = clock::monotonic() + self.checkpoint_pause;
+                    self.checkpoint_due.get_or_insert(due);
+                }
+                (self.after)(&report);
+                None
+            }
+            Err(error) => {
+                let now = clock::monotonic();
+                match &mut self.stretch {
+                    Some(stretch) => stretch.failed_again(now, now - began),
+                    None => self.stretch = Some(Stretch::begin(now)),
+                }
+                self.store.health.change(|view| {
+                    let failing = view.failing.get_or_insert_with(|| Failing {
+                        since: wall,
+                        error: String::new(),
+                    });
+                    failing.error = error.to_string();
+                });
+                Some(self.complaint.say(error))
+            }
+        }
+    }
+
+    /// What is to be told is told all the same, once patience has run out.
+    fn go_on_in_memory(
+        &mut self,
+        batch: &Batch,
+        error: &Arc<StoreError>,
+    ) -> Result<Done, Arc<StoreError>> {
+        let is_patient = self
+            .stretch
+            .is_none_or(|stretch| !stretch.is_out_of_patience(clock::monotonic()));
+        if is_patient || matches!(**error, StoreError::Damaged(_)) {
+            return Err(Arc::clone(error));
+        }
+        let now = clock::now();
+        let mut report = Report::default();
+        let mut made_way = 0;
+        let mut outcome = Ok(Done::InMemory(Arc::clone(error)));
+        let size = {
+            let mut adrift = self.store.shared.adrift_mut();
+            for settlement in &batch.settlements {
+                adrift.keep_outcome(settlement);
+            }
+            for routed in batch
+                .commits
+                .iter()
+                .flat_map(|commit| &commit.notifications)
+            {
+                match adrift.take(routed, now) {
+                    Ok(settled) => made_way += settled,
+                    // Those that were taken are known when they come again.
+                    Err(_) => outcome = Err(Arc::clone(error)),
+                }
+                report.queued.extend(routed.outputs.iter().cloned());
+            }
+            adrift.size()
+        };
+        report.queued.sort_unstable();
+        report.queued.dedup();
+        self.store.health.change(|view| {
+            view.in_memory = size;
+            view.dropped.unrecorded += made_way;
+        });
+        (self.after)(&report);
+        outcome
+    }
+
+    fn retire(&mut self, limits: BTreeMap<String, u64>) {
+        let known: Vec<String> = limits.keys().cloned().collect();
+        self.store.set_queue_limits(limits);
+        let now = clock::now();
+        if let Err(error) = self.store.retire(&known, now.minus(ORPHANS_STAY), now) {
+            tracing::debug!(%error, "what waits for outputs that are gone stays");
+        }
+    }
+
+    fn checkpoint_if_due(&mut self, stop: bool) {
+        let now = clock::monotonic();
+        if self.checkpoint_due.is_none_or(|due| due > now && !stop) {
+            return;
+        }
+        self.checkpoint_due = None;
+        let Some(dir) = self.store.folder.clone() else {
+            return;
+        };
+        let written = self
+            .store
+            .shared
+            .read(database::positions)
+            .and_then(|positions| {
+                let at = clock::now();
+                checkpoint::write(&dir, &Checkpoint { at, positions })
+            });
+        match written {
+            Ok(bytes) => {
+                let pause = Duration::from_secs(bytes / CHECKPOINT_BYTES_A_SECOND);
+                self.checkpoint_pause = pause.max(CHECKPOINT_EVERY);
+            }
+            // It is the second copy; the first one complains for itself.
+            Err(error) => tracing::debug!(%error, "the checkpoint stays as it was"),
+        }
     }
 }
 
-/// At most one line a second, however often it fails.
+/// At most one line a second for one cause, however often it fails.
 #[derive(Default)]
 struct Complaint {
     last: Option<Instant>,
+    last_error: Option<Arc<StoreError>>,
 }
 
 impl Complaint {
-    fn say(&mut self, error: &StoreError) {
+    fn say(&mut self, error: StoreError) -> Arc<StoreError> {
         let now = clock::monotonic();
         if self
             .last
             .is_none_or(|last| now.duration_since(last) >= Duration::from_secs(1))
         {
             self.last = Some(now);
-            tracing::error!(%error, "nothing could be saved: it is tried again");
+            tracing::error!(%error, "the state cannot be saved: it is tried again");
         }
+        let error = Arc::new(error);
+        self.last_error = Some(Arc::clone(&error));
+        error
     }
 }

@@ -8,6 +8,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const POSITIONS: TableDefinition<'_, (&str, u64, u64), Bytes> =
     TableDefinition::new("positions");
 pub(super) const GROUPS: TableDefinition<'_, (&str, &str), Bytes> = TableDefinition::new("groups");
+pub(super) const WINDOWS: TableDefinition<'_, (&str, &str, u64), Bytes> =
+    TableDefinition::new("windows");
 pub(super) const NOTIFICATIONS: TableDefinition<'_, u64, Bytes> =
     TableDefinition::new("notifications");
 pub(super) const SAID: TableDefinition<'_, (&str, u32), u64> = TableDefinition::new("said");

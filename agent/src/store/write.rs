@@ -7,13 +7,14 @@ use std::time::Duration;
 use lapwing_rules::model::Timestamp;
 use redb::{Database, ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
+use super::adrift::Adrift;
 use super::record::{
     self, DeliveryRecord, Identity, NewNotification, NotificationHead, OutboxRecord, OutcomeRecord,
     PositionRecord,
 };
 use super::tables::{
     BEGUN, Bytes, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTIFICATIONS, OUTBOX,
-    POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES,
+    POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
 };
 use super::{Commit, Report, Routed, Settlement, Store};
 
@@ -42,48 +43,64 @@ pub(super) fn initialise(database: &Database, begun: u64) -> Done {
     Ok(())
 }
 
-/// See [`Store::apply`].
-pub(super) fn apply(
-    database: &Database,
-    commits: &[&Commit],
-    settlements: &[Settlement],
-    limits: &BTreeMap<String, u64>,
-    now: Timestamp,
-) -> Done<Report> {
-    let transaction = database.begin_write()?;
-    let report = {
-        let mut writer = Writer {
-            tables: Tables::open(&transaction)?,
-            now,
-            queued: BTreeSet::new(),
-            report: Report::default(),
-        };
-        if writer.tables.number(BEGUN)? != 1 {
-            writer.tables.meta.insert(BEGUN, 1)?;
-        }
-        for commit in commits {
-            writer.positions(commit)?;
-            writer.groups(commit)?;
-            for routed in &commit.notifications {
-                writer.notification(routed)?;
+/// What one transaction is to make durable; see [`Store::apply`].
+pub(super) struct Work<'w> {
+    pub(super) adrift: &'w Adrift,
+    pub(super) commits: &'w [&'w Commit],
+    pub(super) settlements: &'w [Settlement],
+    pub(super) limits: &'w BTreeMap<String, u64>,
+    /// Wall clock.
+    pub(super) now: Timestamp,
+}
+
+impl Work<'_> {
+    /// Gives also the key of each notification that stood in memory: there, and here.
+    pub(super) fn apply(&self, database: &Database) -> Done<(Report, Vec<(u64, u64)>)> {
+        let transaction = database.begin_write()?;
+        let mut keys = Vec::new();
+        let report = {
+            let mut writer = Writer {
+                tables: Tables::open(&transaction)?,
+                now: self.now,
+                queued: BTreeSet::new(),
+                report: Report::default(),
+            };
+            if writer.tables.number(BEGUN)? != 1 {
+                writer.tables.meta.insert(BEGUN, 1)?;
             }
-        }
-        for settlement in settlements {
-            writer.settle(settlement)?;
-        }
-        writer.bound_queues(limits)?;
-        writer.prune()?;
-        writer.report.queued = writer.queued.into_iter().collect();
-        writer.report
-    };
-    transaction.commit()?;
-    Ok(report)
+            for (here, entry) in self.adrift.entries() {
+                let key = writer.notification(&entry.routed, entry.queued_at)?;
+                for word in entry.words.values() {
+                    let word = word.clone();
+                    writer.settle(&Settlement { key, ..word })?;
+                }
+                keys.push((here, key));
+            }
+            for commit in self.commits {
+                writer.positions(commit)?;
+                writer.groups(commit)?;
+                for routed in &commit.notifications {
+                    writer.notification(routed, self.now)?;
+                }
+            }
+            for settlement in self.adrift.outcomes().chain(self.settlements) {
+                writer.settle(settlement)?;
+            }
+            writer.bound_queues(self.limits)?;
+            writer.prune()?;
+            writer.report.queued = writer.queued.into_iter().collect();
+            writer.report
+        };
+        transaction.commit()?;
+        Ok((report, keys))
+    }
 }
 
 struct Tables<'t> {
     meta: Table<'t, &'static str, u64>,
     positions: Table<'t, (&'static str, u64, u64), Bytes>,
     groups: Table<'t, (&'static str, &'static str), Bytes>,
+    windows: Table<'t, (&'static str, &'static str, u64), Bytes>,
     notifications: Table<'t, u64, Bytes>,
     said: Table<'t, (&'static str, u32), u64>,
     outbox: Table<'t, (&'static str, u64), Bytes>,
@@ -98,6 +115,7 @@ impl<'t> Tables<'t> {
             meta: transaction.open_table(META)?,
             positions: transaction.open_table(POSITIONS)?,
             groups: transaction.open_table(GROUPS)?,
+            windows: transaction.open_table(WINDOWS)?,
             notifications: transaction.open_table(NOTIFICATIONS)?,
             said: transaction.open_table(SAID)?,
             outbox: transaction.open_table(OUTBOX)?,
@@ -145,15 +163,26 @@ impl Writer<'_> {
                 Some(state) => self.tables.groups.insert(key, state.as_slice())?,
                 None => self.tables.groups.remove(key)?,
             };
+            let gone = group.state.as_ref().map_or(u64::MAX, |_| group.first_part);
+            if gone > 0 {
+                let gone = (key.0, key.1, 0)..(key.0, key.1, gone);
+                self.tables.windows.retain_in(gone, |_, _| false)?;
+            }
+            for (number, part) in &group.parts {
+                self.tables
+                    .windows
+                    .insert((key.0, key.1, *number), part.as_slice())?;
+            }
         }
         Ok(())
     }
 
-    fn notification(&mut self, routed: &Routed) -> Done {
+    /// Gives its key, also when it was said before.
+    fn notification(&mut self, routed: &Routed, queued_at: Timestamp) -> Done<u64> {
         let identity = (routed.notification.id.as_str(), routed.notification.seq);
-        if self.tables.said.get(identity)?.is_some() {
+        if let Some(key) = self.tables.said.get(identity)? {
             self.report.repeated += 1;
-            return Ok(());
+            return Ok(key.value());
         }
         let key = self.tables.number(NEXT)?.max(1);
         self.tables.meta.insert(NEXT, key + 1)?;
@@ -164,7 +193,7 @@ impl Writer<'_> {
         let json = record::encode(&NewNotification::of(
             &routed.notification,
             &outputs,
-            self.now,
+            queued_at,
         ))?;
         let bytes = json.len() as u64;
         self.tables.notifications.insert(key, json.as_slice())?;
@@ -179,10 +208,10 @@ impl Writer<'_> {
                 .insert(output.as_str(), (rows + 1, sum + bytes))?;
         }
         if outputs.is_empty() {
-            self.keep_as_history(key, self.now, bytes)?;
+            self.keep_as_history(key, queued_at, bytes)?;
         }
         self.queued.extend(outputs);
-        Ok(())
+        Ok(key)
     }
 
     fn queue(&self, output: &str) -> Done<(u64, u64)> {

@@ -104,12 +104,16 @@ impl Distinct {
         }
     }
 
-    /// Different values in the window, as of the last [`Distinct::come_to`].
-    pub(super) fn count(&self) -> u64 {
+    /// Different values in the window that ends at `at`, which is no earlier than what
+    /// [`Distinct::come_to`] was told. O(values) where some have left since then.
+    pub(super) fn count(&self, at: Timestamp) -> u64 {
+        let horizon = at.minus(self.span);
         let level = self.level + u32::from(self.lowered.is_some());
-        let kept = if self.lowered.is_some() {
-            let counts = |hash: &&u64| hash.leading_zeros() >= level;
-            self.last.keys().filter(counts).count()
+        let has_left = self.order.first().is_some_and(|(time, _)| *time <= horizon);
+        let kept = if has_left || self.lowered.is_some() {
+            let counts =
+                |(time, hash): &&(Timestamp, u64)| *time > horizon && hash.leading_zeros() >= level;
+            self.order.iter().filter(counts).count()
         } else {
             self.last.len()
         };
@@ -134,7 +138,10 @@ impl Distinct {
         let mut before = 0;
         let seen = self.order.iter().map(|(time, hash)| {
             let nanos = time.as_nanos();
-            (nanos.wrapping_sub(std::mem::replace(&mut before, nanos)), *hash)
+            (
+                nanos.wrapping_sub(std::mem::replace(&mut before, nanos)),
+                *hash,
+            )
         });
         SavedDistinct {
             level: self.level,
@@ -162,11 +169,15 @@ mod tests {
     fn many_values_are_estimated_within_some_percent_in_bounded_memory() {
         let mut distinct = Distinct::new(Duration::from_secs(1_000));
         for n in 0..200_000u32 {
-            distinct.add(hash(&n.to_string()), Timestamp::from_secs(i64::from(n / 1_000)));
+            distinct.add(
+                hash(&n.to_string()),
+                Timestamp::from_secs(i64::from(n / 1_000)),
+            );
             let seen = u64::from(n) + 1;
             if n % 1_000 == 999 {
-                let error = distinct.count().abs_diff(seen) * 100 / seen;
-                assert!(error < 12, "{} of {seen}", distinct.count());
+                let count = distinct.count(Timestamp::from_secs(200));
+                let error = count.abs_diff(seen) * 100 / seen;
+                assert!(error < 12, "{count} of {seen}");
             }
         }
         assert!(distinct.last.len() <= Distinct::MOST);
@@ -181,8 +192,12 @@ mod tests {
         // Ten values, each second; with each window the sample grows to twice its share.
         for second in 1..2_000 {
             distinct.come_to(Timestamp::from_secs(second));
-            distinct.add(hash(&(second % 10).to_string()), Timestamp::from_secs(second));
+            distinct.add(
+                hash(&(second % 10).to_string()),
+                Timestamp::from_secs(second),
+            );
         }
-        assert_eq!((distinct.level, distinct.count()), (0, 10));
+        let count = distinct.count(Timestamp::from_secs(1_999));
+        assert_eq!((distinct.level, count), (0, 10));
     }
 }

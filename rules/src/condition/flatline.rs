@@ -73,9 +73,9 @@ impl Flatline {
         self.judge()
     }
 
-    /// Hits in the window that ends now.
-    pub fn value(&self) -> f64 {
-        number(self.counted().0)
+    /// Hits in the window that ends at line time `at`, or as far as time has come.
+    pub fn value(&self, at: Timestamp) -> f64 {
+        number(self.counted(at.max(self.now)).0)
     }
 
     /// The hits that may still count.
@@ -95,16 +95,12 @@ impl Flatline {
         Some(last.map_or(whole, |last| last.plus(self.timeframe).max(whole)))
     }
 
-    /// Hits in the window that ends now, and the oldest of them.
-    fn counted(&self) -> (u64, Option<Timestamp>) {
-        let horizon = self.now.minus(self.timeframe);
+    /// Hits in the window that ends at `at`, and the oldest of them.
+    fn counted(&self, at: Timestamp) -> (u64, Option<Timestamp>) {
+        let horizon = at.minus(self.timeframe);
         let mut count = 0;
         let mut oldest = None;
-        while let Some(time) = self
-            .window
-            .newest_but(count)
-            .filter(|time| *time > horizon)
-        {
+        while let Some(time) = self.window.newest_but(count).filter(|time| *time > horizon) {
             oldest = Some(time);
             count += 1;
         }
@@ -121,7 +117,7 @@ impl Flatline {
                 Verdict::Nothing
             };
         };
-        let (count, oldest) = self.counted();
+        let (count, oldest) = self.counted(self.now);
         Verdict::Holds(Held {
             at,
             until: Timestamp::MAX,
@@ -190,7 +186,10 @@ mod tests {
     fn it_is_told_when_the_last_hit_has_left_the_window() {
         assert_eq!(trace(1, 60, &[10, 50, 100], 159), "");
         assert_eq!(trace(1, 60, &[10, 50, 100], 160), "160s 0");
-        assert_eq!(trace(1, 60, &[10, 50, 110, 171], 300), "170s 0, 171s over, 231s 0");
+        assert_eq!(
+            trace(1, 60, &[10, 50, 110, 171], 300),
+            "170s 0, 171s over, 231s 0"
+        );
     }
 
     #[test]
@@ -207,7 +206,10 @@ mod tests {
 
     #[test]
     fn fewer_hits_than_asked_for_are_too_few() {
-        assert_eq!(trace(3, 60, &[0, 20, 40, 60, 90, 100], 105), "80s 2, 100s over");
+        assert_eq!(
+            trace(3, 60, &[0, 20, 40, 60, 90, 100], 105),
+            "80s 2, 90s over"
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use sequence::Sequence;
 pub use spike::Spike;
 pub use state::State;
 pub use verdict::{Cause, Held, Observation, Verdict};
-pub use window::{Entry, Full, Window};
+pub use window::{Entry, Extent, Full, Saved, Window};
 
 use crate::language::rule::{ConditionSpec, Rule};
 use crate::model::Timestamp;
@@ -189,13 +189,13 @@ impl Condition {
         }
     }
 
-    /// What the type measures now, where that is more than the last [`Held`] said.
-    pub fn value(&self) -> Option<f64> {
+    /// What the type measures at line time `at`, where that is more than the last [`Held`] said.
+    pub fn value(&self, at: Timestamp) -> Option<f64> {
         match self {
-            Self::Spike(spike) => Some(spike.value()),
-            Self::Flatline(flatline) => Some(flatline.value()),
-            Self::Cardinality(cardinality) => Some(cardinality.value()),
-            Self::Percentage(percentage) => Some(percentage.value()),
+            Self::Spike(spike) => Some(spike.value(at)),
+            Self::Flatline(flatline) => Some(flatline.value(at)),
+            Self::Cardinality(cardinality) => Some(cardinality.value(at)),
+            Self::Percentage(percentage) => Some(percentage.value(at)),
             _ => None,
         }
     }

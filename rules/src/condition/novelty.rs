@@ -186,7 +186,10 @@ mod tests {
             terms.observe(hour(n), &values(&["hot"]));
         }
         assert_eq!(terms.known.len(), Novelty::LEAST);
-        assert_eq!(terms.observe(hour(20_000), &values(&["hot"])), [] as [usize; 0]);
+        assert_eq!(
+            terms.observe(hour(20_000), &values(&["hot"])),
+            [] as [usize; 0]
+        );
         assert_eq!(terms.observe(hour(20_000), &values(&["0"])), [0]);
     }
 

@@ -72,7 +72,7 @@ impl Percentage {
         if !self.holds {
             return None;
         }
-        let oldest = self.all.first_from(self.window().0)?;
+        let oldest = self.all.first_from(self.window(self.now).0)?;
         Some(self.all.begin(oldest + STEPS))
     }
 
@@ -83,34 +83,39 @@ impl Percentage {
         self.judge(broken)
     }
 
-    /// The share in percent, of the window that ends now; 0 where there is no hit.
-    pub fn value(&self) -> f64 {
-        let (all, bucket) = self.counts();
+    /// The share in percent, of the window that ends at line time `at`, or as far as time has come;
+    /// 0 where there is no hit.
+    pub fn value(&self, at: Timestamp) -> f64 {
+        let (all, bucket) = self.counts(at.max(self.now));
         100.0 * number(bucket) / number(all.max(1))
     }
 
     /// Line time after which nothing of it matters any more if nothing more comes.
     pub fn matters_until(&self) -> Timestamp {
-        self.now.plus(self.timeframe)
+        if self.holds {
+            return Timestamp::MAX;
+        }
+        // A bucket may reach a little further back.
+        self.now.plus(self.timeframe + self.timeframe / 30)
     }
 
-    /// The first and the last bucket of the window.
-    fn window(&self) -> (i64, i64) {
-        let newest = self.all.bucket(self.now);
+    /// The first and the last bucket of the window that ends at `at`.
+    fn window(&self, at: Timestamp) -> (i64, i64) {
+        let newest = self.all.bucket(at);
         (newest - STEPS + 1, newest)
     }
 
-    fn counts(&self) -> (u64, u64) {
-        let (from, to) = self.window();
+    fn counts(&self, at: Timestamp) -> (u64, u64) {
+        let (from, to) = self.window(at);
         (self.all.sum(from..=to), self.bucket.sum(from..=to))
     }
 
     /// The bound that is broken, and by what.
     fn broken(&self) -> Option<(f64, f64)> {
-        if self.counts().0 < self.min_denominator {
+        if self.counts(self.now).0 < self.min_denominator {
             return None;
         }
-        let value = self.value();
+        let value = self.value(self.now);
         let above = self.most.filter(|most| value > *most);
         let below = self.least.filter(|least| value < *least);
         above.or(below).map(|bound| (bound, value))
@@ -125,13 +130,13 @@ impl Percentage {
                 Verdict::Nothing
             };
         };
-        let oldest = self.all.first_from(self.window().0);
+        let oldest = self.all.first_from(self.window(self.now).0);
         let first = oldest.map_or(self.now, |bucket| self.all.begin(bucket));
         Verdict::Holds(Held {
             at: self.now,
             until: Timestamp::MAX,
             first: first.min(self.now),
-            count: self.counts().0,
+            count: self.counts(self.now).0,
             value,
             threshold,
             by: Cause::Hits,
@@ -169,14 +174,21 @@ mod tests {
 
     fn parts(is_in_bucket: bool) -> Parts {
         let parts = Parts::of(Part::MATCH);
-        if is_in_bucket { parts.and(Part::BUCKET) } else { parts }
+        if is_in_bucket {
+            parts.and(Part::BUCKET)
+        } else {
+            parts
+        }
     }
 
     #[test]
     fn a_share_above_the_bound_holds_once_there_are_enough_hits() {
         let mut errors = Percentage::new(None, Some(20.0), 10, MINUTE);
         for second in 0..9 {
-            assert_eq!(errors.observe(at(second), parts(second < 4)), Verdict::Nothing);
+            assert_eq!(
+                errors.observe(at(second), parts(second < 4)),
+                Verdict::Nothing
+            );
         }
         let held = errors.observe(at(9), parts(false)).held().unwrap();
         assert_eq!((held.value, held.threshold, held.count), (40.0, 20.0, 10));
@@ -214,10 +226,13 @@ mod tests {
                     / number(all.max(1));
                 all >= min_denominator && (share < least || share > most)
             };
+            // How far the machine knows that time has come.
+            let mut known = 0;
             for (ahead, late, is_in) in hits {
                 for _ in 0..ahead {
                     now += 1;
                     if machine.due().is_some_and(|due| due <= at(now)) {
+                        known = now;
                         let verdict = machine.pass(at(now));
                         let expected = held && holds(&seen, now);
                         prop_assert_eq!(verdict.held().is_some(), expected);
@@ -228,7 +243,8 @@ mod tests {
                 let time = if is_in { now } else { now - late };
                 seen.push((time, is_in));
                 let verdict = machine.observe(at(time), parts(is_in));
-                let expected = holds(&seen, now);
+                known = known.max(time);
+                let expected = holds(&seen, known);
                 prop_assert_eq!(verdict.held().is_some(), expected);
                 prop_assert_eq!(matches!(verdict, Verdict::Ceased(_)), held && !expected);
                 held = expected;

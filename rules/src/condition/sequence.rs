@@ -213,7 +213,8 @@ mod tests {
     /// `a`, `b`, `c` for the steps; several letters for a line that meets several.
     fn parts(what: &str) -> Parts {
         let step = |letter: u8| Part::step(usize::from(letter - b'a'));
-        what.bytes().fold(Parts::NONE, |parts, letter| parts.and(step(letter)))
+        what.bytes()
+            .fold(Parts::NONE, |parts, letter| parts.and(step(letter)))
     }
 
     /// `0a 5b`: lines with the steps they meet; within a minute. Gives what is told.
@@ -264,11 +265,17 @@ mod tests {
     fn a_flood_of_lines_takes_bounded_memory_and_is_told() {
         let mut sequence = Sequence::new(&[100, 1], Duration::from_hours(1));
         for n in 0..100_000 {
-            assert_eq!(sequence.observe(Timestamp::from_nanos(n), parts("a")), Verdict::Nothing);
+            assert_eq!(
+                sequence.observe(Timestamp::from_nanos(n), parts("a")),
+                Verdict::Nothing
+            );
         }
         assert!(sequence.lines.len() < 2_000);
         let held = sequence.observe(at(1), parts("b")).held().unwrap();
-        assert_eq!((held.count, held.first), (101, Timestamp::from_nanos(99_900)));
+        assert_eq!(
+            (held.count, held.first),
+            (101, Timestamp::from_nanos(99_900))
+        );
     }
 
     /// The end of the first sequence, from any beginning, each taking what comes first.
@@ -292,7 +299,9 @@ mod tests {
         };
         // The earliest end, and of those the latest beginning.
         let found = (0..lines.len()).filter_map(from);
-        found.min_by_key(|(end, start)| (*end, -*start)).map(|(end, start)| (start, end))
+        found
+            .min_by_key(|(end, start)| (*end, -*start))
+            .map(|(end, start)| (start, end))
     }
 
     proptest! {
@@ -305,17 +314,18 @@ mod tests {
             let make = || Sequence::new(&num_events, Duration::from_mins(1));
             let (mut sequence, mut now) = (make(), 0);
             let mut seen: Vec<(i64, Parts)> = Vec::new();
-            let mut used = i64::MIN;
+            let (mut used, mut known) = (i64::MIN, i64::MIN / 2);
             for (n, (ahead, late, bits)) in lines.into_iter().enumerate() {
                 now += ahead;
                 let time = if n % 3 == 0 { now - late } else { now };
                 let parts = Parts::from_bits(bits << 1);
                 let verdict = sequence.observe(at(time), parts);
                 let mut expected = None;
-                if time >= used && time >= now - 60 {
+                known = known.max(time);
+                if time >= used && time >= known - 60 {
                     let place = seen.partition_point(|(other, _)| *other <= time);
                     seen.insert(place, (time, parts));
-                    seen.retain(|(time, _)| *time >= now - 60);
+                    seen.retain(|(time, _)| *time >= known - 60);
                     expected = naive(&seen, &num_events, 60);
                 }
                 let got = verdict.held().map(|held| (held.first.as_secs(), held.at.as_secs()));

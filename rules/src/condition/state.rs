@@ -55,6 +55,9 @@ impl Condition {
         if let Self::Novelty(novelty) = self {
             novelty.forget_saved();
         }
+        if let Some(window) = self.window_mut() {
+            window.forget_saved();
+        }
     }
 
     /// Goes on from what was saved. Gives `false` when that is damaged or of another type.

@@ -59,6 +59,12 @@ impl Groups {
         self.held_mut(slot).map(|held| &mut held.group)
     }
 
+    /// The group in a slot that `find` or `insert` gave, with its key.
+    pub(super) fn get_with_key(&mut self, slot: Slot) -> Option<(&str, &mut Group)> {
+        self.held_mut(slot)
+            .map(|held| (&*held.key, &mut held.group))
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.by_key.len()

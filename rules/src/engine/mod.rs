@@ -10,6 +10,7 @@ mod alert;
 mod group;
 mod groups;
 mod names;
+mod novel;
 mod past;
 mod rate;
 mod snapshot;
@@ -17,17 +18,18 @@ mod telling;
 mod timers;
 mod top;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use snapshot::SavedGroup;
 
-use crate::condition::Held;
+use crate::condition::{Held, Verdict};
 use crate::language::rule::{Rule, RuleSet};
 use crate::model::{InputId, Mode, Notification, Reason, RuleId, Sample, Timestamp};
 use crate::scanner::Hit;
-use alert::{Alert, Due};
-use group::{Firing, Group};
+use alert::{Alert, Due, With};
+use group::{Firing, Group, Subject};
 use groups::{Groups, Slot};
 use telling::Occasion;
 use timers::Timers;
@@ -70,8 +72,8 @@ pub struct AlertView {
     pub suppressed: u64,
     /// Line time of its start.
     pub started_at: Timestamp,
-    /// The values of the rule's `group_by` fields.
-    pub group: Vec<String>,
+    /// As in its notifications.
+    pub group: BTreeMap<String, String>,
 }
 
 /// Windows and alerts of all rules.
@@ -91,6 +93,17 @@ pub struct Engine {
     /// Groups that were saved and are gone.
     removed: BTreeSet<(RuleId, Box<str>)>,
     key: String,
+    /// See [`Engine::wait_for_lines`].
+    patience: Duration,
+}
+
+/// What a due time is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// The condition: lines that bear the very time may still come.
+    Condition,
+    /// The alert.
+    Alert,
 }
 
 impl Engine {
@@ -109,6 +122,35 @@ impl Engine {
             sample_bytes: 0,
             removed: BTreeSet::new(),
             key: String::new(),
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// A line that bears a time may arrive so much after it: only then what would have to come by
+    /// that time is taken for missing by [`Engine::advance`].
+    pub fn wait_for_lines(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// From `now` on rules that fire by silence and do not group are watched, hit or not; those
+    /// that were before go on.
+    pub fn watch(&mut self, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        for (id, rule) in rules.iter() {
+            let watches = rule.group_by.is_empty() && rule.condition.watches_for_silence();
+            if !watches || rule.mode == Mode::Off {
+                continue;
+            }
+            let mut key = String::new();
+            names::write_key(&mut key, &[]);
+            let groups = &mut self.groups[id.0 as usize];
+            if groups.find(&key).is_none() {
+                let mut group = Group::unheard(rule, now, now);
+                group.condition.begin(now);
+                let slot = groups.insert(&key, group);
+                self.changed.insert((id, slot));
+                self.arm(id, slot);
+            }
         }
     }
 
@@ -149,7 +191,7 @@ impl Engine {
             let position = self.inputs.iter().position(|input| &**input == name);
             InputId(u32::try_from(position.unwrap_or(0)).unwrap_or(0))
         };
-        snapshot::restore(saved.state.as_deref()?, rule, input).map(|group| (id, group))
+        snapshot::restore(saved, rule, input).map(|group| (id, group))
     }
 
     /// Takes a hit; appends to `out` what there is to say, what was due before it included.
@@ -160,16 +202,39 @@ impl Engine {
             return;
         }
         self.counts[hit.rule.0 as usize].hits += 1;
-        let slot = self.group_of(hit, rule, out);
-        // What the group's own line time has passed comes before the hit, whatever the clock of
-        // `advance` says: a backlog is read faster than it was written.
-        self.settle(hit.rule, slot, out, |group, due| {
-            group.latest.max(hit.time) >= due
-        });
+        let slot = self.group_of(hit, rule, None, out);
+        self.settle_before(hit, slot, out);
         self.changed.insert((hit.rule, slot));
         let groups = &mut self.groups[hit.rule.0 as usize];
         groups.touch(slot);
         let Some(group) = groups.get_mut(slot) else {
+            return;
+        };
+        group.hear(hit);
+        if rule.condition.finds_new() {
+            self.observe_new(hit, slot, out);
+        } else {
+            let verdict = group.observe(hit);
+            self.keep_line(hit, slot);
+            self.judge((hit.rule, slot), verdict, (hit.time, Some(hit)), out);
+            self.arm(hit.rule, slot);
+        }
+        self.tidy(hit.rule, hit.time);
+    }
+
+    /// What the group's own line time has passed comes before the hit, whatever the clock of
+    /// `advance` says: a backlog is read faster than it was written.
+    fn settle_before(&mut self, hit: &Hit, slot: Slot, out: &mut Vec<Told>) {
+        self.settle(hit.rule, slot, out, |group, due, of| {
+            let now = group.latest.max(hit.time);
+            // A hit at the very time is in time.
+            due < now || (due == now && of == Of::Alert)
+        });
+    }
+
+    fn keep_line(&mut self, hit: &Hit, slot: Slot) {
+        let rules = Arc::clone(&self.rules);
+        let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) else {
             return;
         };
         let most_bytes = if self.sample_bytes > SAMPLE_BUDGET {
@@ -178,38 +243,63 @@ impl Engine {
             Sample::MAX_BYTES
         };
         let before = group.sample_bytes();
-        let held = group.note(hit, rule, most_bytes);
+        group.keep_line(hit, rules.get(hit.rule), most_bytes);
         self.sample_bytes = self.sample_bytes + group.sample_bytes() - before;
-        match group.alert.as_mut() {
-            Some(firing) => {
-                firing.count_values(hit.top.iter().map(Option::as_deref));
-                let before = firing.alert.untold();
-                if let Some(reason) = firing.alert.hit(hit.time, held, rule) {
-                    let occasion = Occasion {
-                        reason,
-                        at: hit.time,
-                        ended_at: None,
-                        suppressed: before + 1,
-                    };
-                    self.tell(hit.rule, slot, occasion, out);
-                }
-            }
-            None => {
-                if let Some(held) = held.filter(|held| !group.past.covers(held.at)) {
-                    self.start(hit, slot, held, out);
-                }
-            }
-        }
-        self.arm(hit.rule, slot);
-        self.tidy(hit.rule, hit.time);
     }
 
-    /// Time has come to `now` (arrival time): settles everything that is due by then, in order.
+    /// Does what a condition's verdict asks for: at line time `time`, with a hit or by time alone.
+    fn judge(
+        &mut self,
+        (id, slot): (RuleId, Slot),
+        verdict: Verdict,
+        (time, hit): (Timestamp, Option<&Hit>),
+        out: &mut Vec<Told>,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.get(id);
+        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
+            return;
+        };
+        let Some(firing) = group.alert.as_mut() else {
+            if let Some(held) = verdict.held().filter(|held| !group.past.covers(held.at)) {
+                self.start((id, slot), hit, held, out);
+            }
+            return;
+        };
+        let with = match hit {
+            Some(hit) => {
+                firing.count_values(hit.top.iter().map(Option::as_deref));
+                With::Hit
+            }
+            None => With::Time,
+        };
+        if let Some(reason) = firing.alert.take(time, verdict, with, rule) {
+            let occasion = Occasion {
+                reason,
+                at: time,
+                ended_at: None,
+                suppressed: firing.alert.untold(),
+            };
+            self.tell(id, slot, occasion, out);
+        }
+    }
+
+    /// Time has come to `now` (arrival time), and every hit up to it has been observed: settles
+    /// everything that is due by then, in order.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Told>) {
+        let patience = self.patience;
         while let Some((rule, slot)) = self.timers.pop_due(now) {
-            self.settle(rule, slot, out, |group, due| group.arrival_of(due) <= now);
+            self.settle(rule, slot, out, |group, due, of| {
+                group.arrival_of(due).plus(of.patience(patience)) <= now
+            });
             self.arm(rule, slot);
         }
+    }
+
+    /// A hit that arrived at `now` is about to be observed, and there may be more of them: settles
+    /// what is due before that.
+    pub fn advance_before(&mut self, now: Timestamp, out: &mut Vec<Told>) {
+        self.advance(now.minus(Duration::from_nanos(1)), out);
     }
 
     /// When [`Engine::advance`] may next have something to do, in arrival time.
@@ -225,23 +315,39 @@ impl Engine {
                 rule: self.rules.get(id).name.clone(),
                 key: key.into(),
                 state: None,
+                parts: BTreeMap::new(),
+                first_part: 0,
             });
         }
         for (id, slot) in std::mem::take(&mut self.changed) {
             let rule = self.rules.get(id);
-            if let Some((key, group)) = self.groups[id.0 as usize].get(slot) {
-                let state = snapshot::save(rule, group, self.input_name(group.input));
-                changes.push(SavedGroup {
-                    rule: rule.name.clone(),
-                    key: key.to_owned(),
-                    state: Some(state),
-                });
-            }
-            if let Some(group) = self.groups[id.0 as usize].get_mut(slot) {
-                group.is_saved = true;
-            }
+            let Some((key, group)) = self.groups[id.0 as usize].get_with_key(slot) else {
+                continue;
+            };
+            group.is_saved = true;
+            let input = self.inputs.get(group.input.0 as usize);
+            let input = input.map_or("", |name| name);
+            changes.push(snapshot::save(rule, key, group, input));
         }
         changes
+    }
+
+    /// What [`Engine::take_changes`] gave of this group could not be saved: it is given again, all
+    /// of it. Gives `false` when there is no such rule any more.
+    pub fn save_again(&mut self, rule: &str, key: &str) -> bool {
+        let Some((id, _)) = self.rules.by_name(rule) else {
+            return false;
+        };
+        let groups = &mut self.groups[id.0 as usize];
+        let Some(slot) = groups.find(key) else {
+            self.removed.insert((id, key.into()));
+            return true;
+        };
+        if let Some(group) = groups.get_mut(slot) {
+            group.condition.forget_saved();
+        }
+        self.changed.insert((id, slot));
+        true
     }
 
     /// Whether [`Engine::take_changes`] has something to give.
@@ -265,6 +371,7 @@ impl Engine {
 
     /// The running alerts of a rule.
     pub fn alerts(&self, rule: RuleId) -> impl Iterator<Item = AlertView> {
+        let of_rule = self.rules.get(rule);
         self.groups[rule.0 as usize]
             .iter()
             .filter_map(|(_, group)| {
@@ -274,15 +381,24 @@ impl Engine {
                     count: alert.count,
                     suppressed: alert.untold(),
                     started_at: alert.started_at,
-                    group: group.values.to_vec(),
+                    group: group.named(of_rule),
                 })
             })
     }
 
     /// The group of a hit, made where there is none, at the cost of the longest idle one.
-    fn group_of(&mut self, hit: &Hit, rule: &Rule, out: &mut Vec<Told>) -> Slot {
+    fn group_of(
+        &mut self,
+        hit: &Hit,
+        rule: &Rule,
+        subject: Option<Subject>,
+        out: &mut Vec<Told>,
+    ) -> Slot {
         let mut key = std::mem::take(&mut self.key);
         names::write_key(&mut key, &hit.group);
+        if let Some(subject) = &subject {
+            names::write_subject(&mut key, subject);
+        }
         let groups = &mut self.groups[hit.rule.0 as usize];
         let slot = if let Some(slot) = groups.find(&key) {
             slot
@@ -295,7 +411,7 @@ impl Engine {
                 self.end(hit.rule, oldest, hit.time, out);
                 self.drop_group(hit.rule, oldest);
             }
-            let mut group = Group::new(rule, hit);
+            let mut group = Group::new(rule, hit, subject);
             group.is_saved =
                 !self.removed.is_empty() && self.removed.remove(&(hit.rule, key.as_str().into()));
             self.groups[hit.rule.0 as usize].insert(&key, group)
@@ -304,27 +420,29 @@ impl Engine {
         slot
     }
 
-    fn start(&mut self, hit: &Hit, slot: Slot, held: Held, out: &mut Vec<Told>) {
+    fn start(
+        &mut self,
+        (id, slot): (RuleId, Slot),
+        hit: Option<&Hit>,
+        held: Held,
+        out: &mut Vec<Told>,
+    ) {
         let rules = Arc::clone(&self.rules);
-        let rule = rules.get(hit.rule);
-        let id = names::alert_id(&self.host, &rule.name, &hit.group, held.at);
-        let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) else {
+        let rule = rules.get(id);
+        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
-        group.alert = Some(Firing::start(
-            Alert::start(id, held, rule),
-            held,
-            group,
-            hit,
-        ));
-        self.counts[hit.rule.0 as usize].alerts += 1;
+        let name = names::alert_id(&self.host, &rule.name, group.all_values(), held.at);
+        let alert = Alert::start(name, held, rule);
+        group.alert = Some(Firing::start(alert, held, group, hit, rule));
+        self.counts[id.0 as usize].alerts += 1;
         let occasion = Occasion {
             reason: Reason::First,
             at: held.at,
             ended_at: None,
             suppressed: 0,
         };
-        self.tell(hit.rule, slot, occasion, out);
+        self.tell(id, slot, occasion, out);
     }
 
     /// Settles what is due for a group, one thing after the other; `reached` says whether a line
@@ -334,7 +452,7 @@ impl Engine {
         id: RuleId,
         slot: Slot,
         out: &mut Vec<Told>,
-        reached: impl Fn(&Group, Timestamp) -> bool,
+        reached: impl Fn(&Group, Timestamp, Of) -> bool,
     ) {
         let rules = Arc::clone(&self.rules);
         let rule = rules.get(id);
@@ -342,21 +460,41 @@ impl Engine {
             let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
                 return;
             };
-            let Some(firing) = group.alert.as_ref() else {
-                return;
-            };
-            let (due, what) = firing.alert.due(rule);
-            if !reached(group, due) {
-                return;
-            }
-            match what {
-                Due::Digest => self.digest(id, slot, due, out),
-                Due::End => self.end(id, slot, due, out),
+            let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule));
+            let condition = group.condition.due();
+            match (condition, alert) {
+                // Of two at one time the condition goes first: the alert may go on with it.
+                (Some(due), alert) if alert.is_none_or(|(other, _)| due <= other) => {
+                    if !reached(group, due, Of::Condition) {
+                        return;
+                    }
+                    let verdict = group.condition.pass(due);
+                    self.changed.insert((id, slot));
+                    self.judge((id, slot), verdict, (due, None), out);
+                }
+                (_, Some((due, what))) => {
+                    if !reached(group, due, Of::Alert) {
+                        return;
+                    }
+                    match what {
+                        Due::Digest => self.again(id, slot, (due, Reason::Digest), out),
+                        Due::Repeat => self.again(id, slot, (due, Reason::Repeat), out),
+                        Due::End => self.end(id, slot, due, out),
+                    }
+                }
+                (_, None) => return,
             }
         }
     }
 
-    fn digest(&mut self, id: RuleId, slot: Slot, at: Timestamp, out: &mut Vec<Told>) {
+    /// Tells of an alert that goes on, without a hit.
+    fn again(
+        &mut self,
+        id: RuleId,
+        slot: Slot,
+        (at, reason): (Timestamp, Reason),
+        out: &mut Vec<Told>,
+    ) {
         let rules = Arc::clone(&self.rules);
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
@@ -366,17 +504,13 @@ impl Engine {
         };
         let suppressed = firing.alert.untold();
         firing.alert.tell(at, rules.get(id));
-        self.tell(
-            id,
-            slot,
-            Occasion {
-                reason: Reason::Digest,
-                at,
-                ended_at: None,
-                suppressed,
-            },
-            out,
-        );
+        let occasion = Occasion {
+            reason,
+            at,
+            ended_at: None,
+            suppressed,
+        };
+        self.tell(id, slot, occasion, out);
     }
 
     /// Ends a group's alert, if it has one, and says so at line time `at`.
@@ -392,7 +526,7 @@ impl Engine {
         let alert = &firing.alert;
         let (ended_at, started_at) = (alert.held_until.min(at), alert.started_at);
         if alert.wants_digest(rule) {
-            self.digest(id, slot, at, out);
+            self.again(id, slot, (at, Reason::Digest), out);
         }
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
@@ -446,12 +580,20 @@ impl Engine {
 
     /// Sees to it that the group is looked at when something is due.
     fn arm(&mut self, id: RuleId, slot: Slot) {
-        if let Some((_, group)) = self.groups[id.0 as usize].get(slot)
-            && let Some(firing) = group.alert.as_ref()
-        {
-            let due = group.arrival_of(firing.alert.due(self.rules.get(id)).0);
-            self.timers.arm(id, slot, due);
-        }
+        let Some((_, group)) = self.groups[id.0 as usize].get(slot) else {
+            return;
+        };
+        let rule = self.rules.get(id);
+        let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule).0);
+        // As in `settle`: the alert waits for a condition that is due before it.
+        let due = match (group.condition.due(), alert) {
+            (Some(due), alert) if alert.is_none_or(|other| due <= other) => {
+                group.arrival_of(due).plus(self.patience)
+            }
+            (_, Some(due)) => group.arrival_of(due),
+            (_, None) => return,
+        };
+        self.timers.arm(id, slot, due);
     }
 
     /// Lets go of groups that cannot matter any more: at most two for each hit, so that no hit
@@ -491,6 +633,16 @@ impl Engine {
 
     fn input_name(&self, id: InputId) -> &str {
         self.inputs.get(id.0 as usize).map_or("", |name| name)
+    }
+}
+
+impl Of {
+    /// How long after its time it is known that nothing will come in between.
+    fn patience(self, patience: Duration) -> Duration {
+        match self {
+            Self::Condition => patience,
+            Self::Alert => Duration::ZERO,
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
+mod saving;
+mod types;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +21,13 @@ fn rule(condition: ConditionSpec) -> Rule {
         summary: Template::new("{{ count }}", &[]).unwrap(),
         description: String::new(),
         severity: Severity::Warning,
-        labels: std::collections::BTreeMap::new(),
+        labels: BTreeMap::new(),
         runbook_url: None,
         dashboard_url: None,
         inputs: Vec::new(),
         mode: Mode::Live,
         matching: Arc::new(Match::default()),
+        parts: Vec::new(),
         condition,
         group_by: vec!["g".into()],
         max_groups: 100,

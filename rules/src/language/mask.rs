@@ -49,18 +49,23 @@ static UUID: LazyLock<Pattern> = LazyLock::new(|| {
 });
 static URL: LazyLock<Pattern> =
     LazyLock::new(|| fixed(r#"(?-u)\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+"#));
-static PATH: LazyLock<Pattern> =
-    LazyLock::new(|| fixed(r#"(?-u)(?:^|[\s"'=(\[,:<>])(?P<secret>~?/[^\s"'<>()\[\],;]*[^\s"'<>()\[\],;:.])"#));
+static PATH: LazyLock<Pattern> = LazyLock::new(|| {
+    fixed(r#"(?-u)(?:^|[\s"'=(\[,:<>])(?P<secret>~?/[^\s"'<>()\[\],;]*[^\s"'<>()\[\],;:.])"#)
+});
 static WORD: LazyLock<Pattern> = LazyLock::new(|| fixed(r"(?-u)\b[0-9A-Za-z]{6,}\b"));
 static NUMBER: LazyLock<Pattern> = LazyLock::new(|| fixed(r"(?-u)[0-9]+(?:\.[0-9]+)?"));
-/// Names of months and days beside a number are part of a time.
-static TIME_BEFORE: LazyLock<Pattern> = LazyLock::new(|| {
-    fixed(&format!(r"(?-u)\b(?P<secret>{TIME_NAMES})\b[ ,/-]{{1,2}}(?:[A-Z][a-z]{{2}} {{1,2}})?[0-9]"))
+/// Names of months beside a number, and of days before either, are part of a time.
+static MONTH_BEFORE: LazyLock<Pattern> =
+    LazyLock::new(|| fixed(&format!(r"(?-u)\b(?P<secret>{MONTHS})\b[ ,/-]{{1,2}}[0-9]")));
+static MONTH_BEHIND: LazyLock<Pattern> =
+    LazyLock::new(|| fixed(&format!(r"(?-u)[0-9][ /-](?P<secret>{MONTHS})\b")));
+static DAY: LazyLock<Pattern> = LazyLock::new(|| {
+    let behind = format!(r"\b,? {{1,2}}(?:{MONTHS}|[0-9])");
+    fixed(&format!(
+        r"(?-u)\b(?P<secret>Mon|Tue|Wed|Thu|Fri|Sat|Sun){behind}"
+    ))
 });
-static TIME_BEHIND: LazyLock<Pattern> =
-    LazyLock::new(|| fixed(&format!(r"(?-u)[0-9][ /-](?P<secret>{TIME_NAMES})\b")));
-const TIME_NAMES: &str =
-    "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun";
+const MONTHS: &str = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec";
 
 fn fixed(text: &str) -> Pattern {
     Pattern::new(text, Case::Sensitive).expect("a fixed pattern that the tests compile")
@@ -99,7 +104,11 @@ impl Masks {
                 Err(error) => bad.push((index, error)),
             }
         }
-        if bad.is_empty() { Ok(Self::of(good)) } else { Err(bad) }
+        if bad.is_empty() {
+            Ok(Self::of(good))
+        } else {
+            Err(bad)
+        }
     }
 
     fn of(mut items: Vec<Item>) -> Self {
@@ -160,8 +169,9 @@ impl Item {
                 }
             }),
             Self::Kind(Kind::Number) => {
-                TIME_BEFORE.find_all(text, &mut |place| each(place, "<time>"));
-                TIME_BEHIND.find_all(text, &mut |place| each(place, "<time>"));
+                MONTH_BEFORE.find_all(text, &mut |place| each(place, "<time>"));
+                MONTH_BEHIND.find_all(text, &mut |place| each(place, "<time>"));
+                DAY.find_all(text, &mut |place| each(place, "<time>"));
                 NUMBER.find_all(text, &mut |place| each(place, "<number>"));
             }
         }
@@ -219,8 +229,14 @@ mod tests {
                 "Nov 21 09:00:00 web1 sshd[99]: bye",
                 "<time> <number> <number>:<number>:<number> web<number> sshd[<number>]: bye",
             ),
-            ("[21/Nov/2026:09] x", "[<number>/<time>/<number>:<number>] x"),
-            ("Sat Nov 21 it may rain", "<time> <time> <number> it may rain"),
+            (
+                "[21/Nov/2026:09] x",
+                "[<number>/<time>/<number>:<number>] x",
+            ),
+            (
+                "Sat Nov 21 it may rain",
+                "<time> <time> <number> it may rain",
+            ),
             (
                 "open(\"/etc/ssl/certs.pem\"): denied, see https://example.com/x?y=1",
                 "open(\"<path>\"): denied, see <path>",
@@ -231,7 +247,10 @@ mod tests {
             ),
             ("commit 3f2a9c at 0xdeadbeef1", "commit <hex> at <hex>"),
             ("trace kJ3x9QpL2mV7bN4s done", "trace <hex> done"),
-            ("decade facade 1/2 a/b", "decade facade <number>/<number> a/b"),
+            (
+                "decade facade 1/2 a/b",
+                "decade facade <number>/<number> a/b",
+            ),
             ("peer fe80::1 port 22", "peer <ip> port <number>"),
             ("\t two  words\u{a0}\n", "two words"),
         ] {

@@ -11,7 +11,7 @@ use super::mask::Masks;
 use super::pattern::Pattern;
 use super::redact::Redactor;
 use super::template::Template;
-use crate::model::{Mode, RuleId, Severity};
+use crate::model::{Mode, Part, Parts, RuleId, Severity};
 
 /// All rules of all files, in the order they were read. Names are unique.
 #[derive(Debug, Default)]
@@ -88,6 +88,9 @@ pub struct Rule {
     pub mode: Mode,
     /// Which lines count.
     pub matching: Arc<Match>,
+    /// Further parts that lines are held against, the first of them `Part` 1: `start` and `finish`,
+    /// `steps`, `match_bucket`. Empty for other types.
+    pub parts: Vec<Arc<Match>>,
     /// When they count as trouble.
     pub condition: ConditionSpec,
     /// Fields whose values tell groups apart.
@@ -129,6 +132,37 @@ pub struct Match {
     pub not_contains: Vec<Vec<u8>>,
     /// None of these matches.
     pub not_regex: Vec<Pattern>,
+}
+
+impl Match {
+    /// Whether every line is accepted.
+    pub fn is_everything(&self) -> bool {
+        self.contains.is_empty()
+            && self.regex.is_empty()
+            && self.condition.is_none()
+            && self.not_contains.is_empty()
+            && self.not_regex.is_empty()
+    }
+}
+
+impl Rule {
+    /// Whether lines are held against `match` itself: a pair and a sequence need none.
+    pub fn asks_match(&self) -> bool {
+        !self.may_do_without_match() || !self.matching.is_everything()
+    }
+
+    /// Whether a line that meets these parts is a hit.
+    pub fn accepts(&self, parts: Parts) -> bool {
+        (parts.has(Part::MATCH) || !self.asks_match())
+            && (parts.has_own() || !self.may_do_without_match())
+    }
+
+    fn may_do_without_match(&self) -> bool {
+        matches!(
+            self.condition,
+            ConditionSpec::Pair { .. } | ConditionSpec::Sequence { .. }
+        )
+    }
 }
 
 /// The rule's type with its own keys.
@@ -306,6 +340,11 @@ impl ConditionSpec {
             Self::Cardinality { min, .. } => min.is_some(),
             _ => false,
         }
+    }
+
+    /// Whether an alert may begin without a hit.
+    pub fn may_begin_by_time(&self) -> bool {
+        self.watches_for_silence() || matches!(self, Self::Pair { .. })
     }
 
     /// Whether what is new has a group of its own.

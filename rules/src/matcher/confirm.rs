@@ -11,7 +11,9 @@ use memchr::memmem::Finder;
 use crate::fields::{Fields, Format};
 use crate::language::pattern::{Case, Pattern};
 use crate::language::rule::Match;
+use crate::model::RuleId;
 
+use super::Wanted;
 use row::{Rows, Verdict};
 
 /// Whether [`super::Found::fields`] is wanted for a rule.
@@ -23,19 +25,49 @@ pub enum FieldUse {
     Unwanted,
 }
 
-/// One rule's `match`, ready to be asked.
+/// One rule's `match`, ready to be asked. Few bytes, and all that most questions need: thousands of
+/// rules lie side by side, and a question to one that was not asked for long begins with a walk to
+/// memory.
 #[derive(Debug)]
 pub(super) struct Confirm {
-    matching: Arc<Match>,
-    contains: Option<Texts>,
-    not_contains: Option<Texts>,
-    /// For each of `matching.regex`.
-    regex: Box<[Question]>,
-    /// For each of `matching.not_regex`.
-    not_regex: Box<[Question]>,
+    /// What [`super::Found::rule`] will say.
+    pub(super) rule: RuleId,
+    shape: Shape,
     fields: FieldUse,
     /// No field is wanted that comes from a pattern.
     needs_no_groups: bool,
+    /// About the only pattern, where there is one.
+    only: Question,
+    whole: Box<Whole>,
+}
+
+/// What a rule asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// One pattern, and no field is wanted.
+    Pattern,
+    /// One pattern, no text, and something else.
+    PatternAndMore,
+    /// Anything.
+    Any,
+}
+
+/// All of a rule's `match`.
+#[derive(Debug)]
+struct Whole {
+    matching: Arc<Match>,
+    contains: Option<Texts>,
+    not_contains: Option<Texts>,
+    /// For each of `matching.regex`, unless there is only one and no text.
+    regex: Box<[Question]>,
+    /// For each of `matching.not_regex`.
+    not_regex: Box<[Question]>,
+}
+
+/// Whether a line is accepted, and by which pattern, where there are patterns.
+enum Answer<'a> {
+    No,
+    Yes(Option<&'a Pattern>),
 }
 
 /// Whether a pattern matches a line. What answers it is made when it is asked for the first time:
@@ -83,39 +115,42 @@ impl LineFields {
 }
 
 impl Confirm {
-    pub(super) fn new(matching: Arc<Match>, fields: FieldUse) -> Self {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        let Wanted {
+            rule,
+            matching,
+            fields,
+        } = wanted;
         let fields = if matching.condition.is_some() {
             FieldUse::Wanted
         } else {
             fields
         };
+        let (contains, not_contains) = (
+            Texts::new(&matching.contains, matching.ignore_case),
+            Texts::new(&matching.not_contains, matching.ignore_case),
+        );
+        let is_one = contains.is_none() && not_contains.is_none() && matching.regex.len() == 1;
+        let is_all = matching.not_regex.is_empty() && fields == FieldUse::Unwanted;
+        let names_none = |pattern: &Pattern| pattern.names().is_empty();
         Self {
-            contains: Texts::new(&matching.contains, matching.ignore_case),
-            not_contains: Texts::new(&matching.not_contains, matching.ignore_case),
-            regex: Question::for_each(&matching.regex),
-            not_regex: Question::for_each(&matching.not_regex),
-            needs_no_groups: fields == FieldUse::Unwanted
-                || matching
-                    .regex
-                    .iter()
-                    .all(|pattern| pattern.names().is_empty()),
-            matching,
+            rule,
+            shape: match (is_one, is_all) {
+                (true, true) => Shape::Pattern,
+                (true, false) => Shape::PatternAndMore,
+                (false, _) => Shape::Any,
+            },
+            needs_no_groups: fields == FieldUse::Unwanted || matching.regex.iter().all(names_none),
             fields,
+            only: Question::default(),
+            whole: Box::new(Whole {
+                contains,
+                not_contains,
+                regex: Question::for_each(if is_one { &[] } else { &matching.regex }),
+                not_regex: Question::for_each(&matching.not_regex),
+                matching,
+            }),
         }
-    }
-
-    /// What is reported of a line that is accepted for certain.
-    fn fields_of<'a>(
-        &self,
-        line: &[u8],
-        format: &Format,
-        memory: &'a mut LineFields,
-    ) -> &'a Fields {
-        if self.fields == FieldUse::Unwanted {
-            return &memory.none;
-        }
-        memory.read(line, format);
-        &memory.of_line
     }
 
     /// The fields to report when the rule accepts `line` (no terminator), `None` when it does not.
@@ -128,24 +163,29 @@ impl Confirm {
         memory: &'a mut LineFields,
     ) -> Option<&'a Fields> {
         if !is_possible && self.needs_no_groups {
-            return Some(self.fields_of(line, format, memory));
+            if self.fields == FieldUse::Wanted {
+                memory.read(line, format);
+                return Some(&memory.of_line);
+            }
+            return Some(&memory.none);
         }
-        if self
-            .contains
-            .as_ref()
-            .is_some_and(|texts| !texts.any_in(line))
-            || self
-                .not_contains
-                .as_ref()
-                .is_some_and(|texts| texts.any_in(line))
-        {
-            return None;
-        }
-        let regex = &self.matching.regex;
-        let matched = first_match(&self.regex, regex, line);
-        if (matched.is_none() && !regex.is_empty())
-            || first_match(&self.not_regex, &self.matching.not_regex, line).is_some()
-        {
+        let only = || self.whole.matching.regex.first();
+        let matched = match self.shape {
+            Shape::Any => match self.whole.answer(line) {
+                Answer::No => return None,
+                Answer::Yes(pattern) => pattern,
+            },
+            Shape::Pattern | Shape::PatternAndMore => {
+                if !self.only.is_match(only, line) {
+                    return None;
+                }
+                if self.shape == Shape::Pattern {
+                    return Some(&memory.none);
+                }
+                only()
+            }
+        };
+        if first_match(&self.whole.not_regex, &self.whole.matching.not_regex, line).is_some() {
             return None;
         }
         if self.fields == FieldUse::Unwanted {
@@ -156,12 +196,26 @@ impl Confirm {
             Some(pattern) if !pattern.names().is_empty() => with_groups(line, pattern, memory),
             _ => &memory.of_line,
         };
-        let holds = self
-            .matching
-            .condition
-            .as_ref()
-            .is_none_or(|condition| condition.holds(fields));
+        let condition = self.whole.matching.condition.as_ref();
+        let holds = condition.is_none_or(|condition| condition.holds(fields));
         holds.then_some(fields)
+    }
+}
+
+impl Whole {
+    /// What the texts and `regex` say of `line`.
+    fn answer(&self, line: &[u8]) -> Answer<'_> {
+        let is_in = |texts: &Texts| texts.any_in(line);
+        if !self.contains.as_ref().is_none_or(is_in)
+            || self.not_contains.as_ref().is_some_and(is_in)
+        {
+            return Answer::No;
+        }
+        let patterns = &self.matching.regex;
+        match first_match(&self.regex, patterns, line) {
+            None if !patterns.is_empty() => Answer::No,
+            pattern => Answer::Yes(pattern),
+        }
     }
 }
 
@@ -172,7 +226,8 @@ fn first_match<'a>(
     line: &[u8],
 ) -> Option<&'a Pattern> {
     let mut pairs = questions.iter().zip(patterns);
-    let (_, pattern) = pairs.find(|(question, pattern)| question.is_match(pattern, line))?;
+    let (_, pattern) =
+        pairs.find(|(question, pattern)| question.is_match(|| Some(pattern), line))?;
     Some(pattern)
 }
 
@@ -196,14 +251,16 @@ impl Question {
         patterns.iter().map(|_| Self::default()).collect()
     }
 
-    /// `pattern`: the same one each time.
-    fn is_match(&self, pattern: &Pattern, line: &[u8]) -> bool {
+    /// `pattern`: which one it is about, the same each time.
+    fn is_match<'a>(&self, pattern: impl Fn() -> Option<&'a Pattern>, line: &[u8]) -> bool {
         let Self(rows) = self;
-        let rows = rows.get_or_init(|| Rows::of(pattern.hir()).map(Box::new));
+        let rows = rows.get_or_init(|| Rows::of(pattern()?.hir()).map(Box::new));
         match rows.as_ref().map(|rows| rows.is_match(line)) {
             Some(Verdict::Yes) => true,
             Some(Verdict::No) => false,
-            Some(Verdict::Unknown) | None => pattern.is_match(line),
+            Some(Verdict::Unknown) | None => {
+                pattern().is_some_and(|pattern| pattern.is_match(line))
+            }
         }
     }
 }

@@ -151,10 +151,7 @@ impl Matcher {
         wanted.sort_by_key(|wanted| wanted.rule);
         wanted.dedup_by_key(|wanted| wanted.rule);
         let (plan, search) = plan::build(&wanted, setup, limits);
-        let confirms = wanted
-            .into_iter()
-            .map(|wanted| Confirm::new(wanted.matching, wanted.fields))
-            .collect();
+        let confirms = wanted.into_iter().map(Confirm::new).collect();
         Self {
             plan,
             search,
@@ -181,12 +178,11 @@ impl Matcher {
             let index = candidate.rule as usize;
             let place = candidate.start..candidate.end;
             let line = lines.get(place.clone()).unwrap_or_default();
-            if let (Some(confirm), Some(plan)) =
-                (self.confirms.get(index), self.plan.rules.get(index))
+            if let Some(confirm) = self.confirms.get(index)
                 && let Some(fields) = confirm.ask(line, candidate.is_possible, format, fields)
             {
                 each(Found {
-                    rule: plan.rule,
+                    rule: confirm.rule,
                     line: place,
                     fields,
                 });

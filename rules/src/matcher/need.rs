@@ -57,7 +57,7 @@ pub(super) struct Run {
 /// What it means for a rule's line that a run stands in it.
 ///
 /// Ordered: of two that are joined, the lesser is what is known of both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Meaning {
     /// The line may be one that the rule accepts.
     Possible,

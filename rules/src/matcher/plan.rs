@@ -251,10 +251,11 @@ impl<'n, 'f> Builder<'n, 'f> {
                 *tier = last_tier(&wanted.matching, Why::TooMany);
             }
         }
+        let runs = self.runs.finish();
         let mut search = Search {
-            index: self.index.finish(self.kernel, self.frequencies),
+            index: self.index.finish(self.kernel, self.frequencies, &runs),
             passes: passes.unwrap_or_default(),
-            runs: self.runs.finish(),
+            runs,
             kernel: self.kernel,
             automaton: None,
             every_line: Vec::new(),

@@ -87,17 +87,6 @@ impl<'n> Window<'n> {
         true
     }
 
-    /// Of the eight bytes from its beginning on, those that are the run's own.
-    pub(super) fn mask(&self) -> u64 {
-        let is_own = |offset: isize| {
-            let index = usize::try_from(self.at + offset);
-            index.is_ok_and(|index| index < self.run.sets.len())
-        };
-        (0..WINDOW.cast_signed())
-            .filter(|offset| is_own(*offset))
-            .fold(0, |mask, offset| mask | 0xff << (8 * offset))
-    }
-
     /// All windows of a run: its own, or where it has none those with a borrowed byte.
     fn of(run: &'n Run) -> impl Iterator<Item = Self> {
         let length = run.sets.len().cast_signed();

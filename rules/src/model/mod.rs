@@ -7,7 +7,7 @@ pub mod time;
 
 pub use line::{Batch, InputId, RuleId, Segment, Source};
 pub use notification::{
-    History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
+    History, InputState, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
 };
 pub use parts::{Part, Parts};
 pub use time::Timestamp;

@@ -24,6 +24,19 @@ impl Part {
     }
 }
 
+impl Part {
+    /// The part with this number, from 0; `None` beyond those that there can be.
+    pub fn numbered(number: usize) -> Option<Self> {
+        let number = u8::try_from(number).ok()?;
+        (usize::from(number) <= Self::MAX_STEPS).then_some(Self(number))
+    }
+
+    /// Its number, from 0.
+    pub fn number(self) -> u32 {
+        u32::from(self.0)
+    }
+}
+
 /// Some parts of a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Parts(u32);

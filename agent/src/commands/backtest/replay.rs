@@ -94,7 +94,7 @@ impl Replay {
             format: format.cloned(),
         };
         let mut scanner = Scanner::new(rules, &[input], Listening::ToEverything);
-        let engine = Engine::new(Arc::clone(rules), config::host_name(), Arc::new([name]));
+        let mut engine = Engine::new(Arc::clone(rules), config::host_name(), Arc::new([name]));
         let keeps_first = logs.len() <= width.most_open;
         let mut streams: Vec<Stream> = logs.into_iter().map(Stream::new).collect();
         let mut samples: Vec<(Arc<Format>, Vec<u8>)> = Vec::new();
@@ -107,6 +107,9 @@ impl Replay {
         }
         for (format, sample) in &samples {
             scanner.prepare_for(format, sample);
+        }
+        if let Some(begins) = streams.iter().map(|stream| stream.begins).min() {
+            engine.watch(begins.max(bounds.since));
         }
         Ok(Self {
             streams,
@@ -180,7 +183,7 @@ impl Replay {
 
 impl Clockwork {
     fn observe(&mut self, hit: &Hit, audience: &mut Audience<'_>) -> Result<(), AgentError> {
-        self.engine.advance(hit.time, &mut self.told);
+        self.engine.advance_before(hit.time, &mut self.told);
         self.engine.observe(hit, &mut self.told);
         self.tell(audience)
     }

@@ -48,6 +48,15 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
         let fix = "make room, or mend the disk: alerts are told, but a restart would repeat them";
         found.add(Level::Error, "agent", message, fix);
     }
+    if status.state.start != "ok" {
+        let message = format!("at its start {}", status.state.start);
+        found.add(
+            Level::Warning,
+            "agent",
+            message,
+            "look at the logs of that time by hand: `lapwing backtest --since`",
+        );
+    }
     if status.engine != "ok" {
         found.add(Level::Error, "agent", status.engine.clone(), "");
     }
@@ -68,12 +77,7 @@ fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
         found.add(Level::Error, about, message, "");
     }
     for loss in input.losses.iter().take(MOST_LOSSES) {
-        let bytes = loss.bytes.map_or_else(
-            || "an unknown amount".to_owned(),
-            |bytes| format!("{bytes} bytes"),
-        );
-        let at = moment(loss.last_at);
-        let message = format!("lost {bytes} of {}: {} (last at {at})", loss.path, loss.why);
+        let message = crate::commands::status::loss(loss);
         found.add(Level::Warning, about, message, "");
     }
     if input.skewed > 0 {

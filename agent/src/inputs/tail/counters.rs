@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::losses::{InputFigures, Ledger, Loss};
+
 /// One number. Reading and writing it never waits.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -49,11 +51,25 @@ pub struct Counters {
     pub files_open: Count,
     /// Files that are followed now, open or not.
     pub files_known: Count,
+    /// By file and by input.
+    pub(super) ledger: Ledger,
 }
 
 impl Counters {
     /// All at zero.
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// What could not be read, by file and reason, the latest first. At most 1,000 rows have a path;
+    /// one more for each input and kind sums up the others. Since the start of the tail thread.
+    pub fn losses(&self) -> Vec<Loss> {
+        self.ledger.losses()
+    }
+
+    /// What each file input holds, in the order of the configuration. A second old at most; while
+    /// lines wait for the inbox, as old as their waiting.
+    pub fn inputs(&self) -> Vec<InputFigures> {
+        self.ledger.inputs()
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Look, Place, Twin};
+use super::file::{Place, Twin};
 use super::identity::FileId;
+use super::opened::Look;
 use super::pattern::{bases, is_rotation_of, rotation_order};
 use super::poller::Tailer;
 use super::reconcile::Sighting;

@@ -1,20 +1,18 @@
 //! One file that is followed: where reading stands, how to know it again, what it is called. Reads
 //! its next bytes and frames them; what follows from that is decided elsewhere.
 
-use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use lapwing_rules::model::{Source, Timestamp};
 use lapwing_rules::scanner::Memory;
-use rustix::fs::{Mode, OFlags};
 
-use super::identity::{self, FileId, HEAD_BYTES, TAIL_BYTES};
+use super::identity::{self, Before, FileId, HEAD_BYTES, TAIL_BYTES};
+use super::opened::{Look, OpenFiles, Opened, open};
 use super::table::FileNo;
 use crate::inputs::framer::{Framed, Framer};
 use crate::inputs::{Check, Position, PositionKey};
@@ -56,28 +54,6 @@ impl Twin {
     }
 }
 
-/// What changes when a file is written to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) size: u64,
-    modified: (i64, i64),
-}
-
-impl Look {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-
-    /// When it was last written to, wall clock.
-    pub(super) fn modified_at(self) -> Timestamp {
-        let (seconds, nanos) = self.modified;
-        Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-    }
-}
-
 /// What a turn found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -92,37 +68,6 @@ pub(super) enum Turn {
     },
     /// It is not what was read before, or not any more.
     Truncated,
-}
-
-/// Counts the files that are open.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OpenFiles(Rc<Cell<usize>>);
-
-impl OpenFiles {
-    pub(super) fn count(&self) -> usize {
-        self.0.get()
-    }
-}
-
-/// An open file, counted for as long as it lives.
-#[derive(Debug)]
-struct Opened {
-    file: File,
-    open: OpenFiles,
-}
-
-impl Opened {
-    fn new(file: File, open: &OpenFiles) -> Self {
-        let open = open.clone();
-        open.0.set(open.count() + 1);
-        Self { file, open }
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.open.0.set(self.open.count() - 1);
-    }
 }
 
 /// A followed file. `path`, `door` and `real` differ only where links are in play.
@@ -157,6 +102,8 @@ pub(super) struct Tailed {
     /// When it was last known to have its name: wall clock.
     pub(super) named_at: Timestamp,
     pub(super) look: Look,
+    /// The most bytes that were ever seen in it since it was last read from its beginning.
+    pub(super) seen_size: u64,
     pub(super) failing: bool,
     /// Bytes of a hole that were stepped over since this was last taken.
     pub(super) hole_bytes: u64,
@@ -172,55 +119,6 @@ pub(super) struct Tailed {
     before: Before,
     /// NULs at the start are a hole, left by a writer that does not append.
     skip_nuls: bool,
-}
-
-/// The bytes before the read position.
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    bytes: [u8; TAIL_BYTES],
-    length: usize,
-}
-
-impl Before {
-    const NONE: Self = Self {
-        bytes: [0; TAIL_BYTES],
-        length: 0,
-    };
-
-    fn of(bytes: &[u8]) -> Self {
-        let bytes = bytes
-            .last_chunk::<TAIL_BYTES>()
-            .map_or(bytes, <[u8; TAIL_BYTES]>::as_slice);
-        let mut before = Self::NONE;
-        for (slot, byte) in before.bytes.iter_mut().zip(bytes) {
-            *slot = *byte;
-        }
-        before.length = bytes.len();
-        before
-    }
-
-    fn get(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Opens a regular file for reading, waiting for nothing.
-///
-/// # Errors
-///
-/// That of the system; [`io::ErrorKind::Unsupported`] for what is no regular file.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if metadata.is_file() {
-        Ok((file, metadata))
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "not a regular file",
-        ))
-    }
 }
 
 /// What a new [`Tailed`] is made from.
@@ -259,6 +157,7 @@ impl Tailed {
             whole_at: Timestamp::MIN,
             named_at: found.named_at,
             look: Look::default(),
+            seen_size: 0,
             failing: false,
             hole_bytes: 0,
             source: found.source,
@@ -305,6 +204,16 @@ impl Tailed {
     /// Where the next byte is read.
     pub(super) fn read_position(&self) -> u64 {
         self.framer.position()
+    }
+
+    /// Bytes that were seen in it and not read.
+    pub(super) fn unread(&self) -> u64 {
+        self.seen_size.saturating_sub(self.framer.position())
+    }
+
+    /// It was seen with so many bytes.
+    pub(super) fn seen(&mut self, size: u64) {
+        self.seen_size = self.seen_size.max(size);
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -417,6 +326,7 @@ impl Tailed {
     /// Reads it again from its beginning. What was under way is dropped.
     pub(super) fn restart(&mut self) {
         self.framer = Framer::new(self.framer.max_line_bytes(), 0);
+        self.seen_size = 0;
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();
@@ -448,7 +358,7 @@ impl Tailed {
             self.skip_hole()?;
         }
         let position = self.framer.position();
-        let overlap = self.before.length;
+        let overlap = self.before.get().len();
         let base = position - overlap as u64;
         let filled = identity::read_at(self.file()?, scratch, base)?;
         let read = scratch.get(..filled).unwrap_or_default();
@@ -459,6 +369,7 @@ impl Tailed {
             return Ok(Turn::Truncated);
         }
         self.look = look;
+        self.seen(look.size);
         let skipped = self.not_of_a_line(new);
         let Some(text) = new
             .get(skipped.count..)
@@ -532,10 +443,7 @@ impl Tailed {
         if data > 0 {
             self.framer.skip(data);
             self.hole_bytes += data;
-            self.before = Before {
-                bytes: [0; TAIL_BYTES],
-                length: TAIL_BYTES,
-            };
+            self.before = Before::of(&[0; TAIL_BYTES]);
         }
         Ok(())
     }

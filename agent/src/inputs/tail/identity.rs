@@ -50,6 +50,38 @@ impl Check {
     }
 }
 
+/// The bytes before the read position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    bytes: [u8; TAIL_BYTES],
+    length: usize,
+}
+
+impl Before {
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        bytes: [0; TAIL_BYTES],
+        length: 0,
+    };
+
+    /// The last of these.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let bytes = bytes
+            .last_chunk::<TAIL_BYTES>()
+            .map_or(bytes, <[u8; TAIL_BYTES]>::as_slice);
+        let mut before = Self::NONE;
+        for (slot, byte) in before.bytes.iter_mut().zip(bytes) {
+            *slot = *byte;
+        }
+        before.length = bytes.len();
+        before
+    }
+
+    pub(super) fn get(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
 /// Reads from `offset` until `buffer` is full or the file ends; the number of bytes read.
 ///
 /// # Errors

@@ -15,10 +15,13 @@
 //! It hands over [`Event`]s and positions; making them durable is not its work. It starts no thread
 //! but the one in which `notify` waits for the system.
 
+mod account;
 mod counters;
 mod families;
 mod file;
 mod identity;
+mod losses;
+mod opened;
 mod pattern;
 mod poller;
 mod reconcile;
@@ -26,6 +29,7 @@ mod start;
 mod table;
 mod turns;
 mod twins;
+mod voice;
 mod wake;
 
 use std::sync::Arc;
@@ -34,6 +38,7 @@ use std::sync::mpsc::SyncSender;
 use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
+pub use losses::{InputFigures, Loss, LossKind, Unreadable};
 pub use pattern::{Exclude, Pattern, PatternError, Walked};
 pub use wake::{Control, Handle, Notices, control};
 
@@ -74,6 +79,10 @@ pub enum FirstStart {
     /// There was: files without a position appeared while nobody looked, and are read from their
     /// beginning.
     No,
+    /// There was, and where files were read to is lost: those that exist begin at their ends,
+    /// whatever `start_at` says, so that old lines are not told as news. Whoever says so must say
+    /// it loudly.
+    Lost,
 }
 
 /// Everything that [`run`] needs to know.

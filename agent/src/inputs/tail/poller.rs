@@ -2,6 +2,7 @@
 //! everything from time to time, and otherwise sleep.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
@@ -9,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Look, Place, SCRATCH_BYTES};
+use super::file::{Place, SCRATCH_BYTES};
 use super::identity::FileId;
+use super::opened::Look;
 use super::table::{FileNo, Table};
+use super::voice::Voice;
 use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
 use crate::clock;
@@ -22,6 +25,8 @@ use crate::inputs::{Event, Position};
 const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// Files are looked at this often where no notices come.
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// What is held is summed up this often at most while anything happens, and with each scan.
+const GAUGE_EVERY: Duration = Duration::from_secs(1);
 /// A displaced file is kept open until nothing came for so long: a writer may hold on to it until
 /// it is told to open the new one.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -49,16 +54,16 @@ pub(super) struct Tailer<'a> {
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
     /// Files written to before this were rotated before it began.
     pub(super) started_at: Timestamp,
-    /// What was complained of, and has not worked since.
-    pub(super) complained: HashSet<PathBuf>,
+    /// What was complained of, and has not worked since; by input.
+    pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
     pub(super) scan_now: bool,
     pub(super) scratch: Vec<u8>,
     /// An empty one, with the memory of a batch that was given back.
     pub(super) spare: Framed,
     pub(super) counters: Arc<Counters>,
-    /// Truncations are logged once a second at most.
-    pub(super) truncation_logged_at: Option<Instant>,
+    pub(super) voice: Voice,
+    pub(super) gauged_at: Instant,
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
     scanned_at: Instant,
@@ -97,12 +102,14 @@ impl<'a> Tailer<'a> {
             }
         }
         let now = clock::monotonic();
+        let names: Vec<Arc<str>> = setup
+            .configs
+            .iter()
+            .map(|config| config.input.as_str().into())
+            .collect();
+        setup.counters.ledger.begin(&names);
         Self {
-            names: setup
-                .configs
-                .iter()
-                .map(|config| config.input.as_str().into())
-                .collect(),
+            names,
             configs: setup.configs,
             homeless,
             first_start: setup.first_start,
@@ -118,7 +125,8 @@ impl<'a> Tailer<'a> {
             scratch: vec![0; SCRATCH_BYTES],
             counters: setup.counters,
             spare: Framed::default(),
-            truncation_logged_at: None,
+            voice: Voice::default(),
+            gauged_at: now,
             send,
             control,
             scanned_at: now,
@@ -217,6 +225,9 @@ impl<'a> Tailer<'a> {
             self.poll_blind();
             self.judge_suspects()?;
             self.let_go_of_quiet(now)?;
+            if now >= self.gauged_at + GAUGE_EVERY {
+                self.gauge();
+            }
         }
         Ok(())
     }
@@ -241,6 +252,14 @@ impl<'a> Tailer<'a> {
             file.queued = true;
             self.queue.push_back(no);
         }
+    }
+
+    /// It was written to since it was last read.
+    pub(super) fn found_changed(&mut self, no: FileNo, metadata: &Metadata) {
+        if let Some(file) = self.table.get_mut(no) {
+            file.seen(metadata.len());
+        }
+        self.enqueue(no);
     }
 
     /// Looks at files from whose folders no notices come.
@@ -283,25 +302,11 @@ impl<'a> Tailer<'a> {
         match std::fs::metadata(name) {
             Ok(metadata) if FileId::of(&metadata) == file.id => {
                 if Look::of(&metadata) != file.look {
-                    self.enqueue(no);
+                    self.found_changed(no, &metadata);
                 }
             }
             _ => self.scan_now = true,
         }
-    }
-
-    /// Says something of a path once, until it has worked again.
-    pub(super) fn complain(&mut self, path: &Path, error: &std::io::Error) {
-        self.counters.read_errors.add(1);
-        if self.complained.insert(path.to_owned()) {
-            tracing::warn!(path = %path.display(), %error, "cannot read this; trying again every 10 s");
-        }
-    }
-
-    /// Brings the gauges up to date.
-    pub(super) fn gauge(&self) {
-        self.counters.files_open.set(self.table.open_count() as u64);
-        self.counters.files_known.set(self.table.len() as u64);
     }
 }
 

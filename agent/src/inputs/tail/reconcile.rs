@@ -12,8 +12,9 @@ use lapwing_rules::model::Source;
 
 use super::Closed;
 use super::families::rotated_from;
-use super::file::{self, Found, Look, Place, Tailed};
+use super::file::{Found, Place, Tailed};
 use super::identity::FileId;
+use super::opened::{self, Look};
 use super::pattern::{Walked, rotation_order};
 use super::poller::Tailer;
 use super::table::FileNo;
@@ -114,16 +115,21 @@ impl Tailer<'_> {
 
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
-        let sightings = self.walk();
+        let (sightings, troubled) = self.walk();
         let seen = sightings
             .iter()
             .map(|s| (FileId::of(&s.metadata), s.door.clone()))
             .collect();
+        let mut there = troubled;
+        if !self.complained.is_empty() {
+            there.extend(sightings.iter().map(|s| (s.input, s.path.clone())));
+        }
         self.reconcile(
             sightings,
             &seen,
             &self.table.numbers().into_iter().collect(),
         )?;
+        self.drop_complaints(&there);
         for no in self.table.numbers() {
             if self.table.get(no).is_some_and(|file| file.failing) {
                 self.enqueue(no);
@@ -137,8 +143,9 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    /// Everything that the inputs mean and that is there; the folders on the way are watched.
-    pub(super) fn walk(&mut self) -> Vec<Sighting> {
+    /// Everything that the inputs mean and that is there, and what could not be looked at, by input;
+    /// the folders on the way are watched.
+    pub(super) fn walk(&mut self) -> (Vec<Sighting>, HashSet<(usize, PathBuf)>) {
         for _ in 0..MAX_WALKS {
             let mut folders: HashSet<PathBuf> = HashSet::new();
             let mut files = Vec::new();
@@ -150,7 +157,8 @@ impl Tailer<'_> {
                     .iter()
                     .for_each(|pattern| pattern.walk(&mut walked));
                 folders.extend(walked.folders);
-                troubles.extend(walked.troubles);
+                let troubled = walked.troubles.into_iter();
+                troubles.extend(troubled.map(|(path, error)| ((input, path), error)));
                 let meant = walked
                     .files
                     .into_iter()
@@ -168,8 +176,8 @@ impl Tailer<'_> {
             if self.folders.watch(folders) {
                 continue; // what came before the notices began must not be overlooked
             }
-            for (path, error) in &troubles {
-                self.complain(path, error);
+            for ((input, path), error) in &troubles {
+                self.complain(*input, path, error);
             }
             let sighting = |(input, path, metadata): (usize, PathBuf, Metadata)| {
                 let door = self.folders.door(&path);
@@ -181,9 +189,10 @@ impl Tailer<'_> {
                     origin: None,
                 }
             };
-            return files.into_iter().map(sighting).collect();
+            let sightings = files.into_iter().map(sighting).collect();
+            return (sightings, troubles.into_keys().collect());
         }
-        Vec::new()
+        (Vec::new(), HashSet::new())
     }
 
     fn reconcile(
@@ -313,7 +322,7 @@ impl Tailer<'_> {
                 self.admit(&sighting)?;
             } else if !sighting.metadata.is_dir() {
                 let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
-                self.complain(&sighting.path, &what);
+                self.complain(sighting.input, &sighting.path, &what);
             }
             return Ok(());
         };
@@ -328,7 +337,7 @@ impl Tailer<'_> {
             // Its link leads to it again.
             self.displace(no, |file| file.place = Place::Here);
         } else if Look::of(&sighting.metadata) != file.look {
-            self.enqueue(no);
+            self.found_changed(no, &sighting.metadata);
         }
         Ok(())
     }
@@ -378,16 +387,16 @@ impl Tailer<'_> {
     /// Opens a file and keeps it, at its first byte. `None` when it cannot be opened, or when it
     /// is followed by now.
     pub(super) fn take_in(&mut self, sighting: &Sighting) -> Option<FileNo> {
-        let (file, metadata) = match file::open(&sighting.path) {
+        let (file, metadata) = match opened::open(&sighting.path) {
             Ok(opened) => opened,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    self.complain(&sighting.path, &error);
+                    self.complain(sighting.input, &sighting.path, &error);
                 }
                 return None;
             }
         };
-        self.complained.remove(&sighting.path);
+        self.no_complaint(sighting.input, &sighting.path);
         if FileId::of(&metadata) != FileId::of(&sighting.metadata) {
             self.scan_now = true; // replaced this instant: it is looked at again
             return None;

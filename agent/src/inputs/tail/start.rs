@@ -8,8 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Closed;
-use super::file::{Look, Place};
+use super::file::Place;
 use super::identity::{self, FileId};
+use super::losses::LossKind;
+use super::opened::Look;
 use super::poller::Tailer;
 use super::reconcile::{Sighting, find_inode};
 use super::table::FileNo;
@@ -20,7 +22,7 @@ use crate::inputs::{Event, Position};
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
     pub(super) fn start(&mut self) -> Result<(), Closed> {
-        let mut sightings = self.walk();
+        let (mut sightings, _) = self.walk();
         sightings.sort_by_key(Sighting::age);
         for input in 0..self.configs.len() {
             let own: Vec<Sighting> = sightings
@@ -101,7 +103,7 @@ impl Tailer<'_> {
                 keep.push(position.clone()); // its folder may come back
                 continue;
             }
-            self.report_lost(position, found.is_some(), copy.is_some());
+            self.report_lost(input, position, found.is_some(), copy.is_some());
             // A file that is read again has the same key, and a position of its own soon.
             if !seen.contains_key(&id) {
                 (self.send)(Event::Forget(position.key.clone()))?;
@@ -117,15 +119,15 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    fn report_lost(&self, position: &Position, found: bool, copied: bool) {
-        let path = position.path.display();
+    fn report_lost(&mut self, input: usize, position: &Position, found: bool, copied: bool) {
         if copied {
+            let path = position.path.display();
             tracing::info!(file = %path, "truncated while nobody looked: its copy is read to the end");
         } else if found {
-            tracing::warn!(file = %path, "truncated or replaced while nobody looked: unread lines are lost");
+            self.lose(input, &position.path, LossKind::Truncated, None);
         } else {
             self.counters.files_lost.add(1);
-            tracing::warn!(file = %path, "gone since it was last read: unread lines are lost");
+            self.lose(input, &position.path, LossKind::Vanished, None);
         }
     }
 
@@ -157,7 +159,7 @@ impl Tailer<'_> {
         let resumed = match self.table.get_mut(no)?.resume(position) {
             Ok(resumed) => resumed,
             Err(error) => {
-                self.complain(&sighting.path, &error);
+                self.complain(sighting.input, &sighting.path, &error);
                 false
             }
         };
@@ -210,7 +212,7 @@ impl Tailer<'_> {
         }
         if !sighting.metadata.is_file() {
             let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
-            self.complain(&sighting.path, &what);
+            self.complain(sighting.input, &sighting.path, &what);
             return;
         }
         let start_at = self
@@ -221,9 +223,9 @@ impl Tailer<'_> {
             return;
         };
         match (self.first_start, start_at) {
-            (FirstStart::Yes, Some(StartAt::End)) => {
+            (FirstStart::Yes, Some(StartAt::End)) | (FirstStart::Lost, _) => {
                 if let Err(error) = self.start_at_end(no) {
-                    self.complain(&sighting.path, &error);
+                    self.complain(sighting.input, &sighting.path, &error);
                 }
             }
             (FirstStart::Yes, _) => {}

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::file::{OpenFiles, Tailed};
+use super::file::Tailed;
 use super::identity::FileId;
+use super::opened::OpenFiles;
 use super::wake::Shared;
 
 /// A file's number: never used again, ascending in the order of finding.

@@ -5,14 +5,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lapwing_rules::model::Batch;
 
 use super::Closed;
 use super::file::{Place, Turn, Twin};
+use super::losses::LossKind;
 use super::poller::{LINGER, Tailer};
 use super::table::FileNo;
+use super::voice::Cause;
 use crate::clock;
 use crate::inputs::Event;
 use crate::inputs::framer::Framed;
@@ -83,25 +85,31 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
         };
+        let before = file.read_position();
         let outcome = file.turn(&mut self.scratch, &mut framed);
+        let (bytes, input) = (file.read_position().saturating_sub(before), file.input);
+        if outcome.is_ok() {
+            self.works_again(no);
+        }
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
         };
         match outcome {
             Ok(Turn::Quiet) => {
                 file.whole_at = clock::now();
-                file.failing = false;
                 self.spare = framed;
                 Ok(After::AtEnd)
             }
             Ok(Turn::Grown { more, moved }) => {
                 file.whole_at = clock::now();
                 file.quiet_since = clock::monotonic();
-                file.failing = false;
                 if file.place != Place::Here {
                     file.let_go = false;
                     self.displaced.insert(no);
                 }
+                self.counters
+                    .ledger
+                    .figures(input, |figures| figures.bytes_read += bytes);
                 self.hand_over(no, framed, moved)?;
                 Ok(if more { After::More } else { After::AtEnd })
             }
@@ -139,6 +147,16 @@ impl Tailer<'_> {
         framed
     }
 
+    /// It could be read.
+    fn works_again(&mut self, no: FileNo) {
+        let Some(file) = self.table.get_mut(no).filter(|file| file.failing) else {
+            return;
+        };
+        file.failing = false;
+        let (input, path) = (file.input, file.path.clone());
+        self.no_complaint(input, &path);
+    }
+
     fn failed(&mut self, no: FileNo, error: &io::Error) {
         let Some(file) = self.table.get_mut(no) else {
             return;
@@ -151,8 +169,8 @@ impl Tailer<'_> {
             return;
         }
         file.failing = true;
-        let path = file.path.clone();
-        self.complain(&path, error);
+        let (input, path) = (file.input, file.path.clone());
+        self.complain(input, &path, error);
     }
 
     /// Sends lines with the position behind them, or the position alone.
@@ -160,11 +178,11 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
-        self.counters.lines_cut.add(framed.cut.len() as u64);
-        self.counters.bytes_dropped.add(framed.dropped);
-        self.counters
-            .hole_bytes
-            .add(std::mem::take(&mut file.hole_bytes));
+        let hole = std::mem::take(&mut file.hole_bytes);
+        self.count_what_is_missing(no, &framed, hole);
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
         let now = clock::now();
         if framed.bytes.is_empty() {
             self.spare = framed;
@@ -193,6 +211,21 @@ impl Tailer<'_> {
         })
     }
 
+    fn count_what_is_missing(&mut self, no: FileNo, framed: &Framed, hole: u64) {
+        self.counters.lines_cut.add(framed.cut.len() as u64);
+        self.counters.bytes_dropped.add(framed.dropped);
+        self.counters.hole_bytes.add(hole);
+        let Some(file) = self.table.get(no).filter(|_| framed.dropped + hole > 0) else {
+            return;
+        };
+        let (input, path) = (file.input, file.path.clone());
+        for (kind, bytes) in [(LossKind::Cut, framed.dropped), (LossKind::Hole, hole)] {
+            if bytes > 0 {
+                self.lose(input, &path, kind, Some(bytes));
+            }
+        }
+    }
+
     /// The file is shorter than what was read, or other bytes stand where reading had stopped.
     pub(super) fn truncated(&mut self, no: FileNo) -> Result<(), Closed> {
         self.counters.truncations.add(1);
@@ -210,7 +243,11 @@ impl Tailer<'_> {
         if copy.is_none() {
             // Its end is gone with the rest; what there is of it is a line.
             file.finish(&mut framed);
+            self.lose_rest(no, LossKind::Truncated);
         }
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
         file.restart();
         file.after = copy;
         self.hand_over(no, framed, true)?;
@@ -220,12 +257,9 @@ impl Tailer<'_> {
     }
 
     fn log_truncation(&mut self, path: &Path, offset: u64) {
-        let now = clock::monotonic();
-        let recent = |at: Instant| now.saturating_duration_since(at) < Duration::from_secs(1);
-        if !self.truncation_logged_at.is_some_and(recent) {
-            self.truncation_logged_at = Some(now);
+        if let Some(others) = self.voice.may_say(Cause::Truncated, clock::monotonic()) {
             tracing::info!(
-                file = %path.display(), offset, truncations = self.counters.truncations.get(),
+                file = %path.display(), offset, others,
                 "a file was truncated: reading it from its beginning",
             );
         }
@@ -257,7 +291,6 @@ impl Tailer<'_> {
                 }
             }
         }
-        self.gauge();
         Ok(())
     }
 
@@ -270,6 +303,14 @@ impl Tailer<'_> {
         };
         file.finish(&mut framed);
         self.hand_over(no, framed, false)?;
+        if self
+            .table
+            .get(no)
+            .is_some_and(|file| file.place == Place::Gone)
+        {
+            // What could be read has been: this is the rest of a file that was closed.
+            self.lose_rest(no, LossKind::Vanished);
+        }
         let Some(file) = self.table.get(no) else {
             return Ok(());
         };

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use lapwing_rules::model::Timestamp;
 
 use super::Closed;
-use super::file::{self, Place, Twin};
+use super::file::{Place, Twin};
 use super::identity::{self, FileId};
+use super::opened;
 use super::pattern::bases;
 use super::poller::Tailer;
 use super::reconcile::Sighting;
@@ -170,8 +171,8 @@ impl Tailer<'_> {
             .and_then(fs::File::metadata)
             .map_or(0, |metadata| metadata.size());
         if let Err(error) = file.start_at(size) {
-            let path = file.path.clone();
-            self.complain(&path, &error);
+            let (input, path) = (file.input, file.path.clone());
+            self.complain(input, &path, &error);
             return Ok(());
         }
         let position = file.position(clock::now());
@@ -234,7 +235,7 @@ impl Tailer<'_> {
             if !bases(&entry.file_name()).iter().any(|name| name == base) {
                 continue;
             }
-            let Ok((file, metadata)) = file::open(&entry.path()) else {
+            let Ok((file, metadata)) = opened::open(&entry.path()) else {
                 continue;
             };
             let id = FileId::of(&metadata);

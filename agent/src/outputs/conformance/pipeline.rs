@@ -12,7 +12,7 @@ use super::{TOKEN, outputs};
 use crate::clock;
 use crate::outputs::sample::notification;
 use crate::outputs::{Handle, Kind, Outputs, Palette, Spec, start};
-use crate::store::{self, Commit, Outcome, Reader, Routed, Store, StoreError, StoreMessage};
+use crate::store::{self, Commit, Done, Outcome, Reader, Routed, Store, StoreError, StoreMessage};
 
 fn ok() -> Reply {
     Reply::Text(answer("200 OK", "", "ok"))
@@ -75,7 +75,7 @@ impl Agent {
             notifications: notifications.collect(),
             ..Commit::default()
         };
-        let reply = Box::new(move |result: Result<(), _>| told.send(result.is_ok()).unwrap());
+        let reply = Box::new(move |result: Result<Done, _>| told.send(result.is_ok()).unwrap());
         self.send
             .send(StoreMessage::Commit(Arc::new(commit), reply))
             .unwrap();
@@ -341,7 +341,7 @@ async fn what_the_store_could_not_mark_is_not_sent_again() {
                 reply(
                     store
                         .settle(&settlements, clock::now())
-                        .map(drop)
+                        .map(|_| Done::Durable)
                         .map_err(Arc::new),
                 );
             }

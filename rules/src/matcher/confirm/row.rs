@@ -10,19 +10,23 @@
 //! `compile`.
 
 mod compile;
+mod short;
 #[cfg(test)]
 mod tests;
 
 use regex_syntax::hir::Hir;
 
-/// A pattern as alternatives, each of them codes that follow one another in the line.
+use short::Short;
+
+/// A pattern as alternatives, each of them codes that follow one another in the line. Those of an
+/// ordinary pattern stand in one piece of memory.
 #[derive(Debug)]
 pub(super) struct Rows {
-    alternatives: Box<[Row]>,
+    alternatives: Short<Row, 2>,
     /// Those of all rows. A byte of ASCII stands for itself.
-    codes: Box<[u8]>,
-    sets: Box<[Set]>,
-    repeats: Box<[Repeat]>,
+    codes: Short<u8, 47>,
+    sets: Short<Set, 3>,
+    repeats: Short<Repeat, 3>,
 }
 
 /// What is known of a pattern and a line.

@@ -4,6 +4,7 @@ mod copytruncate;
 mod delete;
 mod discovery;
 mod growth;
+mod honesty;
 mod limits;
 mod links;
 mod restart;
@@ -136,7 +137,11 @@ impl Rig {
             thread,
             ready: false,
             seen: Vec::new(),
-            positions: BTreeMap::new(),
+            positions: self
+                .saved
+                .iter()
+                .map(|position| (position.key.clone(), position.clone()))
+                .collect(),
         };
         tail.wait("ready", |tail| tail.ready);
         tail
@@ -215,6 +220,18 @@ impl Tail {
             let left = DEADLINE.saturating_sub(start.elapsed());
             match self.events.recv_timeout(left) {
                 Ok(event) => self.take(event),
+                Err(error) => panic!("{error} while waiting for {what}; {:?}", self.summary()),
+            }
+        }
+    }
+
+    /// Takes events until `done`, which no event may announce.
+    fn wait_for(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let start = clock::monotonic();
+        while !done(self) {
+            match self.events.recv_timeout(Duration::from_millis(20)) {
+                Ok(event) => self.take(event),
+                Err(_) if start.elapsed() < DEADLINE => {}
                 Err(error) => panic!("{error} while waiting for {what}; {:?}", self.summary()),
             }
         }

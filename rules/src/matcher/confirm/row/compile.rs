@@ -5,7 +5,7 @@
 
 use regex_syntax::hir::{self, Class, Hir, HirKind, Repetition};
 
-use super::{Anchor, Code, Look, Needles, Repeat, Row, Rows, Set};
+use super::{Anchor, Code, Look, Needles, Repeat, Row, Rows, Set, Short};
 
 /// Longer ones are for the automata. Within `u8`.
 const MOST_PARTS: usize = 250;
@@ -36,10 +36,10 @@ pub(super) fn rows(hir: &Hir) -> Option<Rows> {
     let mut writer = Writer::default();
     let rows: Option<Vec<Row>> = all.iter().map(|parts| writer.row(parts)).collect();
     Some(Rows {
-        alternatives: rows?.into(),
-        codes: writer.codes.into(),
-        sets: writer.sets.into(),
-        repeats: writer.repeats.into(),
+        alternatives: Short::of(rows?),
+        codes: Short::of(writer.codes),
+        sets: Short::of(writer.sets),
+        repeats: Short::of(writer.repeats),
     })
 }
 

@@ -2,14 +2,27 @@
 //!
 //! One inbox, so that lines, ticks and the end come in one order. It never waits on disk or
 //! network: what is to be durable goes to the store thread, one commit at a time, and lines go on
-//! being read meanwhile. Only when [`MOST_UNTOLD`] notifications wait because the disk takes
-//! none, it stands still, and with it its inputs: the lines are safe where they are.
+//! being read meanwhile. Only when no more notifications can be kept in memory because the disk
+//! takes none and outputs take none either, it stands still, and with it its inputs: the lines
+//! are safe where they are.
 //!
-//! A commit goes out at once when there is something to tell, else [`COMMIT_EVERY`] after the
-//! first change, so that what was read is durable within a second.
+//! | file | owns |
+//! | --- | --- |
+//! | `commits` | sending commits, taking answers, what a failing disk means |
+//! | `pending` | what the next commit will hold |
+//! | `pace` | when to commit (pure) |
+//! | `own_alert` | the agent's alert on itself (pure) |
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod commits;
+mod own_alert;
+mod pace;
+mod pending;
+
+use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -21,14 +34,12 @@ use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 use crate::clock;
 use crate::inputs::{Event, Position, PositionKey, tail};
 use crate::outputs::{self, Spec};
-use crate::store::{Commit, GroupRecord, Routed, StoreError, StoreMessage};
+use crate::store::{GroupRecord, Routed, Start, StoreMessage};
+use commits::{Disk, Reply, Wait};
+use pending::Pending;
 
-/// How long a change may stay in memory only.
-const COMMIT_EVERY: Duration = Duration::from_millis(400);
-/// A commit that failed is tried again after this.
-const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// Notifications that may wait in memory for a disk that takes none.
-const MOST_UNTOLD: usize = 10_000;
+pub use own_alert::RULE as OWN_RULE;
+
 /// Sources remembered; what is remembered of one can be found again.
 const MOST_SOURCES: usize = 20_000;
 /// The inputs are asked at most this often whether they have read everything.
@@ -100,6 +111,12 @@ pub struct Setup {
     pub memories: HashMap<PositionKey, Memory>,
     /// Saved groups that nothing can be done with: taken out of the store with the first commit.
     pub stale: Vec<GroupRecord>,
+    /// What the start found, to be told.
+    pub start: Start,
+    /// What the agent calls its host.
+    pub host: Arc<str>,
+    /// Set when everything is about to stop.
+    pub stopping: Arc<AtomicBool>,
     /// See the configuration's `max_clock_skew`.
     pub max_clock_skew: Duration,
     /// To the store thread.
@@ -126,45 +143,26 @@ pub struct Pump {
     waiting_for: HashSet<InputId>,
     ended: HashSet<InputId>,
     is_ready: bool,
-    /// The commit under way holds the starting positions of all inputs.
-    starts_in_flight: bool,
+    /// Files that begin at their ends because positions are lost; until it is told.
+    begin_at_end: Vec<PathBuf>,
     told: Vec<Told>,
     pending: Pending,
-    in_flight: Option<Arc<Commit>>,
+    disk: Disk,
     replies: (Sender<Reply>, Receiver<Reply>),
-    retry_at: Option<Instant>,
-}
-
-type Reply = Result<(), Arc<StoreError>>;
-
-/// What will be in the next commit.
-#[derive(Default)]
-struct Pending {
-    positions: HashMap<PositionKey, Position>,
-    forgotten: HashSet<PositionKey>,
-    /// Of commits that failed.
-    groups: BTreeMap<(String, String), Option<Vec<u8>>>,
-    notifications: Vec<Routed>,
-    since: Option<Instant>,
-    is_urgent: bool,
 }
 
 impl Pump {
     /// A pump that has taken nothing yet.
     pub fn new(mut setup: Setup) -> Self {
         let memories = std::mem::take(&mut setup.memories);
-        let stale = std::mem::take(&mut setup.stale).into_iter();
-        let pending = Pending {
-            groups: stale
-                .map(|group| ((group.rule, group.group), None))
-                .collect(),
-            ..Pending::default()
-        };
+        let mut pending = Pending::default();
+        pending.stale = std::mem::take(&mut setup.stale);
+        let disk = Disk::new(Arc::clone(&setup.host));
         let waiting_for = (0..setup.inputs)
             .filter_map(|n| u32::try_from(n).ok())
             .map(InputId)
             .collect();
-        Self {
+        let mut pump = Self {
             setup,
             sources: HashMap::new(),
             memories,
@@ -173,13 +171,16 @@ impl Pump {
             waiting_for,
             ended: HashSet::new(),
             is_ready: false,
-            starts_in_flight: false,
+            begin_at_end: Vec::new(),
             told: Vec::new(),
             pending,
-            in_flight: None,
+            disk,
             replies: mpsc::channel(),
-            retry_at: None,
+        };
+        if !matches!(pump.setup.start, Start::Lost { .. }) {
+            pump.say_start();
         }
+        pump
     }
 
     /// Serves `inbox` until [`Input::Stop`] or until nobody can write to it any more; what was
@@ -200,10 +201,7 @@ impl Pump {
             self.collect(Wait::No);
             self.ask_if_due(clock::monotonic());
             self.commit_if_due(clock::monotonic());
-            while self.pending.notifications.len() > MOST_UNTOLD && self.in_flight.is_some() {
-                self.collect(Wait::Yes);
-                self.commit_if_due(clock::monotonic());
-            }
+            self.wait_for_room();
         }
         self.finish();
     }
@@ -235,6 +233,9 @@ impl Pump {
                 }
             }
             Event::Moved(mut position) => {
+                if matches!(self.setup.start, Start::Lost { .. }) {
+                    self.begin_at_end.push(position.path.clone());
+                }
                 position.memory = self
                     .memories
                     .get(&position.key)
@@ -245,13 +246,14 @@ impl Pump {
             Event::Current(at) => self.let_time_pass(at),
             Event::Forget(key) => {
                 self.memories.remove(&key);
-                self.pending.positions.remove(&key);
-                self.pending.forgotten.insert(key);
-                self.pending.touch();
+                self.pending.forget(key);
             }
             Event::Ready(input) => {
                 self.waiting_for.remove(&input);
-                self.pending.is_urgent |= self.waiting_for.is_empty();
+                if self.waiting_for.is_empty() {
+                    self.say_start();
+                    self.pending.is_urgent = true;
+                }
                 self.pending.touch();
             }
             Event::Ended(input) => {
@@ -332,27 +334,21 @@ impl Pump {
                 rule.notify.as_deref(),
                 &self.setup.outputs,
             );
-            self.pending.notifications.push(Routed {
+            self.pending.tell(Routed {
                 notification: told.notification,
                 outputs,
             });
-            self.pending.is_urgent = true;
         }
-        if self.setup.engine.has_changes() || self.pending.is_urgent {
+        if self.setup.engine.has_changes() {
             self.pending.touch();
         }
     }
 
     /// How long nothing needs to be done if nothing comes; `None`: for ever.
     fn deadline(&self, now: Instant) -> Option<Duration> {
-        let commit = match (self.in_flight.is_some(), self.retry_at, self.pending.since) {
-            (true, ..) | (false, None, None) => None,
-            (false, Some(retry), _) => Some(retry.saturating_duration_since(now)),
-            (false, None, Some(_)) if self.pending.is_urgent => Some(Duration::ZERO),
-            (false, None, Some(since)) => {
-                Some((since + COMMIT_EVERY).saturating_duration_since(now))
-            }
-        };
+        let commit = self
+            .commit_due()
+            .map(|due| due.saturating_duration_since(now));
         let may_ask = self.is_ready && !self.is_asking;
         let due = may_ask
             .then(|| self.setup.engine.next_due())
@@ -364,142 +360,5 @@ impl Pump {
                 due.since(clock::now()).max(again.unwrap_or_default())
             });
         commit.into_iter().chain(due).min()
-    }
-
-    fn commit_if_due(&mut self, now: Instant) {
-        if self.in_flight.is_some() || self.retry_at.is_some_and(|at| at > now) {
-            return;
-        }
-        let Some(since) = self.pending.since else {
-            return;
-        };
-        if self.pending.is_urgent || now.duration_since(since) >= COMMIT_EVERY {
-            self.commit();
-        }
-    }
-
-    fn commit(&mut self) {
-        let mut groups = std::mem::take(&mut self.pending.groups);
-        for change in self.setup.engine.take_changes() {
-            groups.insert((change.rule, change.key), change.state);
-        }
-        let pending = std::mem::take(&mut self.pending);
-        let commit = Arc::new(Commit {
-            positions: pending.positions.into_values().collect(),
-            forgotten: pending.forgotten.into_iter().collect(),
-            groups: groups
-                .into_iter()
-                .map(|((rule, group), state)| GroupRecord { rule, group, state })
-                .collect(),
-            notifications: pending.notifications,
-        });
-        let (replies, inbox) = (self.replies.0.clone(), self.setup.inbox.clone());
-        let reply = Box::new(move |result| {
-            // Whoever is gone needs no answer; a full inbox is awake without this.
-            replies.send(result).ok();
-            inbox.try_send(Input::Wake).ok();
-        });
-        self.retry_at = None;
-        if self
-            .setup
-            .store
-            .send(StoreMessage::Commit(Arc::clone(&commit), reply))
-            .is_ok()
-        {
-            self.in_flight = Some(commit);
-            self.starts_in_flight = self.waiting_for.is_empty();
-        }
-    }
-
-    /// Takes the answer to the commit that is under way, if there is one.
-    fn collect(&mut self, wait: Wait) {
-        if self.in_flight.is_none() {
-            return;
-        }
-        let reply = match wait {
-            Wait::Yes => self.replies.1.recv().ok(),
-            Wait::No => self.replies.1.try_recv().ok(),
-        };
-        let Some(reply) = reply else { return };
-        let Some(commit) = self.in_flight.take() else {
-            return;
-        };
-        if reply.is_err() {
-            self.pending.take_back(&commit);
-            self.retry_at = Some(clock::monotonic() + RETRY_EVERY);
-            return;
-        }
-        // A commit that was under way before the last input was ready does not count.
-        if !self.is_ready && self.starts_in_flight {
-            self.is_ready = true;
-            (self.setup.notice)(Notice::Ready);
-        }
-        if self.setup.inputs > 0
-            && self.ended.len() == self.setup.inputs
-            && self.pending.since.is_none()
-        {
-            (self.setup.notice)(Notice::AllEnded);
-        }
-    }
-
-    /// The last commit, tried twice.
-    fn finish(&mut self) {
-        for _ in 0..2 {
-            self.collect(Wait::Yes);
-            if self.pending.since.is_none() && !self.setup.engine.has_changes() {
-                return;
-            }
-            self.commit();
-        }
-        self.collect(Wait::Yes);
-        if self.pending.since.is_some() {
-            tracing::error!(
-                "the last commit failed: lines read in the last second will be read again"
-            );
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    Yes,
-    No,
-}
-
-impl Pending {
-    fn touch(&mut self) {
-        self.since.get_or_insert_with(clock::monotonic);
-    }
-
-    fn moved(&mut self, position: Position) {
-        self.forgotten.remove(&position.key);
-        self.positions.insert(position.key.clone(), position);
-        self.touch();
-    }
-
-    /// Puts back what could not be committed, below what has come since.
-    fn take_back(&mut self, commit: &Commit) {
-        for position in &commit.positions {
-            if !self.forgotten.contains(&position.key) {
-                self.positions
-                    .entry(position.key.clone())
-                    .or_insert_with(|| position.clone());
-            }
-        }
-        for key in &commit.forgotten {
-            if !self.positions.contains_key(key) {
-                self.forgotten.insert(key.clone());
-            }
-        }
-        for group in &commit.groups {
-            let key = (group.rule.clone(), group.group.clone());
-            self.groups
-                .entry(key)
-                .or_insert_with(|| group.state.clone());
-        }
-        self.is_urgent |= !commit.notifications.is_empty();
-        self.notifications
-            .splice(0..0, commit.notifications.iter().cloned());
-        self.touch();
     }
 }

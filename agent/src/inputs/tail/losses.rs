@@ -1,0 +1,293 @@
+//! What could not be read, by file, and what each input holds: kept where anyone may read it at any
+//! time. The tail thread writes, and never waits for a reader for longer than a copy of the table
+//! takes. It logs nothing and decides nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lapwing_rules::model::Timestamp;
+
+/// Rows with a path of their own; what comes later is summed up in one row for each kind.
+const MOST_ROWS: usize = 1_000;
+/// Unreadable paths that are listed for an input.
+const MOST_UNREADABLE: usize = 100;
+
+/// Why bytes of a file were not matched, or not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LossKind {
+    /// Emptied or replaced before all of it had been read, and no copy was found.
+    Truncated,
+    /// Gone before all of it had been read, and found nowhere.
+    Vanished,
+    /// The system refused to open or to read it. Nothing is lost if it can be read later.
+    Unreadable,
+    /// The ends of lines longer than `max_line_bytes`.
+    Cut,
+    /// NULs at the start of a truncated file, left by a writer that does not append.
+    Hole,
+    /// The rest of a compressed file that is damaged, cut off, or of a kind that is not unpacked.
+    Archive,
+}
+
+impl LossKind {
+    /// One word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Vanished => "vanished",
+            Self::Unreadable => "unreadable",
+            Self::Cut => "cut",
+            Self::Hole => "hole",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// What happened, to follow the file's name.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Truncated => "was truncated before all of it had been read",
+            Self::Vanished => "was gone before all of it had been read",
+            Self::Unreadable => "could not be read",
+            Self::Cut => "has lines longer than `max_line_bytes`: their ends were not matched",
+            Self::Hole => "began with a hole, which was stepped over",
+            Self::Archive => "is a compressed file that could not be read to its end",
+        }
+    }
+}
+
+/// One row: what of one file was not read for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The input's name.
+    pub input: Arc<str>,
+    /// As it was called then; `None` sums up all files that found no row of their own.
+    pub path: Option<PathBuf>,
+    /// Why.
+    pub kind: LossKind,
+    /// How many bytes, as far as that is known; `None` where it never was.
+    pub bytes: Option<u64>,
+    /// How often.
+    pub times: u64,
+    /// When it happened last, wall clock.
+    pub last_at: Timestamp,
+}
+
+/// A path that cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// A file, or a folder that cannot be listed.
+    pub path: PathBuf,
+    /// What the system says.
+    pub error: String,
+    /// Since when, wall clock.
+    pub since: Timestamp,
+}
+
+/// What one file input holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputFigures {
+    /// The input's name.
+    pub input: Arc<str>,
+    /// Files that are followed now.
+    pub files: u64,
+    /// Bytes read so far, unpacked.
+    pub bytes_read: u64,
+    /// Bytes that stood in its files when they were last looked at and were not read yet; of
+    /// compressed files, compressed bytes.
+    pub lag_bytes: u64,
+    /// What cannot be read now, those first found first; 100 at most.
+    pub unreadable: Vec<Unreadable>,
+    /// How many there are.
+    pub unreadable_total: u64,
+}
+
+/// Both tables.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    rows: HashMap<(Arc<str>, Option<PathBuf>, LossKind), Row>,
+    inputs: Vec<InputFigures>,
+}
+
+#[derive(Debug)]
+struct Row {
+    bytes: Option<u64>,
+    times: u64,
+    last_at: Timestamp,
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The inputs, in the order of the configuration.
+    pub(super) fn begin(&self, names: &[Arc<str>]) {
+        let figures = |name: &Arc<str>| InputFigures {
+            input: Arc::clone(name),
+            ..InputFigures::default()
+        };
+        self.lock().inputs = names.iter().map(figures).collect();
+    }
+
+    /// Adds to the row of this file and kind.
+    pub(super) fn lose(
+        &self,
+        input: &Arc<str>,
+        path: &Path,
+        kind: LossKind,
+        bytes: Option<u64>,
+        now: Timestamp,
+    ) {
+        let mut tables = self.lock();
+        let mut key = (Arc::clone(input), Some(path.to_owned()), kind);
+        if tables.rows.len() >= MOST_ROWS && !tables.rows.contains_key(&key) {
+            key.1 = None;
+        }
+        let row = tables.rows.entry(key).or_insert(Row {
+            bytes: None,
+            times: 0,
+            last_at: now,
+        });
+        if let Some(bytes) = bytes {
+            row.bytes = Some(row.bytes.unwrap_or(0).saturating_add(bytes));
+        }
+        row.times += 1;
+        row.last_at = now;
+    }
+
+    /// Changes the figures of an input.
+    pub(super) fn figures(&self, input: usize, change: impl FnOnce(&mut InputFigures)) {
+        if let Some(figures) = self.lock().inputs.get_mut(input) {
+            change(figures);
+        }
+    }
+
+    /// A path cannot be read.
+    pub(super) fn unreadable(&self, input: usize, unreadable: Unreadable) {
+        self.figures(input, |figures| {
+            figures.unreadable_total += 1;
+            if figures.unreadable.len() < MOST_UNREADABLE {
+                figures.unreadable.push(unreadable);
+            }
+        });
+    }
+
+    /// It can be, or is gone.
+    pub(super) fn readable(&self, input: usize, path: &Path) {
+        self.figures(input, |figures| {
+            figures.unreadable_total = figures.unreadable_total.saturating_sub(1);
+            figures.unreadable.retain(|other| other.path != path);
+        });
+    }
+
+    pub(super) fn losses(&self) -> Vec<Loss> {
+        let row =
+            |((input, path, kind), row): (&(Arc<str>, Option<PathBuf>, LossKind), &Row)| Loss {
+                input: Arc::clone(input),
+                path: path.clone(),
+                kind: *kind,
+                bytes: row.bytes,
+                times: row.times,
+                last_at: row.last_at,
+            };
+        let mut losses: Vec<Loss> = self.lock().rows.iter().map(row).collect();
+        losses.sort_by(|one, other| {
+            let by = |loss: &Loss| (loss.last_at, loss.kind);
+            by(other)
+                .cmp(&by(one))
+                .then_with(|| one.path.cmp(&other.path))
+        });
+        losses
+    }
+
+    pub(super) fn inputs(&self) -> Vec<InputFigures> {
+        self.lock().inputs.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_sums_up_what_happened_to_one_file_for_one_reason() {
+        let ledger = Ledger::default();
+        let (input, path) = (Arc::from("logs"), Path::new("/a"));
+        let lose =
+            |bytes, at| ledger.lose(&input, path, LossKind::Cut, bytes, Timestamp::from_secs(at));
+        lose(None, 1);
+        lose(Some(3), 2);
+        lose(Some(4), 3);
+        ledger.lose(
+            &input,
+            path,
+            LossKind::Vanished,
+            None,
+            Timestamp::from_secs(9),
+        );
+        let rows: Vec<_> = ledger
+            .losses()
+            .into_iter()
+            .map(|loss| (loss.kind, loss.bytes, loss.times, loss.last_at))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (LossKind::Vanished, None, 1, Timestamp::from_secs(9)),
+                (LossKind::Cut, Some(7), 3, Timestamp::from_secs(3)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_lost_files_take_a_thousand_rows_and_none_is_uncounted() {
+        let ledger = Ledger::default();
+        let input = Arc::from("logs");
+        for number in 0..100_000 {
+            let path = PathBuf::from(format!("/{number}"));
+            ledger.lose(
+                &input,
+                &path,
+                LossKind::Truncated,
+                Some(2),
+                Timestamp::default(),
+            );
+        }
+        let losses = ledger.losses();
+        assert_eq!(losses.len(), MOST_ROWS + 1);
+        assert_eq!(losses.iter().map(|loss| loss.times).sum::<u64>(), 100_000);
+        let others: Vec<_> = losses.iter().filter(|loss| loss.path.is_none()).collect();
+        assert_eq!(others.len(), 1);
+        assert_eq!(others[0].bytes, Some(2 * 99_000));
+    }
+
+    #[test]
+    fn what_can_be_read_again_is_listed_no_longer() {
+        let ledger = Ledger::default();
+        ledger.begin(&[Arc::from("logs")]);
+        for number in 0..150 {
+            let unreadable = Unreadable {
+                path: PathBuf::from(format!("/{number}")),
+                error: "no".to_owned(),
+                since: Timestamp::default(),
+            };
+            ledger.unreadable(0, unreadable);
+        }
+        ledger.readable(0, Path::new("/7"));
+        let figures = ledger.inputs().remove(0);
+        assert_eq!(
+            (figures.unreadable.len(), figures.unreadable_total),
+            (99, 149)
+        );
+        assert!(
+            figures
+                .unreadable
+                .iter()
+                .all(|it| it.path != Path::new("/7"))
+        );
+    }
+}

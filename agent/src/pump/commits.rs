@@ -1,0 +1,266 @@
+//! How commits leave the pump and what comes back: when to send one, what to do when the disk
+//! takes none, when the agent may call itself ready.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use lapwing_rules::engine::SavedGroup;
+use lapwing_rules::model::{Notification, Timestamp};
+
+use super::own_alert::{self, OwnAlert};
+use super::pace::Pace;
+use super::{Input, Notice, Pump};
+use crate::clock;
+use crate::outputs;
+use crate::store::{Commit, Done, GroupRecord, Routed, Start, StoreError, StoreMessage};
+
+/// Positions and groups that the disk did not take are sent again after this.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// The answer to a commit.
+pub(super) type Reply = Result<Done, Arc<StoreError>>;
+
+/// How the pump stands with the disk.
+pub(super) struct Disk {
+    pace: Pace,
+    in_flight: Option<InFlight>,
+    retry_at: Option<Instant>,
+    /// Nothing is saved: what there is to tell goes out by itself, because the store's thread
+    /// takes it into memory.
+    in_memory: bool,
+    failing_since: Option<Timestamp>,
+    own: OwnAlert,
+}
+
+struct InFlight {
+    commit: Arc<Commit>,
+    sent_at: Instant,
+    /// It holds the starting positions of all inputs.
+    has_starts: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    Yes,
+    No,
+}
+
+impl Disk {
+    pub(super) fn new(host: Arc<str>) -> Self {
+        Self {
+            pace: Pace::default(),
+            in_flight: None,
+            retry_at: None,
+            in_memory: false,
+            failing_since: None,
+            own: OwnAlert::new(host),
+        }
+    }
+}
+
+impl Pump {
+    /// When the next commit is to be sent; `None`: when something has changed or come back.
+    pub(super) fn commit_due(&self) -> Option<Instant> {
+        let disk = &self.disk;
+        let since = self.pending.since?;
+        if disk.in_flight.is_some() {
+            return None;
+        }
+        match disk.retry_at {
+            Some(_) if disk.in_memory && self.pending.has_news() => Some(since),
+            Some(retry) => Some(retry),
+            None => Some(disk.pace.due(since, self.pending.urgency())),
+        }
+    }
+
+    pub(super) fn commit_if_due(&mut self, now: Instant) {
+        if self.commit_due().is_some_and(|due| due <= now) {
+            let is_retry = self.disk.retry_at.is_none_or(|retry| retry <= now);
+            if is_retry {
+                self.commit();
+            } else {
+                let news = self.pending.take_news();
+                self.send(news);
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        self.disk.retry_at = None;
+        let changes = self.setup.engine.take_changes().into_iter();
+        let commit = self.pending.take(changes.map(record));
+        self.send(commit);
+    }
+
+    fn send(&mut self, commit: Commit) {
+        let commit = Arc::new(commit);
+        let (replies, inbox) = (self.replies.0.clone(), self.setup.inbox.clone());
+        let reply = Box::new(move |result| {
+            // Whoever is gone needs no answer; a full inbox is awake without this.
+            replies.send(result).ok();
+            inbox.try_send(Input::Wake).ok();
+        });
+        let message = StoreMessage::Commit(Arc::clone(&commit), reply);
+        if self.setup.store.send(message).is_ok() {
+            self.disk.in_flight = Some(InFlight {
+                commit,
+                sent_at: clock::monotonic(),
+                has_starts: self.waiting_for.is_empty(),
+            });
+        }
+    }
+
+    /// Takes the answer to the commit that is under way, if there is one.
+    pub(super) fn collect(&mut self, wait: Wait) {
+        if self.disk.in_flight.is_none() {
+            return;
+        }
+        let reply = match wait {
+            Wait::Yes => self.replies.1.recv().ok(),
+            Wait::No => self.replies.1.try_recv().ok(),
+        };
+        let Some(reply) = reply else { return };
+        let Some(sent) = self.disk.in_flight.take() else {
+            return;
+        };
+        match reply {
+            Ok(Done::Durable) => self.has_committed(&sent),
+            Ok(Done::InMemory(error)) => {
+                self.has_failed(&sent.commit);
+                self.disk.in_memory = true;
+                self.say_failing(&error);
+            }
+            Err(_) => {
+                self.has_failed(&sent.commit);
+                self.pending.take_back_news(&sent.commit);
+            }
+        }
+    }
+
+    fn has_committed(&mut self, sent: &InFlight) {
+        let disk = &mut self.disk;
+        disk.pace.committed(sent.sent_at, clock::monotonic());
+        (disk.in_memory, disk.failing_since) = (false, None);
+        // What failed before goes out now, not when its pause is over.
+        if disk.retry_at.take().is_some() {
+            self.pending.is_urgent = true;
+        }
+        if let Some(end) = disk.own.resolve(clock::now()) {
+            self.tell_of_ourselves(end);
+        }
+        // A commit that was under way before the last input was ready does not count.
+        if !self.is_ready && sent.has_starts {
+            self.is_ready = true;
+            (self.setup.notice)(Notice::Ready);
+        }
+        if self.setup.inputs > 0
+            && self.ended.len() == self.setup.inputs
+            && self.pending.since.is_none()
+        {
+            (self.setup.notice)(Notice::AllEnded);
+        }
+    }
+
+    fn has_failed(&mut self, commit: &Commit) {
+        self.pending.take_back(commit);
+        for group in &commit.groups {
+            if !self.setup.engine.save_again(&group.rule, &group.group) {
+                self.pending.stale.push(GroupRecord {
+                    rule: group.rule.clone(),
+                    group: group.group.clone(),
+                    ..GroupRecord::default()
+                });
+            }
+        }
+        let disk = &mut self.disk;
+        disk.failing_since.get_or_insert_with(clock::now);
+        disk.retry_at
+            .get_or_insert_with(|| clock::monotonic() + RETRY_EVERY);
+        // An agent whose disk takes nothing watches all the same.
+        if !self.is_ready && self.disk.in_memory && self.waiting_for.is_empty() {
+            self.is_ready = true;
+            (self.setup.notice)(Notice::Ready);
+        }
+    }
+
+    fn say_failing(&mut self, error: &StoreError) {
+        let since = self.disk.failing_since.unwrap_or_else(clock::now);
+        let what = own_alert::cannot_save(&self.setup.host, since, &error.to_string());
+        if let Some(notification) = self.disk.own.fire(what, since).cloned() {
+            self.tell_of_ourselves(notification);
+        }
+    }
+
+    /// Says what the start found; when positions are lost, only once it is known of which files.
+    pub(super) fn say_start(&mut self) {
+        let start = std::mem::take(&mut self.setup.start);
+        let now = clock::now();
+        let files = std::mem::take(&mut self.begin_at_end);
+        let Some(what) = own_alert::about_start(&self.setup.host, &start, now, &files) else {
+            return;
+        };
+        if matches!(start, Start::Lost { .. }) {
+            tracing::error!("{what}");
+        }
+        if let Some(notification) = self.disk.own.fire(what, now).cloned() {
+            self.tell_of_ourselves(notification);
+        }
+    }
+
+    fn tell_of_ourselves(&mut self, notification: Notification) {
+        let outputs = outputs::route(&notification, None, &self.setup.outputs);
+        self.pending.tell(Routed {
+            notification,
+            outputs,
+        });
+    }
+
+    /// While no more can be kept in memory nothing more is read: lines are safe where they are.
+    pub(super) fn wait_for_room(&mut self) {
+        while self.pending.is_full() && !self.setup.stopping.load(Ordering::SeqCst) {
+            let now = clock::monotonic();
+            self.commit_if_due(now);
+            let until = self
+                .commit_due()
+                .map_or(now + RETRY_EVERY, |due| due.max(now));
+            let wait = until.saturating_duration_since(now).min(RETRY_EVERY);
+            if self.disk.in_flight.is_some() {
+                self.collect(Wait::Yes);
+            } else if matches!(
+                self.replies.1.recv_timeout(wait),
+                Err(RecvTimeoutError::Disconnected)
+            ) {
+                return;
+            }
+        }
+    }
+
+    /// The last commit, tried twice.
+    pub(super) fn finish(&mut self) {
+        for _ in 0..2 {
+            self.collect(Wait::Yes);
+            if self.pending.since.is_none() && !self.setup.engine.has_changes() {
+                return;
+            }
+            self.commit();
+        }
+        self.collect(Wait::Yes);
+        if self.pending.since.is_some() {
+            tracing::error!(
+                "the last commit failed: lines read in the last second will be read again"
+            );
+        }
+    }
+}
+
+fn record(change: SavedGroup) -> GroupRecord {
+    GroupRecord {
+        rule: change.rule,
+        group: change.key,
+        state: change.state,
+        parts: change.parts,
+        first_part: change.first_part,
+    }
+}

@@ -1,0 +1,204 @@
+//! The agent's alert on itself: its state cannot be saved, or was lost. It goes through every
+//! output like any other alert, under the rule name [`RULE`], and ends when something is durable
+//! again. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lapwing_rules::model::{
+    History, Mode, Notification, Number, Rate, Reason, Severity, Status, Timestamp,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::store::Start;
+
+/// What stands as `rule` in these notifications; no rule that an operator writes is taken for it,
+/// because its type is `internal`.
+pub const RULE: &str = "lapwing-state";
+/// Files named in a message.
+const NAMED: usize = 10;
+
+/// Knows whether the alert is running.
+#[derive(Debug)]
+pub(super) struct OwnAlert {
+    host: Arc<str>,
+    running: Option<Notification>,
+}
+
+impl OwnAlert {
+    /// Not running.
+    pub(super) fn new(host: Arc<str>) -> Self {
+        Self {
+            host,
+            running: None,
+        }
+    }
+
+    /// It starts, if it is not running: `what` says what is wrong since `since` (wall clock).
+    pub(super) fn fire(&mut self, what: String, since: Timestamp) -> Option<&Notification> {
+        if self.running.is_some() {
+            return None;
+        }
+        let notification = Notification {
+            summary: what,
+            ..blank(&self.host, since)
+        };
+        Some(self.running.insert(notification))
+    }
+
+    /// It ends, if it is running.
+    pub(super) fn resolve(&mut self, now: Timestamp) -> Option<Notification> {
+        let firing = self.running.take()?;
+        Some(Notification {
+            seq: firing.seq + 1,
+            status: Status::Resolved,
+            reason: Reason::Resolved,
+            summary: format!("the state of lapwing on {} is saved again", self.host),
+            ended_at: Some(now),
+            sent_at: now,
+            ..firing
+        })
+    }
+}
+
+/// Nothing can be saved since `since`.
+pub(super) fn cannot_save(host: &str, since: Timestamp, error: &str) -> String {
+    format!(
+        "the state of lapwing on {host} cannot be saved since {since}: {error}; \
+         lines are watched and alerts told from memory"
+    )
+}
+
+/// What there is to say of a start; `None`: nothing. `begin_at_end`: files that begin at their ends.
+pub(super) fn about_start(
+    host: &str,
+    start: &Start,
+    now: Timestamp,
+    begin_at_end: &[PathBuf],
+) -> Option<String> {
+    let lies = |aside: &Option<PathBuf>| match aside {
+        Some(aside) => format!(", the old file lies at {}", aside.display()),
+        None => String::new(),
+    };
+    match start {
+        Start::Fresh | Start::Resumed => None,
+        Start::Recovered { aside, why, as_of } => Some(format!(
+            "the state of lapwing on {host} could not be used ({why}){}: files are read on from \
+             where they were at {as_of}, windows and running alerts begin anew",
+            lies(aside)
+        )),
+        Start::Lost {
+            aside,
+            why,
+            last_known,
+        } => {
+            let since = last_known.map_or("some time".to_owned(), |at| at.to_string());
+            let mut text = format!(
+                "the state of lapwing on {host} could not be used ({why}){}: positions are lost, \
+                 lines written between {since} and {now} were not checked in {} files",
+                lies(aside),
+                begin_at_end.len()
+            );
+            for (n, path) in begin_at_end.iter().take(NAMED).enumerate() {
+                let before = if n == 0 { ": " } else { ", " };
+                // Writing to a String cannot fail.
+                write!(text, "{before}{}", path.display()).unwrap_or_default();
+            }
+            if begin_at_end.len() > NAMED {
+                text.push_str(", …");
+            }
+            Some(text)
+        }
+    }
+}
+
+fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
+    let mut hash = Sha256::new();
+    hash.update(host.as_bytes());
+    hash.update(since.as_nanos().to_be_bytes());
+    let mut id = format!("{RULE}-");
+    for byte in hash.finalize().iter().take(8) {
+        write!(id, "{byte:02x}").unwrap_or_default();
+    }
+    Notification {
+        version: 1,
+        id,
+        seq: 1,
+        status: Status::Firing,
+        reason: Reason::First,
+        rule: RULE.to_owned(),
+        rule_type: "internal".to_owned(),
+        severity: Severity::Critical,
+        mode: Mode::Live,
+        host: host.to_string(),
+        input: String::new(),
+        group: BTreeMap::new(),
+        pattern: None,
+        input_state: None,
+        summary: String::new(),
+        description: "lapwing watches itself: see its own log for more.".to_owned(),
+        labels: BTreeMap::new(),
+        count: 1,
+        suppressed: 0,
+        timeframe_s: None,
+        value: Number(1.0),
+        threshold: Number(1.0),
+        started_at: since,
+        first_hit_at: since,
+        ended_at: None,
+        sent_at: since,
+        samples: Vec::new(),
+        top: BTreeMap::new(),
+        history: History::default(),
+        rate: Rate::default(),
+        runbook_url: None,
+        dashboard_url: None,
+        late_s: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(s: i64) -> Timestamp {
+        Timestamp::from_secs(s)
+    }
+
+    #[test]
+    fn it_is_told_once_ends_once_and_has_another_id_the_next_time() {
+        let mut own = OwnAlert::new("web-1".into());
+        assert!(own.resolve(at(0)).is_none());
+        let first = own.fire("x".to_owned(), at(1)).cloned().unwrap();
+        assert!(own.fire("y".to_owned(), at(2)).is_none());
+        let end = own.resolve(at(3)).unwrap();
+        assert_eq!((first.seq, end.seq), (1, 2));
+        assert_eq!(first.id, end.id);
+        assert_eq!((end.status, end.ended_at), (Status::Resolved, Some(at(3))));
+        assert!(own.resolve(at(4)).is_none());
+        assert_ne!(own.fire("z".to_owned(), at(5)).unwrap().id, first.id);
+    }
+
+    #[test]
+    fn lost_positions_are_told_with_the_gap_and_the_files() {
+        let lost = Start::Lost {
+            aside: Some("/var/lib/lapwing/state.redb.damaged-1".into()),
+            why: "it is cut off".to_owned(),
+            last_known: Some(at(0)),
+        };
+        let files: Vec<PathBuf> = (0..12).map(|n| format!("/l/{n}").into()).collect();
+        let text = about_start("web-1", &lost, at(60), &files).unwrap();
+        for part in [
+            "it is cut off",
+            "damaged-1",
+            "between 1970-01-01T00:00:00Z and 1970-01-01T00:01:00Z",
+            "12 files: /l/0, /l/1,",
+            "/l/9, …",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert_eq!(about_start("h", &Start::Resumed, at(0), &files), None);
+    }
+}
