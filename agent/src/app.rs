@@ -11,6 +11,7 @@
 //! Shutdown follows the data: inputs stop, the engine drains and commits, the outputs get a grace
 //! time, the store ends. What is not delivered by then stays in the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
@@ -114,6 +115,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
     })?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
     let (tail_handle, control) = tail::control();
+    let counters: Arc<tail::Counters> = Arc::default();
     let pump = pump(
         config,
         rules,
@@ -122,10 +124,10 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         inbox.clone(),
         tail_handle.clone(),
         (happen, Arc::clone(&stopping)),
+        Arc::clone(&counters),
     );
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let setup = tail_setup(config, saved);
-    let counters = Arc::clone(&setup.counters);
+    let setup = tail_setup(config, saved, Arc::clone(&counters));
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
     for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
@@ -202,6 +204,7 @@ fn pump(
     inbox: SyncSender<pump::Input>,
     tail: tail::Handle,
     (happen, stopping): (UnboundedSender<Happening>, Arc<AtomicBool>),
+    counters: Arc<tail::Counters>,
 ) -> Pump {
     let specs: Vec<InputSpec> = config
         .inputs
@@ -242,6 +245,7 @@ fn pump(
         store,
         inbox,
         tail,
+        unreadable: Box::new(unreadable(config, counters)),
         notice: Box::new(move |notice| {
             let happening = match notice {
                 Notice::Ready => Happening::Ready,
@@ -291,7 +295,25 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
     stale
 }
 
-fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
+/// Finds the inputs of which something cannot be read.
+fn unreadable(
+    config: &Config,
+    counters: Arc<tail::Counters>,
+) -> impl Fn() -> Vec<InputId> + Send + use<> {
+    let names = (0..).map(InputId).zip(&config.inputs);
+    let ids: HashMap<Arc<str>, InputId> = names
+        .map(|(id, input)| (Arc::clone(&input.name), id))
+        .collect();
+    move || {
+        let figures = counters.inputs().into_iter();
+        let unreadable = figures.filter(|figures| figures.unreadable_total > 0);
+        unreadable
+            .filter_map(|figures| ids.get(&figures.input).copied())
+            .collect()
+    }
+}
+
+fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> tail::Setup {
     let configs = (0u32..)
         .map(InputId)
         .zip(&config.inputs)
@@ -319,7 +341,7 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
             Start::Lost { .. } => tail::FirstStart::Lost,
         },
         notices: tail::Notices::System,
-        counters: Arc::default(),
+        counters,
     }
 }
 

@@ -3,24 +3,26 @@
 //! The one place that knows both the matcher and what the engine wants of a line. Takes batches
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
+mod fill;
+mod heard;
 pub mod parts;
 mod plans;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::fields::{Assume, Format, Zone};
-use crate::language::redact::Redactor;
-use crate::language::rule::{ConditionSpec, Rule, RuleSet};
+use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
 use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp, line::line_about};
 
+use fill::{fill, fill_gaps};
 use plans::Plans;
 
+pub use heard::{Span, tolerance};
 pub use plans::{Replan, Replanned};
 
 /// A line that a rule's `match` accepted, as the engine wants it.
@@ -46,6 +48,9 @@ pub struct Hit {
     pub sample: Sample,
     /// All fields, where the rule's templates ask for them. Redacted.
     pub fields: BTreeMap<String, String>,
+    /// Where lines came since the hit before of the same source, and a little ahead, hits or not;
+    /// where a rule asks for that.
+    pub heard: Vec<Span>,
 }
 
 /// An input, as far as the scanner cares.
@@ -72,6 +77,8 @@ pub struct Memory {
 pub struct SourceState {
     detector: Option<Detector>,
     last_time: Option<Timestamp>,
+    /// Where lines came that no hit has told of yet.
+    heard: Vec<Span>,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
 }
@@ -96,6 +103,11 @@ impl SourceState {
         Self {
             detector: format.map(|format| Detector::new(Some(format))),
             last_time: memory.last_time,
+            heard: memory
+                .last_time
+                .map(|time| (time, time))
+                .into_iter()
+                .collect(),
             skewed: 0,
         }
     }
@@ -110,6 +122,16 @@ impl SourceState {
             last_time: self.last_time,
             format: format.map(|format| format.name().to_owned()),
         }
+    }
+
+    /// Where lines came that no hit has told of.
+    pub fn heard(&self) -> &[Span] {
+        &self.heard
+    }
+
+    /// The same; from now on they are told.
+    pub fn take_heard(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.heard)
     }
 
     /// The time of the last line that had one.
@@ -134,6 +156,8 @@ pub struct Scanner {
     plans: Vec<Plans>,
     inputs: Vec<Input>,
     zone: Zone,
+    /// See [`tolerance`].
+    tolerance: Option<Duration>,
     scratch: Scratch,
     hit: Hit,
     redacted: Vec<u8>,
@@ -146,15 +170,10 @@ struct Input {
     format: Option<Arc<Format>>,
 }
 
-/// Longest value of a field that is kept, in bytes; longer ones are cut. A window keeps one for
-/// each hit and key.
-const MAX_VALUE_BYTES: usize = 256;
-/// Fields kept for templates.
-const MAX_FIELDS: usize = 64;
-/// Where formats have what a line says, without when and by whom.
-const MESSAGES: [&str; 2] = ["message", "msg"];
 /// Lines of a source looked at to find out a format; after so many it is taken for plain.
 const DETECT_LINES: usize = 2_000;
+/// Times at which lines came that wait for a hit to tell of them.
+const MOST_HEARD: usize = 256;
 /// Lines looked back over at a batch's end while the source has never shown a time.
 const LOOK_BACK_LINES: usize = 100;
 
@@ -201,6 +220,7 @@ impl Scanner {
             inputs: inputs.collect(),
             plans,
             rules: Arc::clone(rules),
+            tolerance: tolerance(rules),
             zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
@@ -277,7 +297,11 @@ impl Scanner {
         };
         let matcher = plans.matcher(&self.rules, &format);
         plans.note(&batch.bytes);
+        if let Some(tolerance) = self.tolerance {
+            state.hear(clock.spans(tolerance), tolerance);
+        }
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
+        let heard = &mut state.heard;
         // Where the hit that waits for further parts begins, and its rule.
         let mut waits: Option<(usize, RuleId)> = None;
         let mut accept = |found: Found<'_>| {
@@ -293,6 +317,7 @@ impl Scanner {
             {
                 each(hit);
             }
+            hit.heard = std::mem::take(heard);
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
             (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
@@ -328,6 +353,7 @@ impl Scanner {
             rules: Arc::clone(&self.rules),
             plans: self.plans.clone(),
             inputs: self.inputs.clone(),
+            tolerance: self.tolerance,
             zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
@@ -337,32 +363,12 @@ impl Scanner {
 }
 
 /// Whether a rule's `inputs` name this one.
-fn listens_to(rule: &Rule, input: &str) -> bool {
+pub(crate) fn listens_to(rule: &Rule, input: &str) -> bool {
     rule.inputs.is_empty()
         || rule.inputs.iter().any(|name| {
             name == input
                 || globset::Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(input))
         })
-}
-
-fn needs_fields(rule: &Rule) -> bool {
-    !rule.group_by.is_empty()
-        || !rule.top_count_keys.is_empty()
-        || !rule.condition.values().is_empty()
-        || matches!(rule.condition, ConditionSpec::NewPattern { .. })
-        || wants_all_fields(rule)
-}
-
-fn wants_all_fields(rule: &Rule) -> bool {
-    let templates = [
-        Some(&rule.summary),
-        rule.runbook_url.as_ref(),
-        rule.dashboard_url.as_ref(),
-    ];
-    templates
-        .into_iter()
-        .flatten()
-        .any(crate::language::template::Template::wants_fields)
 }
 
 /// Finds out how the lines of one source are written.
@@ -416,7 +422,39 @@ struct Clock<'a> {
     searched: (usize, Option<Timestamp>),
 }
 
+impl SourceState {
+    /// Lines came.
+    fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
+        for (from, to) in spans {
+            match self.heard.last_mut() {
+                Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
+                    last.1 = last.1.max(to);
+                }
+                _ => self.heard.push((from, to)),
+            }
+        }
+        let too_many = self.heard.len().saturating_sub(MOST_HEARD);
+        self.heard.drain(..too_many);
+    }
+}
+
 impl Clock<'_> {
+    /// Where the batch's lines lie in time.
+    fn spans(&self, tolerance: Duration) -> Vec<Span> {
+        let arrival = self.batch.arrival;
+        if self.batch.bytes.is_empty() {
+            return Vec::new();
+        }
+        if !self.format.has_time() {
+            return vec![(arrival, arrival)];
+        }
+        let latest = self.latest;
+        heard::spans(&self.batch.bytes, tolerance, &|line| {
+            let own = self.own_time(&line)?;
+            Some(if own > latest { arrival } else { own })
+        })
+    }
+
     fn time_of(&mut self, line: &std::ops::Range<usize>) -> Timestamp {
         if let Some((start, time)) = self.last
             && start == line.start
@@ -484,169 +522,6 @@ impl Clock<'_> {
     }
 }
 
-fn fill(hit: &mut Hit, found: &Found<'_>, rule: &Rule, batch: &Batch, redacted: &mut Vec<u8>) {
-    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut clean = Clean {
-        rule,
-        line,
-        redacted,
-    };
-    hit.group.resize(rule.group_by.len(), String::new());
-    for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
-        clean.name_into(found.fields.get(name).unwrap_or_default(), value);
-    }
-    hit.values.clear();
-    fill_values(hit, found, &mut clean);
-    hit.top.clear();
-    hit.top.extend(
-        rule.top_count_keys
-            .iter()
-            .map(|name| found.fields.get(name).map(|raw| clean.value(raw))),
-    );
-    hit.fields.clear();
-    if wants_all_fields(rule) {
-        let fields = found.fields.iter().take(MAX_FIELDS);
-        hit.fields
-            .extend(fields.map(|(name, raw)| (name.to_owned(), clean.value(raw))));
-    }
-    hit.sample.at = hit.time;
-    hit.sample.source.clear();
-    hit.sample.source.push_str(&batch.source.name);
-    hit.sample.offset = batch.offset_of(found.line.start);
-    let whole = decode(clean.line(), Sample::MAX_BYTES, &mut hit.sample.line);
-    hit.sample.cut = !whole || batch.is_cut(found.line.start);
-}
-
-/// The values that the type asks for; for new_pattern the line's shape.
-fn fill_values(hit: &mut Hit, found: &Found<'_>, clean: &mut Clean<'_>) {
-    match &clean.rule.condition {
-        ConditionSpec::NewPattern { masks, .. } => {
-            // The line around its message says when and who.
-            let message = MESSAGES.iter().find_map(|name| found.fields.get(name));
-            let text = match message {
-                Some(raw) => clean.bytes(raw),
-                None => clean.line(),
-            };
-            hit.values.push(Some(masks.shape(text)));
-        }
-        condition => {
-            let names = condition.values().into_iter();
-            hit.values.extend(names.map(|name| {
-                let raw = found.fields.get(name)?;
-                let mut value = String::new();
-                clean.name_into(raw, &mut value);
-                Some(value)
-            }));
-        }
-    }
-}
-
-/// The same line meets a further part, which may give what the parts before did not.
-fn fill_gaps(hit: &mut Hit, found: &Found<'_>, rule: &Rule, batch: &Batch, redacted: &mut Vec<u8>) {
-    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut clean = Clean {
-        rule,
-        line,
-        redacted,
-    };
-    for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
-        if value.is_empty() {
-            clean.name_into(found.fields.get(name).unwrap_or_default(), value);
-        }
-    }
-    for (name, value) in rule.top_count_keys.iter().zip(&mut hit.top) {
-        if value.is_none() {
-            *value = found.fields.get(name).map(|raw| clean.value(raw));
-        }
-    }
-    if wants_all_fields(rule) {
-        for (name, raw) in found.fields.iter().take(MAX_FIELDS) {
-            if !hit.fields.contains_key(name) {
-                hit.fields.insert(name.to_owned(), clean.value(raw));
-            }
-        }
-    }
-}
-
-/// What of a line may be seen.
-struct Clean<'a> {
-    rule: &'a Rule,
-    line: &'a [u8],
-    redacted: &'a mut Vec<u8>,
-}
-
-impl Clean<'_> {
-    /// A value of the line.
-    fn bytes<'s>(&'s mut self, raw: &'s [u8]) -> &'s [u8] {
-        if self.rule.redact.is_empty() {
-            return raw;
-        }
-        self.redacted.clear();
-        self.rule.redact.redact_value(raw, self.line, self.redacted);
-        self.redacted
-    }
-
-    /// The line itself.
-    fn line(&mut self) -> &[u8] {
-        if self.rule.redact.is_empty() {
-            return self.line;
-        }
-        self.redacted.clear();
-        self.rule.redact.redact(self.line, self.redacted);
-        self.redacted
-    }
-
-    fn value(&mut self, raw: &[u8]) -> String {
-        let mut value = String::new();
-        decode(self.bytes(raw), MAX_VALUE_BYTES, &mut value);
-        value
-    }
-
-    /// A value by which things are told apart.
-    fn name_into(&mut self, raw: &[u8], value: &mut String) {
-        decode(self.bytes(raw), MAX_VALUE_BYTES, value);
-        tell_apart(raw, value, &self.rule.redact);
-    }
-}
-
-/// Two values that differ only behind the cut, or in bytes that are no UTF-8, are two groups all
-/// the same: such a value ends in a hash of itself.
-fn tell_apart(raw: &[u8], value: &mut String, redact: &Redactor) {
-    if redact.is_empty() && value.as_bytes() != raw {
-        // Writing to a String cannot fail.
-        let hash = Sha256::digest(raw);
-        write!(
-            value,
-            "#{:02x}{:02x}{:02x}{:02x}",
-            hash[0], hash[1], hash[2], hash[3]
-        )
-        .unwrap_or_default();
-    }
-}
-
-/// Writes `raw` to `out` as UTF-8, at most `most` bytes. Gives whether that is all of it.
-fn decode(raw: &[u8], most: usize, out: &mut String) -> bool {
-    out.clear();
-    // Nearly every line: looked at at once, and copied at once.
-    if raw.len() <= most
-        && let Ok(text) = std::str::from_utf8(raw)
-    {
-        out.push_str(text);
-        return true;
-    }
-    for chunk in raw.utf8_chunks() {
-        out.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() {
-            out.push(char::REPLACEMENT_CHARACTER);
-        }
-        if out.len() > most {
-            out.truncate(out.floor_char_boundary(most));
-            return false;
-        }
-    }
-    true
-}
-
 impl Hit {
     fn empty() -> Self {
         let sample = Sample {
@@ -669,6 +544,7 @@ impl Hit {
             top: Vec::new(),
             sample,
             fields: BTreeMap::new(),
+            heard: Vec::new(),
         }
     }
 }

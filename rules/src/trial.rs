@@ -132,7 +132,11 @@ impl Trial {
                 hits.push(hit.clone());
             });
         self.outcome.lines += 1;
+        // `at` is when the line came, whatever it says of itself.
+        self.state.take_heard();
+        self.engine.heard(InputId(0), &[(at, at)]);
         for mut hit in hits {
+            hit.heard.clear();
             // `at` is the line's time, whatever the line says of itself.
             (hit.time, hit.arrival, hit.sample.at) = (at, at, at);
             self.outcome.hits += 1;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::pattern::Pattern;
@@ -219,7 +220,7 @@ fn part_name(condition: &ConditionSpec, part: Part) -> String {
 }
 
 fn fires(condition: &ConditionSpec) -> String {
-    let text = |span: &std::time::Duration| duration_text(*span);
+    let text = |span: &Duration| duration_text(*span);
     match condition {
         ConditionSpec::Any => "on each hit".to_owned(),
         ConditionSpec::Frequency {
@@ -243,6 +244,26 @@ fn fires(condition: &ConditionSpec) -> String {
             threshold,
             timeframe,
         } => format!("at fewer than {threshold} hits in {}", text(timeframe)),
+        ConditionSpec::Pair { within, fire_on } => match fire_on {
+            FireOn::Missing => format!("when no finish follows within {}", text(within)),
+            FireOn::Completed => format!("when a finish follows within {}", text(within)),
+        },
+        ConditionSpec::Sequence { num_events, within } => {
+            let counts: Vec<String> = num_events.iter().map(u32::to_string).collect();
+            format!(
+                "at {} lines in this order within {}",
+                counts.join(", then "),
+                text(within)
+            )
+        }
+        other => fires_by_values(other),
+    }
+}
+
+/// The same for types that look at what the hits hold.
+fn fires_by_values(condition: &ConditionSpec) -> String {
+    let text = |span: &Duration| duration_text(*span);
+    match condition {
         ConditionSpec::NewTerm {
             fields,
             terms_window_size,
@@ -290,18 +311,6 @@ fn fires(condition: &ConditionSpec) -> String {
                 text(timeframe)
             )
         }
-        ConditionSpec::Pair { within, fire_on } => match fire_on {
-            FireOn::Missing => format!("when no finish follows within {}", text(within)),
-            FireOn::Completed => format!("when a finish follows within {}", text(within)),
-        },
-        ConditionSpec::Sequence { num_events, within } => {
-            let counts: Vec<String> = num_events.iter().map(u32::to_string).collect();
-            format!(
-                "at {} lines in this order within {}",
-                counts.join(", then "),
-                text(within)
-            )
-        }
         ConditionSpec::NewPattern {
             learn_for,
             returned_after,
@@ -314,5 +323,6 @@ fn fires(condition: &ConditionSpec) -> String {
                 text(learn_for)
             )
         }
+        _ => String::new(),
     }
 }

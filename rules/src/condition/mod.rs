@@ -65,11 +65,6 @@ pub enum Condition {
 impl Condition {
     /// Nothing has happened yet.
     pub fn new(rule: &Rule) -> Self {
-        let groups = if rule.group_by.is_empty() {
-            1
-        } else {
-            rule.max_groups
-        };
         match &rule.condition {
             ConditionSpec::Any => Self::Any,
             ConditionSpec::Frequency {
@@ -92,34 +87,18 @@ impl Condition {
                 max,
                 min_denominator,
                 timeframe,
-            } => Self::Percentage(Box::new(Percentage::new(
-                *min,
-                *max,
-                *min_denominator,
-                *timeframe,
-            ))),
+            } => {
+                let percentage = Percentage::new(*min, *max, *min_denominator, *timeframe);
+                Self::Percentage(Box::new(percentage))
+            }
             ConditionSpec::Pair { within, fire_on } => {
                 Self::Pair(Box::new(Pair::new(*within, *fire_on)))
             }
             ConditionSpec::Sequence { num_events, within } => {
                 Self::Sequence(Box::new(Sequence::new(num_events, *within)))
             }
-            ConditionSpec::NewTerm {
-                fields,
-                terms_window_size,
-                learn_for,
-            } => {
-                let items: Vec<usize> = fields.iter().map(Vec::len).collect();
-                let forgets = Some(*terms_window_size);
-                Self::Novelty(Box::new(Novelty::new(&items, *learn_for, forgets, groups)))
-            }
-            ConditionSpec::NewPattern {
-                learn_for,
-                returned_after,
-                ..
-            } => {
-                let novelty = Novelty::new(&[1], *learn_for, *returned_after, groups);
-                Self::Novelty(Box::new(novelty))
+            ConditionSpec::NewTerm { .. } | ConditionSpec::NewPattern { .. } => {
+                Self::Novelty(Box::new(novelty_of(rule)))
             }
         }
     }
@@ -236,5 +215,29 @@ impl Condition {
             Self::Flatline(flatline) => Some(flatline.window_mut()),
             _ => None,
         }
+    }
+}
+
+fn novelty_of(rule: &Rule) -> Novelty {
+    let groups = if rule.group_by.is_empty() {
+        1
+    } else {
+        rule.max_groups
+    };
+    match &rule.condition {
+        ConditionSpec::NewTerm {
+            fields,
+            terms_window_size,
+            learn_for,
+        } => {
+            let items: Vec<usize> = fields.iter().map(Vec::len).collect();
+            Novelty::new(&items, *learn_for, Some(*terms_window_size), groups)
+        }
+        ConditionSpec::NewPattern {
+            learn_for,
+            returned_after,
+            ..
+        } => Novelty::new(&[1], *learn_for, *returned_after, groups),
+        _ => Novelty::new(&[], std::time::Duration::ZERO, None, groups),
     }
 }

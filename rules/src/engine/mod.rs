@@ -9,6 +9,7 @@
 mod alert;
 mod group;
 mod groups;
+mod inputs;
 mod names;
 mod novel;
 mod past;
@@ -25,12 +26,13 @@ use std::time::Duration;
 pub use snapshot::SavedGroup;
 
 use crate::condition::{Held, Verdict};
-use crate::language::rule::{Rule, RuleSet};
-use crate::model::{InputId, Mode, Notification, Reason, RuleId, Sample, Timestamp};
-use crate::scanner::Hit;
+use crate::language::rule::{ConditionSpec, Rule, RuleSet};
+use crate::model::{InputId, InputState, Mode, Notification, Reason, RuleId, Sample, Timestamp};
+use crate::scanner::{self, Hit, Span};
 use alert::{Alert, Due, With};
 use group::{Firing, Group, Subject};
 use groups::{Groups, Slot};
+use inputs::Inputs;
 use telling::Occasion;
 use timers::Timers;
 
@@ -82,6 +84,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     host: Arc<str>,
     inputs: Arc<[Arc<str>]>,
+    heard: Inputs,
     /// By rule id.
     groups: Vec<Groups>,
     counts: Vec<RuleCounts>,
@@ -111,7 +114,9 @@ impl Engine {
     /// [`InputId`]s stand for.
     pub fn new(rules: Arc<RuleSet>, host: Arc<str>, inputs: Arc<[Arc<str>]>) -> Self {
         let len = rules.len();
+        let tolerance = scanner::tolerance(&rules).unwrap_or_default();
         Self {
+            heard: Inputs::new(inputs.len(), tolerance),
             rules,
             host,
             inputs,
@@ -130,6 +135,18 @@ impl Engine {
     /// that time is taken for missing by [`Engine::advance`].
     pub fn wait_for_lines(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Lines came from an input, hits or not, that no hit tells of ([`Hit::heard`]).
+    pub fn heard(&mut self, input: InputId, spans: &[Span]) {
+        for span in spans {
+            self.heard.heard(input, *span);
+        }
+    }
+
+    /// Something of these inputs cannot be read now; all of the others can.
+    pub fn set_unreadable(&mut self, inputs: &[InputId]) {
+        self.heard.set_unreadable(inputs);
     }
 
     /// From `now` on rules that fire by silence and do not group are watched, hit or not; those
@@ -198,6 +215,9 @@ impl Engine {
     pub fn observe(&mut self, hit: &Hit, out: &mut Vec<Told>) {
         let rules = Arc::clone(&self.rules);
         let rule = rules.get(hit.rule);
+        for span in &hit.heard {
+            self.heard.heard(hit.input, *span);
+        }
         if rule.mode == Mode::Off {
             return;
         }
@@ -562,9 +582,13 @@ impl Engine {
         let Some(firing) = group.alert.as_ref() else {
             return;
         };
-        let input = self.input_name(group.input);
-        let notification =
-            telling::notification(rules.get(id), group, firing, occasion, &self.host, input);
+        let rule = rules.get(id);
+        let names = telling::Names {
+            host: &self.host,
+            input: self.input_name(group.input),
+            input_state: self.input_state(rule, occasion.at),
+        };
+        let notification = telling::notification(rule, group, firing, occasion, names);
         out.push(Told {
             rule: id,
             notification,
@@ -629,6 +653,20 @@ impl Engine {
                 self.removed.insert((id, key));
             }
         }
+    }
+
+    /// How the inputs were that a flatline listens to, in the window that ends at `at`.
+    fn input_state(&self, rule: &Rule, at: Timestamp) -> Option<InputState> {
+        let ConditionSpec::Flatline { timeframe, .. } = rule.condition else {
+            return None;
+        };
+        let ids = || (0..).map(InputId).zip(self.inputs.iter());
+        let listens = |name: &str| scanner::listens_to(rule, name);
+        // Where there is no configuration, the names of inputs mean nothing.
+        let has_names = ids().any(|(_, name)| listens(name));
+        let inputs = ids().filter(|(_, name)| !has_names || listens(name));
+        let inputs = inputs.map(|(id, _)| id);
+        Some(self.heard.state(inputs, at.minus(timeframe), at))
     }
 
     fn input_name(&self, id: InputId) -> &str {

@@ -8,7 +8,7 @@ use super::rate;
 use super::top::Top;
 use crate::language::rule::{ConditionSpec, Rule};
 use crate::language::template::Template;
-use crate::model::{Notification, Number, Reason, Sample, Status, Timestamp};
+use crate::model::{InputState, Notification, Number, Reason, Sample, Status, Timestamp};
 
 /// Why and when something is said.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +22,27 @@ pub(super) struct Occasion {
     pub(super) suppressed: u64,
 }
 
-/// Puts the message together. `host` and `input` are names.
+/// What the group does not know of where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) host: &'a str,
+    /// Of the latest hit.
+    pub(super) input: &'a str,
+    pub(super) input_state: Option<InputState>,
+}
+
+/// Puts the message together.
 pub(super) fn notification(
     rule: &Rule,
     group: &Group,
     firing: &Firing,
     occasion: Occasion,
-    host: &str,
-    input: &str,
+    names: Names<'_>,
 ) -> Notification {
     let mut notification = Notification {
-        host: host.to_owned(),
-        input: input.to_owned(),
+        host: names.host.to_owned(),
+        input: names.input.to_owned(),
+        input_state: names.input_state,
         ..facts(rule, group, firing, occasion)
     };
     let fields = &firing.fields;

@@ -9,7 +9,8 @@ use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{FieldUse, Matcher, Setup};
 use crate::model::RuleId;
 
-use super::{needs_fields, parts};
+use super::fill::needs_fields;
+use super::parts;
 
 /// The matchers for some rules, which all inputs share that the same rules listen to.
 #[derive(Clone, Debug)]

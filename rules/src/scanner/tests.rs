@@ -27,6 +27,39 @@ rules:
     group_by: [status, what]
     realert: 15s
     resolve_after: 10s
+  - name: pair
+    type: pair
+    start: {contains: ['oops']}
+    finish: {regex: ['oo(?P<what>p+)s oops', 'fine']}
+    within: 20s
+    resolve_after: 10s
+  - name: sequence
+    match: {where: 'status > 0'}
+    type: sequence
+    steps: [{contains: ['oops'], num_events: 2}, {where: 'status == 502'}]
+    within: 50s
+    group_by: [path]
+  - name: share
+    match: {where: 'status > 0'}
+    type: percentage_match
+    match_bucket: {where: 'status == 502'}
+    max_percentage: 40
+    min_denominator: 3
+    timeframe: 30s
+  - name: values
+    type: cardinality
+    cardinality_field: path
+    max_cardinality: 2
+    timeframe: 30s
+  - name: term
+    type: new_term
+    fields: [path, [path, status]]
+    learn_for: 10s
+  - name: pattern
+    type: new_pattern
+    mask: [number]
+    learn_for: 10s
+    group_by: [status]
 ";
 
 fn rules() -> Arc<RuleSet> {
@@ -238,4 +271,72 @@ rules:
     assert!(scanner.replan().is_none());
     scanner.adopt(replan.run());
     assert_eq!(hits(&mut scanner), expected);
+}
+
+#[test]
+fn a_line_that_meets_several_parts_of_a_rule_is_one_hit() {
+    let rules = rules();
+    let input = InputSpec {
+        name: "in".into(),
+        format: Some(Arc::new(Format::Nginx)),
+    };
+    let mut scanner = Scanner::new(&rules, &[input], Listening::AsConfigured);
+    let line = |word: &str, status: u16| {
+        format!(
+            "1.1.1.1 - - [01/Jan/1970:00:00:07 +0000] \"GET /a HTTP/1.1\" {status} 1 \"-\" \"{word}\"\n"
+        )
+    };
+    let text = [
+        line("oops", 200),
+        line("oops", 502),
+        line("no", 502),
+        line("no", 200),
+        "oops without fields\n".to_owned(),
+        line("oops oops", 200),
+    ];
+    let mut hits: Vec<(String, u32, u64)> = Vec::new();
+    let mut state = SourceState::default();
+    let batch = batch(text.concat().as_bytes(), 0);
+    scanner.scan(
+        &batch,
+        &mut state,
+        Timestamp::from_secs(6_000),
+        &mut |hit| {
+            let rule = rules.get(hit.rule);
+            if !rule.parts.is_empty() {
+                hits.push((rule.name.clone(), hit.parts.bits(), hit.sample.offset));
+            }
+        },
+    );
+    let starts: Vec<u64> = text
+        .iter()
+        .scan(0, |at, line| {
+            Some(std::mem::replace(at, *at + line.len() as u64))
+        })
+        .collect();
+    let told: Vec<String> = hits
+        .iter()
+        .map(|(rule, parts, at)| {
+            let line = starts.iter().position(|start| start == at).unwrap();
+            format!("{line} {rule} {parts:b}")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "0 pair 10",
+            "0 sequence 11",
+            "0 share 1",
+            "1 pair 10",
+            "1 sequence 111",
+            "1 share 11",
+            "2 sequence 101",
+            "2 share 11",
+            "3 share 1",
+            "4 pair 10",
+            "5 pair 110",
+            "5 sequence 11",
+            "5 share 1",
+        ]
+    );
 }

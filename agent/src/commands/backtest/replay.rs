@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lapwing_rules::engine::{Engine, RuleCounts, Told};
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{Notification, Timestamp};
+use lapwing_rules::model::{InputId, Notification, Timestamp};
 use lapwing_rules::scanner::{Detector, Hit, InputSpec, Listening, Scanner};
 
 use super::merge::{Merge, Width};
@@ -183,6 +183,7 @@ impl Replay {
 
 impl Clockwork {
     fn observe(&mut self, hit: &Hit, audience: &mut Audience<'_>) -> Result<(), AgentError> {
+        self.engine.heard(hit.input, &hit.heard);
         self.engine.advance_before(hit.time, &mut self.told);
         self.engine.observe(hit, &mut self.told);
         self.tell(audience)
@@ -202,6 +203,9 @@ impl Clockwork {
     ) -> Result<Totals, AgentError> {
         let begins = streams.iter().map(|stream| stream.begins).min();
         let ends = streams.iter().filter_map(|stream| stream.ends).max();
+        for stream in streams {
+            self.engine.heard(InputId(0), stream.heard());
+        }
         if let Some(end) = bounds.until.or(ends) {
             self.engine.advance(end, &mut self.told);
             self.tell(audience)?;

@@ -280,6 +280,40 @@ fn silence_is_told_from_the_start_on_again_and_again_until_a_hit() {
 }
 
 #[test]
+fn a_rule_that_hears_nothing_is_told_from_an_input_that_says_nothing() {
+    let mut engine = engine(flatline());
+    let at = Timestamp::from_secs;
+    let mut told = Vec::new();
+    engine.watch(at(0));
+    engine.heard(InputId(0), &[(at(5), at(100))]);
+    engine.advance(at(200), &mut told);
+    engine.set_unreadable(&[InputId(0)]);
+    engine.advance(at(300), &mut told);
+    // A backlog that tells of lines before the hit.
+    let mut hit = ungrouped(430);
+    hit.heard = vec![(at(400), at(440))];
+    engine.observe(&hit, &mut told);
+    let states: Vec<_> = told
+        .iter()
+        .map(|told| {
+            (
+                told.notification.sent_at.as_secs(),
+                told.notification.input_state,
+            )
+        })
+        .collect();
+    assert_eq!(
+        states,
+        [
+            (60, Some(InputState::Ok)),
+            (180, Some(InputState::Silent)),
+            (300, Some(InputState::Unreadable)),
+            (420, Some(InputState::Ok)),
+        ]
+    );
+}
+
+#[test]
 fn what_was_watched_before_a_restart_is_watched_on_from_then() {
     let mut before = engine(flatline());
     before.watch(Timestamp::from_secs(0));
