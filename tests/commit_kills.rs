@@ -118,6 +118,12 @@ fn a_kill_at_any_system_call_of_a_commit_loses_no_alert_and_gives_none_a_second_
         kills >= calls.values().sum::<usize>() / 3,
         "{kills} of {calls:?}"
     );
+    check_told(&ground);
+}
+
+/// Every line under one name, and the window over all of them exact.
+fn check_told(ground: &Ground) {
+    let written = ground.written;
     let twice: Vec<_> = told(&ground.receiver)
         .into_iter()
         .filter(|(_, keys)| keys.len() > 1)

@@ -33,7 +33,8 @@ fn line(number: usize) -> String {
 }
 
 fn is_line(request: &Received, number: usize) -> bool {
-    request.is("numbered", "firing") && request.json["group"]["n"] == number.to_string()
+    let told = request.json["group"]["n"].as_str();
+    request.is("numbered", "firing") && told.is_some_and(|told| told.parse() == Ok(number))
 }
 
 /// How often each key of the rule was received.
@@ -140,7 +141,7 @@ fn alerts_are_told_on_a_full_tmpfs_and_the_state_is_saved_when_there_is_room_aga
     let mut command = Command::new("unshare");
     command
         .args(["-rm", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=3m none state && exec \"$0\" run -c lapwing.yaml")
+        .arg("mount -t tmpfs -o size=32m none state && exec \"$0\" run -c lapwing.yaml")
         .arg(lapwing.get_program())
         .current_dir(host.path(""));
     let agent = Agent::start(&mut command);
@@ -149,22 +150,18 @@ fn alerts_are_told_on_a_full_tmpfs_and_the_state_is_saved_when_there_is_room_aga
     let state = host.path("state");
     let inside = format!("/proc/{}/root{}", agent.pid(), state.display());
     let filler = format!("{inside}/filler");
-    fs::write(&filler, vec![b'x'; 8 << 20]).unwrap_err();
+    fs::write(&filler, vec![b'x'; 40 << 20]).unwrap_err();
     // More than the file has room for.
-    let numbers = 0..400_usize;
-    for number in numbers.clone() {
-        host.append("app.log", line(number));
-    }
+    let numbers = 0..1_500_usize;
+    host.append("app.log", numbers.clone().map(line).collect::<String>());
+    receiver.wait_for(1, |request| request.is("lapwing-state", "firing"));
     wait_until("every line to be told", || {
         keys(&receiver, "numbered").len() == numbers.len()
     });
     fs::remove_file(&filler).unwrap();
     host.append("app.log", line(1_000));
     receiver.wait_for(1, |request| is_line(request, 1_000));
-    wait_until("the own alert to end, if there was one", || {
-        let own = keys(&receiver, "lapwing-state").len();
-        own != 1
-    });
+    receiver.wait_for(1, |request| request.is("lapwing-state", "resolved"));
     agent.stop();
     assert!(
         keys(&receiver, "numbered")
@@ -234,6 +231,32 @@ fn files_are_read_on_from_the_second_copy_when_the_state_file_is_damaged() {
         keys(&receiver, "numbered")
             .values()
             .all(|times| *times == 1)
+    );
+}
+
+#[test]
+fn a_state_folder_that_vanishes_costs_no_line() {
+    let receiver = Receiver::start();
+    let host = Host::with(&config(&receiver, "beginning"), RULES);
+    let agent = host.run();
+    host.append("app.log", line(1));
+    receiver.wait_for(1, |request| is_line(request, 1));
+    fs::remove_dir_all(host.path("state")).unwrap();
+    host.append("app.log", line(2));
+    receiver.wait_for(1, |request| is_line(request, 2));
+    let own = receiver.wait_for(1, |request| request.is("lapwing-state", "firing"));
+    let said = own[0].json["summary"].as_str().expect("text");
+    assert!(said.contains("the state file is gone"), "{said}");
+    receiver.wait_for(1, |request| request.is("lapwing-state", "resolved"));
+    agent.stop();
+    let agent = host.run();
+    host.append("app.log", line(3));
+    receiver.wait_for(1, |request| is_line(request, 3));
+    agent.stop();
+    let numbered = keys(&receiver, "numbered");
+    assert!(
+        numbered.len() == 3 && numbered.values().all(|times| *times == 1),
+        "{numbered:?}"
     );
 }
 

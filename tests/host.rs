@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// The binary under test.
-const LAPWING: &str = env!("CARGO_BIN_EXE_lapwing");
+pub(crate) const LAPWING: &str = env!("CARGO_BIN_EXE_lapwing");
 /// For what takes milliseconds on an idle machine and must not fail on a busy one.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// What the contract gives the agent after SIGTERM, and the same again for a busy machine.

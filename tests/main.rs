@@ -32,6 +32,8 @@ mod nginx;
 mod operate;
 mod outputs;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rotation;
@@ -39,3 +41,5 @@ mod rotation;
 mod same_everywhere;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod torture;

@@ -177,7 +177,7 @@ fn essence(mut notification: Value) -> Value {
 }
 
 /// What says that something goes on. Ends come by silence: live, wall time brings them.
-fn firing(all: Vec<Value>) -> Vec<Value> {
+pub(crate) fn firing(all: Vec<Value>) -> Vec<Value> {
     let firing = all.into_iter().filter(|json| json["status"] == "firing");
     firing.map(essence).collect()
 }
@@ -280,7 +280,7 @@ fn a_hundred_thousand_lines_give_the_same_live_and_over_old_logs_however_they_ar
 }
 
 /// As one assertion would, but with the first difference only.
-fn same(one: &[Value], other: &[Value]) {
+pub(crate) fn same(one: &[Value], other: &[Value]) {
     for (one, other) in one.iter().zip(other) {
         assert_eq!(one, other);
     }

@@ -177,6 +177,10 @@ fn a_dependency_is_a_decision() {
         dependencies("agent/Cargo.toml", "dev-dependencies"),
         AGENT_TESTS
     );
+    assert_eq!(
+        dependencies("tests/torture/Cargo.toml", "dependencies"),
+        TORTURE
+    );
 }
 
 const RULES: &[&str] = &[
@@ -221,12 +225,19 @@ const AGENT: &[&str] = &[
     "tracing-subscriber",
     "zstd",
 ];
-const AGENT_TESTS: &[&str] = &["anyhow", "insta", "proptest", "tempfile"];
+const AGENT_TESTS: &[&str] = &["anyhow", "insta", "lapwing-torture", "proptest", "tempfile"];
+
+const TORTURE: &[&str] = &["anyhow", "clap", "jiff", "rustix", "serde_json", "tempfile"];
 
 #[test]
 fn a_version_stands_once() {
     let mut found = Vec::new();
-    for manifest in ["rules/Cargo.toml", "agent/Cargo.toml", "benches/Cargo.toml"] {
+    for manifest in [
+        "rules/Cargo.toml",
+        "agent/Cargo.toml",
+        "benches/Cargo.toml",
+        "tests/torture/Cargo.toml",
+    ] {
         let text = fs::read_to_string(root().join(manifest)).unwrap();
         let tables = text.split("\n[").filter(|table| {
             table.starts_with("dependencies]") || table.starts_with("dev-dependencies]")

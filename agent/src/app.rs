@@ -223,6 +223,13 @@ fn pump(
     let stale = restore(&mut engine, saved);
     engine.wait_for_lines(WAIT_FOR_LINES);
     engine.watch(clock::now());
+    for position in &saved.positions {
+        let mut inputs = (0..).map(InputId).zip(&config.inputs);
+        let input = inputs.find(|(_, input)| *input.name == *position.key.input);
+        if let (Some((id, _)), Some(last)) = (input, position.memory.last_time) {
+            engine.heard(id, &[(last, last)]);
+        }
+    }
     let memories = saved
         .positions
         .iter()
@@ -328,7 +335,7 @@ fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> t
                 paths: paths.clone(),
                 exclude: exclude.clone(),
                 start_at: *start_at,
-                max_line_bytes: input.max_line_bytes,
+                framing: input.framing.clone(),
             }),
             InputKind::Stdin => None,
         });
@@ -340,9 +347,29 @@ fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> t
             Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
             Start::Lost { .. } => tail::FirstStart::Lost,
         },
+        own: own_files(config),
         notices: tail::Notices::System,
         counters,
     }
+}
+
+/// What the agent writes where an input may find it.
+fn own_files(config: &Config) -> Vec<tail::Own> {
+    let alerts = |spec: &outputs::Spec| {
+        let at = match &spec.kind {
+            outputs::Kind::Console => tail::OwnAt::Stdout,
+            outputs::Kind::File { path } => tail::OwnAt::Path(path.clone()),
+            outputs::Kind::Webhook { .. } | outputs::Kind::Slack { .. } => return None,
+        };
+        let what = format!("the alerts of output `{}`", spec.name);
+        Some(tail::Own { what, at })
+    };
+    let log = tail::Own {
+        what: "the agent's own log".to_owned(),
+        at: tail::OwnAt::Stderr,
+    };
+    let alerts = config.outputs.iter().filter_map(alerts);
+    alerts.chain([log]).collect()
 }
 
 fn start_stdin(
@@ -350,9 +377,11 @@ fn start_stdin(
     input: &Input,
     inbox: SyncSender<pump::Input>,
 ) -> Result<(), AgentError> {
-    let max_line_bytes = input.max_line_bytes;
+    let framing = input.framing.clone();
     let body = move || {
-        if let Err(error) = stdin::run(id, max_line_bytes, std::io::stdin(), &inbox) {
+        let stdin = std::io::stdin();
+        let waits = |span| stdin::has_more(&stdin, span);
+        if let Err(error) = stdin::run(id, &framing, stdin.lock(), waits, &inbox) {
             tracing::error!(%error, "standard input cannot be read any further");
         }
     };

@@ -109,9 +109,9 @@ pub struct Backtest {
     #[command(flatten)]
     /// Which rules.
     pub rules: Rules,
-    /// How the lines are written [default: found by looking]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
+    #[command(flatten)]
+    /// How the logs are read.
+    pub logs: Logs,
     /// Only lines from this time on: RFC 3339, or an age such as 36h
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
@@ -135,9 +135,9 @@ pub struct Match {
     #[command(flatten)]
     /// Where it stands.
     pub rules: Rules,
-    /// How the lines are written [default: found by looking]
-    #[arg(long, value_name = "FORMAT")]
-    pub format: Option<String>,
+    #[command(flatten)]
+    /// How the logs are read.
+    pub logs: Logs,
     /// Logs, plain, .gz or .zst; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -193,6 +193,21 @@ pub struct Completion {
     /// The shell
     #[arg(value_enum)]
     pub shell: Shell,
+}
+
+/// How old logs are read, as several commands have it.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Read each log as the input does whose `path` means it (format, multiline), against the
+    /// configuration's own rules where no --rules are given
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The input that the logs are of [default: the one whose `path` means them]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub input: Option<String>,
+    /// How the lines are written [default: as the input says, or found by looking]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }
 
 /// `--rules`, as several commands have it.

@@ -47,6 +47,7 @@ fn a_batch_without_a_hit_allocates_nothing() {
         bytes: lines(),
         segments: Vec::new(),
         cut: Vec::new(),
+        records: Vec::new(),
         arrival: Timestamp::from_secs(1_800_000_000),
     };
     let mut hits = 0;

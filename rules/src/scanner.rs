@@ -3,27 +3,29 @@
 //! The one place that knows both the matcher and what the engine wants of a line. Takes batches
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
+mod clock;
 mod fill;
 mod heard;
 pub mod parts;
 mod plans;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::fields::{Assume, Format, Zone};
+use crate::fields::{Format, Zone};
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
-use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp, line::line_about};
+use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp};
 
+use clock::Clock;
 use fill::{fill, fill_gaps};
 use plans::Plans;
 
 pub use heard::{Span, tolerance};
 pub use plans::{Replan, Replanned};
+pub use source::{Detector, Memory, SourceState};
 
 /// A line that a rule's `match` accepted, as the engine wants it.
 #[derive(Clone, Debug)]
@@ -62,84 +64,6 @@ pub struct InputSpec {
     pub format: Option<Arc<Format>>,
 }
 
-/// What is remembered of a source over a restart: a line without a time of its own takes that of
-/// the line before it, wherever the reading was interrupted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
-    /// The time of the last line that had one.
-    pub last_time: Option<Timestamp>,
-    /// The name of the format that was found.
-    pub format: Option<String>,
-}
-
-/// What is remembered of a source from batch to batch.
-#[derive(Clone, Debug, Default)]
-pub struct SourceState {
-    detector: Option<Detector>,
-    last_time: Option<Timestamp>,
-    /// Where lines came that no hit has told of yet.
-    heard: Vec<Span>,
-    /// Lines whose own time was too far in the future.
-    pub skewed: u64,
-}
-
-impl SourceState {
-    /// Of a source whose line before the first one bore `time`.
-    pub fn after(time: Timestamp) -> Self {
-        Self {
-            last_time: Some(time),
-            ..Self::default()
-        }
-    }
-
-    /// Of a source that was read before: what [`SourceState::memory`] gave. A format that is no
-    /// longer known is found out anew.
-    pub fn remembered(memory: &Memory) -> Self {
-        let format = memory
-            .format
-            .as_deref()
-            .and_then(Format::named)
-            .map(Arc::new);
-        Self {
-            detector: format.map(|format| Detector::new(Some(format))),
-            last_time: memory.last_time,
-            heard: memory
-                .last_time
-                .map(|time| (time, time))
-                .into_iter()
-                .collect(),
-            skewed: 0,
-        }
-    }
-
-    /// What must not be forgotten over a restart.
-    pub fn memory(&self) -> Memory {
-        let format = self
-            .detector
-            .as_ref()
-            .and_then(|detector| detector.known.as_ref());
-        Memory {
-            last_time: self.last_time,
-            format: format.map(|format| format.name().to_owned()),
-        }
-    }
-
-    /// Where lines came that no hit has told of.
-    pub fn heard(&self) -> &[Span] {
-        &self.heard
-    }
-
-    /// The same; from now on they are told.
-    pub fn take_heard(&mut self) -> Vec<Span> {
-        std::mem::take(&mut self.heard)
-    }
-
-    /// The time of the last line that had one.
-    pub fn last_time(&self) -> Option<Timestamp> {
-        self.last_time
-    }
-}
-
 /// Which rules an input's lines are held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listening {
@@ -169,13 +93,6 @@ struct Input {
     plans: usize,
     format: Option<Arc<Format>>,
 }
-
-/// Lines of a source looked at to find out a format; after so many it is taken for plain.
-const DETECT_LINES: usize = 2_000;
-/// Times at which lines came that wait for a hit to tell of them.
-const MOST_HEARD: usize = 256;
-/// Lines looked back over at a batch's end while the source has never shown a time.
-const LOOK_BACK_LINES: usize = 100;
 
 impl Scanner {
     /// Each input's lines are held against the rules that listen to it. The search for them is
@@ -261,7 +178,7 @@ impl Scanner {
         }
     }
 
-    /// Calls `each` for every hit in `batch`, lines in order, rules in order within a line. The hit
+    /// Calls `each` for every hit in `batch`, records in order, rules in order within a record. The hit
     /// is `each`'s to change: all of it but its memory is made anew for the next one.
     ///
     /// A line time after `latest` is not believed: arrival time counts instead. Nothing is
@@ -281,17 +198,8 @@ impl Scanner {
         if let Some(format) = &input.format {
             detector.known = Some(Arc::clone(format));
         }
-        let format = detector.format_of(&batch.bytes);
-        let mut clock = Clock {
-            format: &format,
-            batch,
-            latest,
-            skewed: 0,
-            last: None,
-            zone: self.zone,
-            before: state.last_time,
-            searched: (0, None),
-        };
+        let format = detector.format_of(batch.text());
+        let mut clock = Clock::new(&format, batch, latest, self.zone, state.last_time);
         let Some(plans) = self.plans.get_mut(input.plans) else {
             return;
         };
@@ -316,28 +224,33 @@ impl Scanner {
                 && rules.get(waiting).accepts(hit.parts)
             {
                 each(hit);
+                hit.heard.clear();
             }
-            hit.heard = std::mem::take(heard);
+            hit.heard.append(heard);
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
             (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
             fill(hit, &found, rule, batch, redacted);
             if rule.parts.is_empty() {
                 each(hit);
+                hit.heard.clear();
             } else {
                 waits = Some((found.line.start, id));
             }
         };
-        matcher.scan(&batch.bytes, &format, &mut self.scratch, &mut accept);
+        matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
         if let Some((_, waiting)) = waits
             && rules.get(waiting).accepts(hit.parts)
         {
             each(hit);
+            hit.heard.clear();
         }
+        // What belonged to a line that was no hit after all waits for the next one.
+        heard.append(&mut hit.heard);
         if format.has_time() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
-        state.skewed += clock.skewed;
+        state.skewed += clock.skewed();
     }
 
     /// Times without a zone, such as those of nginx's error log, are read as times of this one; UTC
@@ -369,157 +282,6 @@ pub(crate) fn listens_to(rule: &Rule, input: &str) -> bool {
             name == input
                 || globset::Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(input))
         })
-}
-
-/// Finds out how the lines of one source are written.
-#[derive(Clone, Debug)]
-pub struct Detector {
-    known: Option<Arc<Format>>,
-    plain: Arc<Format>,
-    lines_left: usize,
-}
-
-impl Detector {
-    /// `given` ends the search before it begins.
-    pub fn new(given: Option<Arc<Format>>) -> Self {
-        Self {
-            known: given,
-            plain: Arc::new(Format::Plain),
-            lines_left: DETECT_LINES,
-        }
-    }
-
-    /// The format of `lines`: given, known from before, or found by looking. Plain until a line
-    /// shows more: a header does not hide what comes after it.
-    pub fn format_of(&mut self, lines: &[u8]) -> Arc<Format> {
-        let mut at = 0;
-        while self.known.is_none() && self.lines_left > 0 && at < lines.len() {
-            self.lines_left -= 1;
-            let line = line_about(lines, at);
-            let format = Format::detect(lines.get(line.clone()).unwrap_or_default());
-            if format.has_time() {
-                self.known = Some(Arc::new(format));
-            }
-            let behind = lines.get(line.end..).unwrap_or_default();
-            at = memchr::memchr(b'\n', behind).map_or(lines.len(), |lf| line.end + lf + 1);
-        }
-        Arc::clone(self.known.as_ref().unwrap_or(&self.plain))
-    }
-}
-
-/// The times of a batch's lines.
-struct Clock<'a> {
-    format: &'a Format,
-    batch: &'a Batch,
-    latest: Timestamp,
-    skewed: u64,
-    /// The line asked for last and its time: several rules ask for one line.
-    last: Option<(usize, Timestamp)>,
-    zone: Zone,
-    /// The time of the last line of the batches before.
-    before: Option<Timestamp>,
-    /// Up to here no further line has to be looked at, and what was found before it.
-    searched: (usize, Option<Timestamp>),
-}
-
-impl SourceState {
-    /// Lines came.
-    fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
-        for (from, to) in spans {
-            match self.heard.last_mut() {
-                Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
-                    last.1 = last.1.max(to);
-                }
-                _ => self.heard.push((from, to)),
-            }
-        }
-        let too_many = self.heard.len().saturating_sub(MOST_HEARD);
-        self.heard.drain(..too_many);
-    }
-}
-
-impl Clock<'_> {
-    /// Where the batch's lines lie in time.
-    fn spans(&self, tolerance: Duration) -> Vec<Span> {
-        let arrival = self.batch.arrival;
-        if self.batch.bytes.is_empty() {
-            return Vec::new();
-        }
-        if !self.format.has_time() {
-            return vec![(arrival, arrival)];
-        }
-        let latest = self.latest;
-        heard::spans(&self.batch.bytes, tolerance, &|line| {
-            let own = self.own_time(&line)?;
-            Some(if own > latest { arrival } else { own })
-        })
-    }
-
-    fn time_of(&mut self, line: &std::ops::Range<usize>) -> Timestamp {
-        if let Some((start, time)) = self.last
-            && start == line.start
-        {
-            return time;
-        }
-        let own = self.own_time(line);
-        let time = match own {
-            Some(time) if time > self.latest => {
-                self.skewed += 1;
-                self.batch.arrival
-            }
-            Some(time) => time,
-            None if self.format.has_time() => self
-                .time_before(line.start, usize::MAX)
-                .or(self.before)
-                .unwrap_or(self.batch.arrival),
-            None => self.batch.arrival,
-        };
-        self.last = Some((line.start, time));
-        time
-    }
-
-    /// The time that a line itself bears; one without a year is of the year nearest to its arrival.
-    fn own_time(&self, line: &std::ops::Range<usize>) -> Option<Timestamp> {
-        let text = self.batch.bytes.get(line.clone()).unwrap_or_default();
-        let near = Some(self.batch.arrival);
-        self.format.time_assuming(
-            text,
-            Assume {
-                near,
-                zone: self.zone,
-            },
-        )
-    }
-
-    /// The time of the last line of the batch that has one.
-    fn last_of_batch(&mut self) -> Option<Timestamp> {
-        // A source that has never shown a time is not searched in vain again and again.
-        let unknown = self.before.is_none() && self.last.is_none();
-        let most = if unknown { LOOK_BACK_LINES } else { usize::MAX };
-        self.time_before(self.batch.bytes.len(), most)
-    }
-
-    /// The time of the nearest line before `end` that has one that can be believed, among the
-    /// `most` nearest. No line is looked at twice in a batch: a row of hits without a time costs
-    /// no more than its length.
-    fn time_before(&mut self, end: usize, most: usize) -> Option<Timestamp> {
-        let (searched, known) = self.searched;
-        let (mut at, mut left, mut found) = (end, most, None);
-        while at > searched && left > 0 {
-            left -= 1;
-            let line = line_about(&self.batch.bytes, at - 1);
-            found = self.own_time(&line).filter(|time| *time <= self.latest);
-            if found.is_some() {
-                break;
-            }
-            at = line.start;
-        }
-        let found = found.or(known);
-        if end > searched {
-            self.searched = (end, found);
-        }
-        found
-    }
 }
 
 impl Hit {

@@ -119,11 +119,15 @@ impl Trial {
     fn feed(&mut self, at: Timestamp, line: &str) {
         self.engine.advance_before(at, &mut self.told);
         self.note_ended();
+        // One that holds line feeds is a record, as `multiline` makes them.
+        let inner = line.strip_suffix('\n').unwrap_or(line);
+        let record = inner.contains('\n').then_some(0..line.len());
         let batch = Batch {
             source: Arc::clone(&self.source),
             bytes: line.as_bytes().to_vec(),
             segments: Vec::new(),
             cut: Vec::new(),
+            records: record.into_iter().collect(),
             arrival: at,
         };
         let mut hits: Vec<Hit> = Vec::new();

@@ -13,9 +13,9 @@ use lapwing_rules::matcher::{FieldUse, Matcher, Scratch, Setup};
 use lapwing_rules::model::{Parts, RuleId};
 use lapwing_rules::scanner::{Detector, parts};
 
-use super::logs::{self, Log};
+use super::logs::{Log, Ways};
 use super::terminal::{Terminal, say};
-use super::{FOUND, rules_of};
+use super::{FOUND, configured};
 use crate::cli::Match;
 use crate::error::AgentError;
 use crate::outputs::safe;
@@ -23,7 +23,7 @@ use crate::threads;
 
 /// Exit code 0 when a line was found, 1 when none was, 74 when a file could not be read.
 pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentError> {
-    let rules = rules_of(&args.rules, terminal)?;
+    let (config, rules) = configured(&args.logs, &args.rules, terminal)?;
     let Some((id, _)) = rules.by_name(&args.rule) else {
         let names = rules.iter().map(|(_, rule)| rule.name.as_str());
         let help = meant(&args.rule, names)
@@ -34,15 +34,16 @@ pub(super) fn run(args: &Match, terminal: Terminal) -> Result<ExitCode, AgentErr
             args.rule
         )));
     };
-    let given = logs::format(args.format.as_deref())?;
+    let ways = Ways::new(&args.logs, config, "match")?;
     let mut printer = Printer::new(args.files.len() > 1);
     let mut failed = None;
     for path in &args.files {
-        let searched = Log::open(path, &Arc::new(AtomicU64::new(0))).and_then(|log| {
+        let way = ways.of(path)?;
+        let searched = Log::open(path, &way, &Arc::new(AtomicU64::new(0))).and_then(|log| {
             search(
                 log,
                 (&rules, id),
-                given.as_ref(),
+                ways.format(&way),
                 &path.to_string_lossy(),
                 &mut printer,
             )
@@ -82,7 +83,7 @@ fn search(
     // What is searched for depends on how the lines are written.
     let mut planned: Option<(&'static str, Matcher)> = None;
     while let Some(batch) = log.next_batch()? {
-        let format = detector.format_of(&batch.bytes);
+        let format = detector.format_of(batch.text());
         let matcher = match &mut planned {
             Some((of, matcher)) if *of == format.name() => matcher,
             other => {
@@ -104,7 +105,7 @@ fn search(
         };
         // A line that meets several parts of the rule is found by each of them.
         let mut last: Option<(Range<usize>, Parts)> = None;
-        matcher.scan(&batch.bytes, &format, &mut scratch, &mut |found| {
+        matcher.scan_records(batch.text(), &format, &mut scratch, &mut |found| {
             let part = parts::split(found.rule).1;
             match &mut last {
                 Some((line, met)) if line.start == found.line.start => *met = met.and(part),

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use lapwing_rules::language::packs;
 use lapwing_rules::language::rule::RuleSet;
 
-use crate::cli::{Cli, Command, Rules};
-use crate::config;
+use crate::cli::{self, Cli, Command, Rules};
+use crate::config::{self, Config};
 use crate::error::AgentError;
 use terminal::Terminal;
 
@@ -52,6 +52,35 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
 
 /// Something was found, or failed.
 const FOUND: u8 = 1;
+
+/// The configuration that `-c` names, and the rules that `--rules` names, or else its own; without
+/// either, all embedded packs. What is wrong goes to standard error; with an error there are none.
+fn configured(
+    logs: &cli::Logs,
+    rules: &Rules,
+    terminal: Terminal,
+) -> Result<(Option<Config>, Arc<RuleSet>), AgentError> {
+    let Some(path) = &logs.config else {
+        return Ok((None, rules_of(rules, terminal)?));
+    };
+    let (config, findings) = config::load(path, &|name| std::env::var(name).ok())?;
+    let has_own = rules.rule_files.is_empty();
+    if config.is_none() || has_own {
+        problems::print(&findings, terminal);
+    }
+    if config.is_none() || has_own && findings.has_errors() {
+        return Err(AgentError::Configuration(format!(
+            "{} cannot be used",
+            path.display()
+        )));
+    }
+    let rules = if has_own {
+        findings.into_rule_set()
+    } else {
+        rules_of(rules, terminal)?
+    };
+    Ok((config, rules))
+}
 
 /// The rules that `--rules` names, or all embedded packs. What is wrong with them goes to standard
 /// error; with an error there are none.

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lapwing_rules::fields::Format;
 use lapwing_rules::language::check::Defaults;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::scanner::{Detector, Listening};
 use tracing::level_filters::LevelFilter;
 
-use super::logs::Log;
+use super::logs::{Log, Way};
 use super::rules_of;
 use super::run::{Asked, Signals, block_on};
 use super::terminal::{Terminal, counted, say};
@@ -18,6 +19,7 @@ use crate::app::{self, Happening};
 use crate::cli::Watch;
 use crate::config::{self, Config, Input, InputKind, MAX_CLOCK_SKEW, MAX_LINE_BYTES};
 use crate::error::AgentError;
+use crate::inputs::framer::Framing;
 use crate::inputs::tail::{Pattern, StartAt};
 use crate::outputs::{Kind, Spec, safe};
 use crate::scratch::Scratch;
@@ -73,8 +75,11 @@ async fn serve(
 
 /// What a file's lines look like; an unreadable file is an error before anything starts.
 fn look(path: &Path) -> Result<String, AgentError> {
-    let batch = Log::open(path, &Arc::default())?.next_batch()?;
-    let format = Detector::new(None).format_of(&batch.map(|batch| batch.bytes).unwrap_or_default());
+    let batch = Log::open(path, &Way::default(), &Arc::default())?.next_batch()?;
+    let format = match &batch {
+        Some(batch) => Detector::new(None).format_of(batch.text()),
+        None => Arc::new(Format::Plain),
+    };
     Ok(format.name().to_owned())
 }
 
@@ -100,7 +105,7 @@ fn configuration(args: &Watch, state_dir: &Path) -> Result<Config, AgentError> {
         inputs: vec![Input {
             name: "watch".into(),
             format: None,
-            max_line_bytes: MAX_LINE_BYTES,
+            framing: Framing::lines(MAX_LINE_BYTES),
             kind: InputKind::File {
                 paths,
                 exclude: Vec::new(),

@@ -15,7 +15,8 @@ use lapwing_rules::language::reader::{Keys, Reader, Section, meant, shown};
 use lapwing_rules::language::yaml::{Node, Value};
 use lapwing_rules::scanner::Listening;
 
-use super::{Config, MAX_CLOCK_SKEW};
+use super::{Config, Input, InputKind, MAX_CLOCK_SKEW};
+use crate::outputs::{self, Kind};
 
 const TOP_KEYS: Keys = Keys {
     of: "lapwing.yaml",
@@ -73,6 +74,7 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
     let outputs = named(reader, &top, "outputs", |reader, name, node| {
         output::read(reader, name, node, folder)
     });
+    warn_of_loops(reader, &top, &inputs, &outputs);
     let (input_names, output_names) = (names(&top, "inputs"), names(&top, "outputs"));
     let known = Known {
         inputs: None,
@@ -108,6 +110,45 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         input_names,
         output_names,
     })
+}
+
+/// An output that writes what an input reads: the agent does not follow such a file.
+fn warn_of_loops(
+    reader: &mut Reader,
+    top: &Section<'_>,
+    inputs: &[Input],
+    outputs: &[outputs::Spec],
+) {
+    for output in outputs {
+        let Kind::File { path } = &output.kind else {
+            continue;
+        };
+        let means = |input: &&Input| match &input.kind {
+            InputKind::File { paths, exclude, .. } => {
+                paths.iter().any(|pattern| pattern.matches(path))
+                    && !exclude.iter().any(|exclude| exclude.matches(path))
+            }
+            InputKind::Stdin => false,
+        };
+        let entry = |node: &Node| match &node.value {
+            Value::Map(entries) => entries
+                .iter()
+                .find(|(name, _)| name.text == output.name)
+                .map(|(name, _)| name.place.clone()),
+            _ => None,
+        };
+        if let Some(input) = inputs.iter().find(means)
+            && let Some(place) = top.get("outputs").and_then(entry)
+        {
+            let message = format!(
+                "the input `{}` means the file that this output writes; it is not followed, for each alert would cause the next",
+                input.name
+            );
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let help = Some(format!("`exclude: ['{name}*']` in the input says so"));
+            reader.warning("loop", &place, message, help);
+        }
+    }
 }
 
 /// The keys of a map from names to sections.

@@ -25,6 +25,7 @@ use lapwing_rules::language::rule::{Rule, RuleSet};
 use lapwing_rules::language::yaml;
 use lapwing_rules::scanner::Listening;
 
+use crate::inputs::framer::Framing;
 use crate::inputs::tail;
 use crate::outputs;
 
@@ -68,8 +69,8 @@ pub struct Input {
     pub name: Arc<str>,
     /// How its lines are written; `None`: by looking.
     pub format: Option<Arc<Format>>,
-    /// Longer lines are cut.
-    pub max_line_bytes: usize,
+    /// Which lines are one record, and where longer ones are cut.
+    pub framing: Framing,
     /// Where its lines come from.
     pub kind: InputKind,
 }

@@ -2,8 +2,10 @@
 //! over [`Event`]s through a bounded channel, and a full channel makes it wait.
 
 pub mod framer;
+pub mod multiline;
 pub mod stdin;
 pub mod tail;
+pub mod utf16;
 
 use std::path::PathBuf;
 

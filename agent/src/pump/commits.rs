@@ -18,6 +18,8 @@ use crate::store::{Commit, Done, GroupRecord, Routed, Start, StoreError, StoreMe
 
 /// Positions and groups that the disk did not take are sent again after this.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// The same once alerts are told from memory: every group that changed is written out for it.
+const RETRY_RARELY: Duration = Duration::from_secs(5);
 
 /// The answer to a commit.
 pub(super) type Reply = Result<Done, Arc<StoreError>>;
@@ -128,11 +130,13 @@ impl Pump {
         match reply {
             Ok(Done::Durable) => self.has_committed(&sent),
             Ok(Done::InMemory(error)) => {
-                self.has_failed(&sent.commit);
                 self.disk.in_memory = true;
+                self.has_failed(&sent.commit);
                 self.say_failing(&error);
             }
             Err(_) => {
+                // There may be no room in memory either: what comes back waits for its turn.
+                self.disk.in_memory = false;
                 self.has_failed(&sent.commit);
                 self.pending.take_back_news(&sent.commit);
             }
@@ -176,8 +180,13 @@ impl Pump {
         }
         let disk = &mut self.disk;
         disk.failing_since.get_or_insert_with(clock::now);
+        let pause = if disk.in_memory {
+            RETRY_RARELY
+        } else {
+            RETRY_EVERY
+        };
         disk.retry_at
-            .get_or_insert_with(|| clock::monotonic() + RETRY_EVERY);
+            .get_or_insert_with(|| clock::monotonic() + pause);
         // An agent whose disk takes nothing watches all the same.
         if !self.is_ready && self.disk.in_memory && self.waiting_for.is_empty() {
             self.is_ready = true;

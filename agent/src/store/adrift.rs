@@ -27,12 +27,24 @@ const MOST_MOVED: usize = 2 * MOST_ROWS;
 pub(super) struct Adrift {
     given: u64,
     entries: BTreeMap<u64, Entry>,
-    by_identity: HashMap<(String, u32), u64>,
+    by_identity: HashMap<Identity, u64>,
     bytes: u64,
-    /// The last word on notifications that are on disk.
-    outcomes: BTreeMap<(String, u64), Settlement>,
+    /// The last word on notifications that are on disk, by output and key.
+    outcomes: BTreeMap<(String, u64), Kept>,
     /// Where on disk those are that an output may still know by their key here.
     moved: BTreeMap<u64, u64>,
+}
+
+/// An alert's id and the notification's `seq`.
+pub(super) type Identity = (String, u32);
+
+/// An outcome that the disk did not take.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) word: Settlement,
+    /// What it is about, where that could be read. A transaction whose sync failed may be there or
+    /// not when the file is opened again, and with it a key: what is recorded goes by this.
+    pub(super) about: Option<Identity>,
 }
 
 /// One notification that stands in memory only.
@@ -94,6 +106,11 @@ impl Adrift {
         let key = FIRST_KEY + self.given;
         self.given += 1;
         self.bytes += bytes;
+        let known = self.outcomes.values();
+        let words = known
+            .filter(|kept| kept.about.as_ref() == Some(&identity))
+            .map(|kept| (kept.word.output.clone(), kept.word.clone()))
+            .collect();
         self.by_identity.insert(identity, key);
         self.entries.insert(
             key,
@@ -101,7 +118,7 @@ impl Adrift {
                 routed: routed.clone(),
                 queued_at: now,
                 bytes,
-                words: BTreeMap::new(),
+                words,
             },
         );
         Ok(made_way)
@@ -135,10 +152,21 @@ impl Adrift {
         })
     }
 
-    /// Keeps an outcome that the disk does not take: what is decided is not offered again.
-    pub(super) fn keep_outcome(&mut self, settlement: &Settlement) {
-        let row = (settlement.output.clone(), settlement.key);
-        self.outcomes.insert(row, settlement.clone());
+    /// Keeps an outcome that the disk does not take: what is decided is not offered again. `about`:
+    /// what it is about, where that can be read.
+    pub(super) fn keep_outcome(&mut self, word: &Settlement, about: Option<Identity>) {
+        let here = about.as_ref().and_then(|about| self.by_identity.get(about));
+        if let Some(entry) = here.and_then(|key| self.entries.get_mut(key)) {
+            entry.words.insert(word.output.clone(), word.clone());
+        }
+        let row = (word.output.clone(), word.key);
+        let word = word.clone();
+        self.outcomes.insert(row, Kept { word, about });
+    }
+
+    /// Whether a notification is offered from here, also when one that looks the same is on disk.
+    pub(super) fn holds(&self, id: &str, seq: u32) -> bool {
+        !self.by_identity.is_empty() && self.by_identity.contains_key(&(id.to_owned(), seq))
     }
 
     /// Whether an output has done with a notification that waits for it on disk.
@@ -148,7 +176,7 @@ impl Adrift {
             && self
                 .outcomes
                 .get(&(output.to_owned(), key))
-                .is_some_and(|word| word.outcome != Outcome::Waiting)
+                .is_some_and(|kept| kept.word.outcome != Outcome::Waiting)
     }
 
     /// The oldest that waits for `output`.
@@ -196,7 +224,7 @@ impl Adrift {
     }
 
     /// All outcomes of what is on disk.
-    pub(super) fn outcomes(&self) -> impl Iterator<Item = &Settlement> {
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = &Kept> {
         self.outcomes.values()
     }
 
@@ -280,13 +308,33 @@ mod tests {
     #[test]
     fn what_is_decided_and_not_recorded_is_not_offered_again() {
         let mut adrift = Adrift::default();
-        adrift.keep_outcome(&word("chat", 1, Outcome::Delivered));
-        adrift.keep_outcome(&word("chat", 2, Outcome::Waiting));
+        adrift.keep_outcome(&word("chat", 1, Outcome::Delivered), None);
+        adrift.keep_outcome(&word("chat", 2, Outcome::Waiting), None);
         assert!(adrift.is_decided("chat", 1) && !adrift.is_decided("hook", 1));
         assert!(!adrift.is_decided("chat", 2), "it is tried again");
         assert!(!adrift.is_empty());
         adrift.recorded(Vec::new());
         assert!(adrift.is_empty() && !adrift.is_decided("chat", 1));
+    }
+
+    /// Its transaction was written, its sync failed, and it was delivered from what stood there.
+    #[test]
+    fn what_was_delivered_out_of_a_failed_transaction_is_not_offered_again() {
+        let mut adrift = Adrift::default();
+        let (first, second) = (routed(1, 10), routed(2, 10));
+        let about = |routed: &Routed| {
+            let notification = &routed.notification;
+            Some((notification.id.clone(), notification.seq))
+        };
+        adrift.keep_outcome(&word("chat", 7, Outcome::Delivered), about(&first));
+        for routed in [&first, &second] {
+            adrift.take(routed, now()).unwrap();
+        }
+        adrift.keep_outcome(&word("hook", 8, Outcome::Delivered), about(&second));
+        let seq = |output| adrift.next_pending(output).unwrap().notification.seq;
+        assert_eq!((seq("chat"), seq("hook")), (2, 1));
+        assert!(adrift.holds(&first.notification.id, 1));
+        assert!(!adrift.holds(&first.notification.id, 3));
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub(super) fn unfinished_file(dir: &Path) -> PathBuf {
     dir.join(UNFINISHED)
 }
 
+/// Whether there is certainly nothing of this name.
+pub(super) fn is_absent(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
 /// Wraps an error of the system; for `map_err`.
 pub(super) fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let what = format!("{what} {}", path.display());

@@ -11,7 +11,8 @@
 //! | `adrift` | what is told from memory meanwhile |
 //! | `checkpoint` | the second copy of the positions |
 //! | `backend` | room for the file, taken before it is needed |
-//! | `health` | how it all fares, for those who look |
+//! | `health`, `error` | how it all fares, for those who look; what can be wrong |
+//! | `shared` | what the writer and the readers share |
 //!
 //! # The disk format, version 1
 //!
@@ -39,6 +40,7 @@ mod adrift;
 mod backend;
 mod checkpoint;
 mod database;
+mod error;
 mod failing;
 mod folder;
 mod health;
@@ -46,6 +48,7 @@ mod open;
 mod read;
 mod record;
 mod run;
+mod shared;
 mod tables;
 mod write;
 
@@ -54,7 +57,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use lapwing_rules::model::{Notification, Timestamp};
@@ -62,8 +65,9 @@ use redb::Database;
 
 use crate::clock;
 use crate::inputs::{Position, PositionKey};
-use adrift::Adrift;
+use shared::{Shared, View};
 
+pub use error::StoreError;
 pub use health::{Dropped, Failing, Health, HealthView, Start};
 pub use read::{Delivery, Pending, QueueSize, Reader, Recorded, Waiting};
 pub use run::{Done, Reply, StoreMessage, run};
@@ -179,116 +183,6 @@ pub struct Report {
     pub repeated: u64,
     /// How many notifications a full queue lost, by output.
     pub dropped: BTreeMap<String, u64>,
-}
-
-/// Why the store could not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The lock on the folder is held.
-    #[error("another lapwing uses this state folder: {dir}")]
-    Locked {
-        /// The folder.
-        dir: String,
-    },
-    /// The disk, or permissions.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried, with the path.
-        what: String,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// What is on disk makes no sense.
-    #[error("the state file is damaged: {0}")]
-    Damaged(String),
-    /// A later version wrote it: nothing is touched.
-    #[error(
-        "{file} was written by a later version of lapwing (format {found}; this one knows {known}): \
-         install that version again, or move the file away to begin anew"
-    )]
-    Newer {
-        /// The database.
-        file: String,
-        /// Its format.
-        found: u64,
-        /// The latest format that can be read.
-        known: u64,
-    },
-    /// Anything else that the database says.
-    #[error("the state database: {0}")]
-    Database(String),
-}
-
-impl StoreError {
-    pub(super) fn from_database(error: impl Into<redb::Error>) -> Self {
-        match error.into() {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::Locked {
-                dir: "its database is open".to_owned(),
-            },
-            redb::Error::Io(source) => match source.kind() {
-                // That is how a file that ends too early, or holds nonsense, shows itself.
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
-                    Self::Damaged(source.to_string())
-                }
-                _ => Self::Io {
-                    what: "the state file".to_owned(),
-                    source,
-                },
-            },
-            redb::Error::Corrupted(what) => Self::Damaged(what),
-            error @ (redb::Error::TableDoesNotExist(_)
-            | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TableIsMultimap(_)
-            | redb::Error::TypeDefinitionChanged { .. }) => Self::Damaged(error.to_string()),
-            other => Self::Database(other.to_string()),
-        }
-    }
-}
-
-/// The database that the one writer and all readers share, and what stands in memory only.
-struct Shared {
-    view: RwLock<View>,
-    adrift: RwLock<Adrift>,
-}
-
-/// What there is to read from.
-enum View {
-    /// The database itself.
-    Open(Database),
-    /// What was read of it when it could not be written to: for readers only.
-    Copy(Database),
-    /// Nothing, until it could be opened again: redb refuses all work after an I/O error, also
-    /// when the disk is well.
-    Closed,
-}
-
-impl Shared {
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, StoreError> {
-        let guard = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        match &*guard {
-            View::Open(database) | View::Copy(database) => {
-                work(database).map_err(StoreError::from_database)
-            }
-            View::Closed => Err(StoreError::Database("closed after a failure".to_owned())),
-        }
-    }
-
-    fn set(&self, view: View) {
-        let mut guard = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        *guard = view;
-    }
-
-    fn adrift(&self) -> RwLockReadGuard<'_, Adrift> {
-        self.adrift.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Only the store's thread asks for this.
-    fn adrift_mut(&self) -> RwLockWriteGuard<'_, Adrift> {
-        self.adrift.write().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// How the database is opened again after a failure.
@@ -465,19 +359,20 @@ impl Store {
         Ok(report)
     }
 
+    /// Whether the database itself is open.
+    fn is_open(&self) -> bool {
+        let view = self.shared.view.read();
+        matches!(
+            &*view.unwrap_or_else(PoisonError::into_inner),
+            View::Open(_)
+        )
+    }
+
     fn ensure_open(&mut self) -> Result<(), StoreError> {
-        let is_open = |view: &View| matches!(view, View::Open(_));
-        if is_open(
-            &self
-                .shared
-                .view
-                .read()
-                .unwrap_or_else(PoisonError::into_inner),
-        ) {
-            return Ok(());
+        if !self.is_open() {
+            let database = (self.reopen)()?;
+            self.shared.set(View::Open(database));
         }
-        let database = (self.reopen)()?;
-        self.shared.set(View::Open(database));
         Ok(())
     }
 }

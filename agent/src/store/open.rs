@@ -20,9 +20,10 @@ use std::sync::{Arc, RwLock};
 use lapwing_rules::model::Timestamp;
 use redb::Database;
 
+use super::adrift::Adrift;
 use super::checkpoint;
 use super::database;
-use super::{Adrift, Health, Opener, Saved, Shared, Start, Store, StoreError, View, folder};
+use super::{Health, Opener, Saved, Shared, Start, Store, StoreError, View, folder};
 use crate::clock;
 
 impl Store {
@@ -145,20 +146,20 @@ fn without_state(
     why: String,
     last_known: Option<Timestamp>,
 ) -> Saved {
-    let (start, positions) = match checkpoint::read(dir) {
-        Some(checkpoint) => {
-            let as_of = checkpoint.at;
-            (Start::Recovered { aside, why, as_of }, checkpoint.positions)
-        }
-        None => {
-            let start = Start::Lost {
-                aside,
-                why,
-                last_known,
-            };
-            (start, Vec::new())
-        }
+    let checkpoint = checkpoint::read(dir);
+    let start = match &checkpoint {
+        Some(checkpoint) => Start::Recovered {
+            aside,
+            why,
+            as_of: checkpoint.at,
+        },
+        None => Start::Lost {
+            aside,
+            why,
+            last_known,
+        },
     };
+    let positions = checkpoint.map_or(Vec::new(), |checkpoint| checkpoint.positions);
     Saved {
         positions,
         start,
@@ -172,7 +173,7 @@ fn open_in_memory(dir: &Path, error: &StoreError) -> Result<(View, Saved), Store
     let (view, saved) = match database::load_copy(&path) {
         Ok((copy, saved)) => (View::Copy(copy), saved),
         Err(newer @ StoreError::Newer { .. }) => return Err(newer),
-        Err(_) if is_certainly_absent(&path) && checkpoint::read(dir).is_none() => {
+        Err(_) if folder::is_absent(&path) && checkpoint::read(dir).is_none() => {
             (View::Closed, Saved::default())
         }
         Err(unreadable) => {
@@ -183,10 +184,6 @@ fn open_in_memory(dir: &Path, error: &StoreError) -> Result<(View, Saved), Store
     };
     let unusable = Some(error.to_string());
     Ok((view, Saved { unusable, ..saved }))
-}
-
-fn is_certainly_absent(path: &Path) -> bool {
-    matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound)
 }
 
 fn modified_at(path: &Path) -> Option<Timestamp> {

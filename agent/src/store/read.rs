@@ -117,7 +117,15 @@ impl Reader {
                 let notifications = transaction.open_table(NOTIFICATIONS)?;
                 let record = notifications.get(key)?;
                 let json = record.as_ref().map_or(&[][..], |record| record.value());
-                return Ok(Some(pending(key, row.1.value(), json)));
+                let waiting = pending(key, row.1.value(), json);
+                let is_held = |pending: &Pending| {
+                    let notification = &pending.notification;
+                    let adrift = self.shared.adrift();
+                    adrift.holds(&notification.id, notification.seq)
+                };
+                if !matches!(&waiting, Waiting::Pending(pending) if is_held(pending)) {
+                    return Ok(Some(waiting));
+                }
             }
             Ok(None)
         });
@@ -243,6 +251,18 @@ fn delivery(
         attempts: row.attempts,
         last_error: row.last_error,
     }))
+}
+
+/// What the notification with this key is; `None`: there is none, or it cannot be read.
+pub(super) fn identity(
+    database: &Database,
+    key: u64,
+) -> Result<Option<(String, u32)>, redb::Error> {
+    let notifications = database.begin_read()?.open_table(NOTIFICATIONS)?;
+    let record = notifications.get(key)?;
+    let read = |json: &[u8]| serde_json::from_slice::<record::Identity>(json).ok();
+    let identity = record.and_then(|record| read(record.value()));
+    Ok(identity.map(|identity| (identity.notification.id, identity.notification.seq)))
 }
 
 /// Up to 1,000 settlements for what has waited since before `before` for outputs that are not in

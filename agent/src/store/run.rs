@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{self, Checkpoint};
 use super::failing::Stretch;
 use super::health::Failing;
-use super::{Commit, Report, Settlement, Store, StoreError, database};
+use super::{Commit, Report, Settlement, Store, StoreError, database, folder, read};
 use crate::clock;
 
 /// What became of what was sent.
@@ -73,8 +73,8 @@ const CHECKPOINT_BYTES_A_SECOND: u64 = 100_000;
 ///
 /// # Errors
 ///
-/// [`StoreError::Damaged`]: the file turned out to be damaged while in use. The agent must begin
-/// anew; its next start sets the file aside.
+/// [`StoreError::Damaged`]: the file turned out to be damaged while in use, or is gone. The agent
+/// must begin anew; its next start sets the file aside.
 pub fn run(
     store: Store,
     inbox: &Receiver<StoreMessage>,
@@ -105,7 +105,7 @@ pub fn run(
         }
         let stop = batch.stop;
         thread.serve(batch)?;
-        thread.checkpoint_if_due(stop);
+        thread.checkpoint_if_due(stop)?;
         if stop {
             return Ok(());
         }
@@ -207,7 +207,8 @@ impl<A: FnMut(&Report)> Thread<A> {
                 if self.stretch.take().is_some() {
                     tracing::info!("the state is saved again");
                 }
-                if commits.iter().any(|commit| !commit.positions.is_empty()) {
+                let moves = |commit: &&Commit| commit.positions.len() + commit.forgotten.len() > 0;
+                if commits.iter().any(moves) {
                     let due = clock::monotonic() + self.checkpoint_pause;
                     self.checkpoint_due.get_or_insert(due);
                 }
@@ -248,10 +249,16 @@ impl<A: FnMut(&Report)> Thread<A> {
         let mut report = Report::default();
         let mut made_way = 0;
         let mut outcome = Ok(Done::InMemory(Arc::clone(error)));
+        let identity = |key| {
+            let read = |database: &_| read::identity(database, key);
+            self.store.shared.read(read).ok().flatten()
+        };
+        let words: Vec<_> = batch.settlements.iter().collect();
+        let about: Vec<_> = words.iter().map(|word| identity(word.key)).collect();
         let size = {
             let mut adrift = self.store.shared.adrift_mut();
-            for settlement in &batch.settlements {
-                adrift.keep_outcome(settlement);
+            for (word, about) in words.into_iter().zip(about) {
+                adrift.keep_outcome(word, about);
             }
             for routed in batch
                 .commits
@@ -286,15 +293,21 @@ impl<A: FnMut(&Report)> Thread<A> {
         }
     }
 
-    fn checkpoint_if_due(&mut self, stop: bool) {
+    /// An error: the database's file has no name any more, and what is written to it would be gone
+    /// with this process. The checkpoint is where the next start goes on.
+    fn checkpoint_if_due(&mut self, stop: bool) -> Result<(), StoreError> {
         let now = clock::monotonic();
         if self.checkpoint_due.is_none_or(|due| due > now && !stop) {
-            return;
+            return Ok(());
         }
         self.checkpoint_due = None;
         let Some(dir) = self.store.folder.clone() else {
-            return;
+            return Ok(());
         };
+        let is_gone = self.store.is_open() && folder::is_absent(&folder::state_file(&dir));
+        if is_gone {
+            folder::make(&dir)?;
+        }
         let written = self
             .store
             .shared
@@ -311,6 +324,10 @@ impl<A: FnMut(&Report)> Thread<A> {
             // It is the second copy; the first one complains for itself.
             Err(error) => tracing::debug!(%error, "the checkpoint stays as it was"),
         }
+        if is_gone && !stop {
+            return Err(StoreError::Damaged("the state file is gone".to_owned()));
+        }
+        Ok(())
     }
 }
 

@@ -283,6 +283,7 @@ fn a_full_queue_loses_its_oldest_but_not_the_one_on_its_way() {
         )
         .unwrap();
     assert_eq!(report.dropped, BTreeMap::from([("chat".to_owned(), 3)]));
+    assert_eq!(store.health().view().dropped.queue_full, 3);
     assert_eq!(waiting(&store.reader(), "chat"), [1, 5, 6]);
     assert_eq!(waiting(&store.reader(), "hook"), [2, 3, 4, 5, 6]);
     let history = store.reader().history(None, 10).unwrap();
@@ -346,6 +347,7 @@ fn what_waits_for_an_output_that_is_gone_is_given_up_after_a_while() {
         .retire(&known, now().plus(Duration::from_secs(1)), now())
         .unwrap();
     assert_eq!(waiting(&store.reader(), "old"), [0_u32; 0]);
+    assert_eq!(store.health().view().dropped.orphaned, 1);
     assert_eq!(waiting(&store.reader(), "chat"), [1]);
 }
 

@@ -83,7 +83,17 @@ impl Work<'_> {
                     writer.notification(routed, self.now)?;
                 }
             }
-            for settlement in self.adrift.outcomes().chain(self.settlements) {
+            for kept in self.adrift.outcomes() {
+                let key = match &kept.about {
+                    Some((id, seq)) => writer.tables.said(id, *seq)?,
+                    None => Some(kept.word.key),
+                };
+                if let Some(key) = key {
+                    let word = kept.word.clone();
+                    writer.settle(&Settlement { key, ..word })?;
+                }
+            }
+            for settlement in self.settlements {
                 writer.settle(settlement)?;
             }
             writer.bound_queues(self.limits)?;
@@ -123,6 +133,11 @@ impl<'t> Tables<'t> {
             queues: transaction.open_table(QUEUES)?,
             settled: transaction.open_table(SETTLED)?,
         })
+    }
+
+    /// The key of a notification.
+    fn said(&self, id: &str, seq: u32) -> Done<Option<u64>> {
+        Ok(self.said.get((id, seq))?.map(|key| key.value()))
     }
 
     fn number(&self, name: &str) -> Done<u64> {
@@ -180,9 +195,9 @@ impl Writer<'_> {
     /// Gives its key, also when it was said before.
     fn notification(&mut self, routed: &Routed, queued_at: Timestamp) -> Done<u64> {
         let identity = (routed.notification.id.as_str(), routed.notification.seq);
-        if let Some(key) = self.tables.said.get(identity)? {
+        if let Some(key) = self.tables.said(identity.0, identity.1)? {
             self.report.repeated += 1;
-            return Ok(key.value());
+            return Ok(key);
         }
         let key = self.tables.number(NEXT)?.max(1);
         self.tables.meta.insert(NEXT, key + 1)?;

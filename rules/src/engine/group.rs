@@ -35,6 +35,8 @@ pub(super) struct Group {
     pub(super) past: Past,
     /// Whether a state of it was handed out to be stored, which must be taken back when it goes.
     pub(super) is_saved: bool,
+    /// Whether it is on the engine's list of those that changed.
+    pub(super) is_changed: bool,
 }
 
 /// A term or a pattern that was not seen before.
@@ -83,6 +85,7 @@ impl Group {
             alert: None,
             past: Past::default(),
             is_saved: false,
+            is_changed: false,
         }
     }
 

@@ -90,7 +90,8 @@ pub struct Engine {
     counts: Vec<RuleCounts>,
     /// When to look at a group again, in arrival time.
     timers: Timers,
-    changed: BTreeSet<(RuleId, Slot)>,
+    /// Groups that are marked as changed, each once, and slots of some that are gone.
+    changed: Vec<(RuleId, Slot)>,
     /// Bytes of all samples that are kept.
     sample_bytes: usize,
     /// Groups that were saved and are gone.
@@ -107,6 +108,8 @@ enum Of {
     Condition,
     /// The alert.
     Alert,
+    /// The alert, while its condition waits that is due no later.
+    AlertFirst,
 }
 
 impl Engine {
@@ -123,7 +126,7 @@ impl Engine {
             groups: std::iter::repeat_with(Groups::default).take(len).collect(),
             counts: vec![RuleCounts::default(); len],
             timers: Timers::new(len),
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             sample_bytes: 0,
             removed: BTreeSet::new(),
             key: String::new(),
@@ -165,7 +168,7 @@ impl Engine {
                 let mut group = Group::unheard(rule, now, now);
                 group.condition.begin(now);
                 let slot = groups.insert(&key, group);
-                self.changed.insert((id, slot));
+                self.mark(id, slot);
                 self.arm(id, slot);
             }
         }
@@ -224,7 +227,7 @@ impl Engine {
         self.counts[hit.rule.0 as usize].hits += 1;
         let slot = self.group_of(hit, rule, None, out);
         self.settle_before(hit, slot, out);
-        self.changed.insert((hit.rule, slot));
+        self.mark(hit.rule, slot);
         let groups = &mut self.groups[hit.rule.0 as usize];
         groups.touch(slot);
         let Some(group) = groups.get_mut(slot) else {
@@ -248,7 +251,7 @@ impl Engine {
         self.settle(hit.rule, slot, out, |group, due, of| {
             let now = group.latest.max(hit.time);
             // A hit at the very time is in time.
-            due < now || (due == now && of == Of::Alert)
+            due < now || (due == now && of != Of::Condition)
         });
     }
 
@@ -309,8 +312,10 @@ impl Engine {
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Told>) {
         let patience = self.patience;
         while let Some((rule, slot)) = self.timers.pop_due(now) {
-            self.settle(rule, slot, out, |group, due, of| {
-                group.arrival_of(due).plus(of.patience(patience)) <= now
+            self.settle(rule, slot, out, |group, due, of| match of {
+                Of::Condition => group.arrival_of(due).plus(patience) <= now,
+                Of::Alert => group.arrival_of(due) <= now,
+                Of::AlertFirst => false,
             });
             self.arm(rule, slot);
         }
@@ -339,11 +344,16 @@ impl Engine {
                 first_part: 0,
             });
         }
-        for (id, slot) in std::mem::take(&mut self.changed) {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        for (id, slot) in changed {
             let rule = self.rules.get(id);
             let Some((key, group)) = self.groups[id.0 as usize].get_with_key(slot) else {
                 continue;
             };
+            if !std::mem::take(&mut group.is_changed) {
+                continue;
+            }
             group.is_saved = true;
             let input = self.inputs.get(group.input.0 as usize);
             let input = input.map_or("", |name| name);
@@ -366,7 +376,7 @@ impl Engine {
         if let Some(group) = groups.get_mut(slot) {
             group.condition.forget_saved();
         }
-        self.changed.insert((id, slot));
+        self.mark(id, slot);
         true
     }
 
@@ -482,27 +492,25 @@ impl Engine {
             };
             let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule));
             let condition = group.condition.due();
-            match (condition, alert) {
-                // Of two at one time the condition goes first: the alert may go on with it.
-                (Some(due), alert) if alert.is_none_or(|(other, _)| due <= other) => {
-                    if !reached(group, due, Of::Condition) {
-                        return;
-                    }
-                    let verdict = group.condition.pass(due);
-                    self.changed.insert((id, slot));
-                    self.judge((id, slot), verdict, (due, None), out);
-                }
-                (_, Some((due, what))) => {
-                    if !reached(group, due, Of::Alert) {
-                        return;
-                    }
-                    match what {
-                        Due::Digest => self.again(id, slot, (due, Reason::Digest), out),
-                        Due::Repeat => self.again(id, slot, (due, Reason::Repeat), out),
-                        Due::End => self.end(id, slot, due, out),
-                    }
-                }
-                (_, None) => return,
+            // Of two at one time the condition goes first: the alert may go on with it.
+            let goes_first = |due: &Timestamp| alert.is_none_or(|(other, _)| *due <= other);
+            let condition = condition.filter(goes_first);
+            if let Some(due) = condition
+                && reached(group, due, Of::Condition)
+            {
+                let verdict = group.condition.pass(due);
+                self.mark(id, slot);
+                self.judge((id, slot), verdict, (due, None), out);
+                continue;
+            }
+            let of = condition.map_or(Of::Alert, |_| Of::AlertFirst);
+            match alert {
+                Some((due, what)) if reached(group, due, of) => match what {
+                    Due::Digest => self.again(id, slot, (due, Reason::Digest), out),
+                    Due::Repeat => self.again(id, slot, (due, Reason::Repeat), out),
+                    Due::End => self.end(id, slot, due, out),
+                },
+                _ => return,
             }
         }
     }
@@ -594,7 +602,7 @@ impl Engine {
             notification,
         });
         self.counts[id.0 as usize].notifications += 1;
-        self.changed.insert((id, slot));
+        self.mark(id, slot);
         if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
             && let Some(firing) = group.alert.as_mut()
         {
@@ -644,9 +652,17 @@ impl Engine {
         }
     }
 
+    /// The group is to be saved.
+    fn mark(&mut self, id: RuleId, slot: Slot) {
+        if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
+            && !std::mem::replace(&mut group.is_changed, true)
+        {
+            self.changed.push((id, slot));
+        }
+    }
+
     fn drop_group(&mut self, id: RuleId, slot: Slot) {
         self.timers.disarm(id, slot);
-        self.changed.remove(&(id, slot));
         if let Some((key, group)) = self.groups[id.0 as usize].remove(slot) {
             self.sample_bytes -= group.sample_bytes();
             if group.is_saved {
@@ -671,16 +687,6 @@ impl Engine {
 
     fn input_name(&self, id: InputId) -> &str {
         self.inputs.get(id.0 as usize).map_or("", |name| name)
-    }
-}
-
-impl Of {
-    /// How long after its time it is known that nothing will come in between.
-    fn patience(self, patience: Duration) -> Duration {
-        match self {
-            Self::Condition => patience,
-            Self::Alert => Duration::ZERO,
-        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Engine {
             };
             group.hear(hit);
             self.groups[hit.rule.0 as usize].touch(own);
-            self.changed.insert((hit.rule, own));
+            self.mark(hit.rule, own);
             self.keep_line(hit, own);
             let verdict = if is_new {
                 Verdict::Holds(Novelty::held(hit.time))

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::alert::Alert;
 use super::group::{Firing, Group, Subject};
@@ -34,17 +34,17 @@ pub struct SavedGroup {
     pub first_part: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Record {
     version: u32,
     /// What the rule looked like: a window of another kind of rule is not carried over.
     shape: Shape,
     values: Vec<String>,
     /// What is new, of a group that is there for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     subject: Option<Subject>,
     /// What the type remembers beside its window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     condition: Option<State>,
     /// The number of the window's oldest hit.
     #[serde(default)]
@@ -62,23 +62,20 @@ struct Record {
     top: Vec<Vec<(String, u64)>>,
     fields: BTreeMap<String, String>,
     /// Fields of the latest hit, where an alert may begin without one.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     latest_fields: BTreeMap<String, String>,
     past: Past,
 }
 
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 struct Shape {
     rule_type: String,
     group_by: Vec<String>,
     top_count_keys: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Hit(
-    i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Vec<Option<String>>>,
-);
+#[derive(Deserialize)]
+struct Hit(i64, #[serde(default)] Option<Vec<Option<String>>>);
 
 fn shape(rule: &Rule) -> Shape {
     Shape {
@@ -170,42 +167,95 @@ pub(super) fn save(rule: &Rule, key: &str, group: &mut Group, input: &str) -> Sa
 }
 
 fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
+    /// Most states are shorter: to grow a text by doubling costs more than to write it.
+    const ROOM: usize = 4096;
+    static NO_FIELDS: BTreeMap<String, String> = BTreeMap::new();
     let extent = group.condition.window().map(Window::extent);
-    let rest = extent.map_or(0, |extent| extent.rest);
-    let window = group.condition.window().into_iter();
-    let record = Record {
+    let alert = group.alert.as_ref();
+    let written = Written {
         version: VERSION,
-        shape: shape(rule),
-        values: group.values.to_vec(),
-        subject: group.subject.clone(),
+        shape: ShapeOf {
+            rule_type: rule.condition.name(),
+            group_by: &rule.group_by,
+            top_count_keys: &rule.top_count_keys,
+        },
+        values: &group.values,
+        subject: group.subject.as_ref(),
         condition: group.condition.save(),
         first: extent.map_or(0, |extent| extent.first),
-        rest,
-        window: window
-            .flat_map(|window| window.numbered(rest, u64::MAX))
-            .map(|entry| Hit(entry.time.as_nanos(), entry.top.as_ref().map(texts)))
-            .collect(),
-        samples: group.samples.clone(),
-        rate: group.rate.clone(),
+        rest: extent.map_or(0, |extent| extent.rest),
+        window: RestOf(group.condition.window()),
+        samples: &group.samples,
+        rate: &group.rate,
         latest: group.latest.as_nanos(),
         latest_arrival: group.latest_arrival.as_nanos(),
-        input: input.to_owned(),
-        alert: group.alert.as_ref().map(|firing| firing.alert.clone()),
-        top: group
-            .alert
-            .as_ref()
-            .map(|firing| firing.top.iter().map(Top::all).collect())
-            .unwrap_or_default(),
-        fields: group
-            .alert
-            .as_ref()
-            .map(|firing| firing.fields.clone())
-            .unwrap_or_default(),
-        latest_fields: group.fields.clone(),
-        past: group.past.clone(),
+        input,
+        alert: alert.map(|firing| &firing.alert),
+        top: alert.map_or(&[], |firing| &firing.top),
+        fields: alert.map_or(&NO_FIELDS, |firing| &firing.fields),
+        latest_fields: &group.fields,
+        past: &group.past,
     };
-    serde_json::to_vec(&record).unwrap_or_default()
+    let mut json = Vec::with_capacity(ROOM);
+    if serde_json::to_writer(&mut json, &written).is_err() {
+        // Plain values into memory: this cannot fail.
+        json.clear();
+    }
+    json.shrink_to_fit();
+    json
 }
+
+/// A [`Record`] that borrows everything: many of them are written with each commit.
+#[derive(Serialize)]
+struct Written<'g> {
+    version: u32,
+    shape: ShapeOf<'g>,
+    values: &'g [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'g Subject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<State>,
+    first: u64,
+    rest: u64,
+    window: RestOf<'g>,
+    samples: &'g VecDeque<Sample>,
+    rate: &'g Buckets,
+    latest: i64,
+    latest_arrival: i64,
+    input: &'g str,
+    alert: Option<&'g Alert>,
+    top: &'g [Top],
+    fields: &'g BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    latest_fields: &'g BTreeMap<String, String>,
+    past: &'g Past,
+}
+
+#[derive(Serialize)]
+struct ShapeOf<'g> {
+    rule_type: &'g str,
+    group_by: &'g [String],
+    top_count_keys: &'g [String],
+}
+
+/// The hits of a window that belong to no whole part.
+struct RestOf<'g>(Option<&'g Window>);
+
+impl Serialize for RestOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let window = self.0.into_iter();
+        let entries = window.flat_map(|window| window.numbered(window.extent().rest, u64::MAX));
+        serializer
+            .collect_seq(entries.map(|entry| HitOf(entry.time.as_nanos(), entry.top.as_ref())))
+    }
+}
+
+/// A [`Hit`] that borrows.
+#[derive(Serialize)]
+struct HitOf<'g>(
+    i64,
+    #[serde(skip_serializing_if = "Option::is_none")] Option<&'g TopValues>,
+);
 
 /// A group out of what was saved; `None` when it is damaged, of another version, or of a rule that
 /// now groups or counts otherwise.
@@ -265,5 +315,6 @@ pub(super) fn restore(
         }),
         past: record.past,
         is_saved: true,
+        is_changed: false,
     })
 }

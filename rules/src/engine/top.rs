@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Serialize, Serializer};
+
 /// Distinct values counted at the same time. When there are more, the rarest one gives its place,
 /// and its count, to the new one (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent
 /// and top-k elements in data streams", 2005): counts are exact until then and too high by at most
@@ -15,6 +17,13 @@ const NAMED: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Top {
     counts: HashMap<Box<str>, u64>,
+}
+
+/// As pairs of value and count, in no order.
+impl Serialize for Top {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.counts)
+    }
 }
 
 impl Top {
@@ -38,7 +47,7 @@ impl Top {
         self.counts.insert(value.into(), inherited + 1);
     }
 
-    /// Puts back what `all` gave.
+    /// Puts back what was serialized.
     pub(super) fn restore(saved: Vec<(String, u64)>) -> Self {
         Self {
             counts: saved
@@ -51,20 +60,16 @@ impl Top {
 
     /// The five commonest, most first, ties by value.
     pub(super) fn most(&self) -> Vec<(String, u64)> {
-        let mut all = self.all();
-        all.truncate(NAMED);
-        all
-    }
-
-    /// All of them, most first, ties by value.
-    pub(super) fn all(&self) -> Vec<(String, u64)> {
-        let mut all: Vec<(String, u64)> = self
+        let mut all: Vec<(&str, u64)> = self
             .counts
             .iter()
-            .map(|(value, count)| (value.to_string(), *count))
+            .map(|(value, count)| (&**value, *count))
             .collect();
-        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        all
+        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        all.into_iter()
+            .take(NAMED)
+            .map(|(value, count)| (value.to_owned(), count))
+            .collect()
     }
 }
 

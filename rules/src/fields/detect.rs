@@ -1,7 +1,7 @@
 //! Which format a line is written in, by looking. Says one of the others only when the line is
 //! wholly of that shape: a wrong guess loses fields, and worse, times.
 
-use super::{Format, access, json, logfmt, nginx_error, timestamp::Zone};
+use super::{Format, access, json, logfmt, nginx_error, syslog, timestamp::Zone};
 
 /// The format of `line`; `Plain` when it is none of the others.
 ///
@@ -18,6 +18,10 @@ pub(super) fn detect(line: &[u8]) -> Format {
     }
     if nginx_error::time(line, Zone::UTC).is_some() {
         return Format::NginxError;
+    }
+    // Before access logs: their lines are sent by syslog, too, behind its header.
+    if syslog::detect(line) {
+        return Format::Syslog;
     }
     match access::detect(line) {
         Some(head) if head.vhost.is_some() => return Format::Apache,
@@ -66,21 +70,45 @@ mod tests {
             ("ts=2026-11-21T09:00:00Z level=info msg=\"x y\"", "logfmt"),
             ("level=warn msg=x", "logfmt"),
             ("time=1795251600 a=1", "logfmt"),
+            (
+                "Nov 21 09:00:00 web sshd[1]: Failed password for root from 1.2.3.4 port 22",
+                "syslog",
+            ),
+            (
+                "Nov 21 09:00:00 web kernel: [1.5] [UFW BLOCK] IN=eth0 OUT= MAC=00:11 SRC=1.2.3.4",
+                "syslog",
+            ),
+            (
+                "<13>1 2026-11-21T09:00:00Z web app 1 - - level=info msg=x time=2026-11-21T09:00:00Z",
+                "syslog",
+            ),
+            (
+                r#"2026-11-21T09:00:00.123456+00:00 web nginx: 1.2.3.4 - - [21/Nov/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl""#,
+                "syslog",
+            ),
+            (
+                "Sat 2026-11-21 09:00:00 UTC web systemd[1]: Started x.",
+                "syslog",
+            ),
         ] {
             assert_eq!(detect(line.as_bytes()).name(), name, "{line}");
         }
     }
 
     #[test]
-    fn prose_and_syslog_are_plain() {
+    fn prose_and_logs_of_no_known_format_are_plain() {
         for line in [
             "",
             "{}",
             "{not json}",
             r#"{"a":1} and more"#,
-            "Nov 21 09:00:00 web sshd[1]: Failed password for root from 1.2.3.4 port 22",
-            "Nov 21 09:00:00 web kernel: [1.5] [UFW BLOCK] IN=eth0 OUT= MAC=00:11 SRC=1.2.3.4",
-            "<13>1 2026-11-21T09:00:00Z web app 1 - - level=info msg=x time=2026-11-21T09:00:00Z",
+            "<13>web: a line without a time",
+            "Nov 21 09:00:00 web last message repeated 2 times",
+            "Nov 21 is a day",
+            "2026-11-21T09:00:00.123Z INFO app: started",
+            "2026-11-21T09:00:00Z [ERROR] app[1]: failed",
+            "2026-11-21T09:00:00Z app: started",
+            "2026-11-21 09:00:00 web app[1]: started",
             "type=SYSCALL msg=audit(1364481363.243:24287): arch=c000003e syscall=2",
             "PATH=/bin HOME=/root",
             "level=3",

@@ -2,7 +2,7 @@
 //!
 //! [`Format`] says how an input's lines are written; one file of this room reads each format. A
 //! line comes without its terminator and holds any bytes: none of them makes a reader panic, and
-//! one that is not of the format gives no fields and no time. Syslog is read in a room of its own.
+//! one that is not of the format gives no fields and no time, but for syslog, where it is a message.
 
 use crate::language::pattern::Pattern;
 use crate::model::Timestamp;
@@ -14,6 +14,7 @@ mod json;
 mod logfmt;
 mod named;
 mod nginx_error;
+mod syslog;
 mod table;
 mod timestamp;
 
@@ -49,6 +50,8 @@ pub enum Format {
         /// The key that holds the time; `None`: `time timestamp @timestamp ts`.
         time_field: Option<String>,
     },
+    /// RFC 5424, RFC 3164 and what is taken for them.
+    Syslog,
     /// No fields, no time.
     Plain,
     /// The named groups of a pattern.
@@ -68,6 +71,7 @@ impl Format {
         "apache",
         "json",
         "logfmt",
+        "syslog",
         "plain",
         "pattern",
     ];
@@ -81,6 +85,7 @@ impl Format {
             "apache" => Self::Apache,
             "json" => Self::Json { time_field: None },
             "logfmt" => Self::Logfmt { time_field: None },
+            "syslog" => Self::Syslog,
             "plain" => Self::Plain,
             _ => return None,
         })
@@ -94,6 +99,7 @@ impl Format {
             Self::Apache => "apache",
             Self::Json { .. } => "json",
             Self::Logfmt { .. } => "logfmt",
+            Self::Syslog => "syslog",
             Self::Plain => "plain",
             Self::Pattern { .. } => "pattern",
         }
@@ -121,6 +127,7 @@ impl Format {
             Self::NginxError => nginx_error::time(line, assume.zone),
             Self::Json { time_field } => json::time(line, time_field.as_deref(), assume),
             Self::Logfmt { time_field } => logfmt::time(line, time_field.as_deref(), assume),
+            Self::Syslog => syslog::time(line, assume),
             Self::Plain => None,
             Self::Pattern {
                 pattern,
@@ -129,14 +136,26 @@ impl Format {
         }
     }
 
+    /// The time of a record of one line or several: that of the whole (JSON may be spread over all of
+    /// them), or else of its first line that has one.
+    pub fn time_of_record(&self, record: &[u8], assume: Assume) -> Option<Timestamp> {
+        let own = self.time_assuming(record, assume);
+        if own.is_some() || memchr::memchr(b'\n', record).is_none() {
+            return own;
+        }
+        let mut lines = record.split(|&byte| byte == b'\n');
+        lines.find_map(|line| self.time_assuming(line, assume))
+    }
+
     /// Appends the line's fields to `out`, never clears it. A line that is not of this format
-    /// gives none. O(line length).
+    /// gives none; of syslog it is a message without a header. O(line length).
     pub fn read(&self, line: &[u8], out: &mut Fields) {
         match self {
             Self::Nginx | Self::Apache => access::read(line, out),
             Self::NginxError => nginx_error::read(line, out),
             Self::Json { .. } => json::read(line, out),
             Self::Logfmt { .. } => logfmt::read(line, out),
+            Self::Syslog => syslog::read(line, out),
             Self::Plain => {}
             Self::Pattern { pattern, .. } => named::read(pattern, line, out),
         }

@@ -47,6 +47,8 @@ fn time_by_reading(format: &Format, line: &[u8]) -> Option<Timestamp> {
                 .iter()
                 .find_map(|name| timestamp::any_shape(of(name)?, assume)),
         },
+        // Its time is no field.
+        Format::Syslog => format.time(line),
         Format::Plain => None,
         Format::Pattern {
             time_format: None, ..
@@ -97,6 +99,9 @@ fn piece() -> impl Strategy<Value = String> {
         Just("\"ts\":".to_owned()),
         Just(" ts=".to_owned()),
         Just("Nov 21 09:00:00".to_owned()),
+        Just("<13>1 ".to_owned()),
+        Just(" web app 1 - ".to_owned()),
+        Just("[id a=\"b\"]".to_owned()),
     ]
 }
 
@@ -120,6 +125,8 @@ proptest! {
             r#"2026/11/21 09:00:00 [error] 12#34: *90 a "b", client: ::1, server: e, request: "GET / HTTP/1.1", host: "e""#,
             r#"{"time":"2026-11-21T09:00:00Z","a":{"b":1795251600},"c":["\u00e9",null,-1.5e3]}"#,
             r#"ts=2026-11-21T09:00:00Z level=info msg="a \"b\"" at=1795251600"#,
+            r#"<13>1 2026-11-21T09:00:00Z web app 1 ID [a b="c"][d e="\"" f="\]"] text"#,
+            "<189>45: web: *Nov 21 2026 09:00:00.123 UTC: %SYS-5-CONFIG_I: text",
         ] {
             let mut line = line.as_bytes().to_vec();
             line.truncate(cut);

@@ -10,6 +10,10 @@ use jiff::fmt::strtime::BrokenDownTime;
 
 use crate::model::Timestamp;
 
+mod classic;
+
+pub(super) use classic::Classic;
+
 /// A fixed distance from UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Zone {
@@ -36,7 +40,8 @@ impl Zone {
 pub struct Assume {
     /// For times without a zone, such as those of nginx's error log.
     pub zone: Zone,
-    /// For times without a year: it is the year that brings them nearest to this.
+    /// For times without a year: the time by which they were written, give or take a day. It is
+    /// the latest year that does not bring them later than that.
     pub near: Option<Timestamp>,
 }
 
@@ -139,23 +144,27 @@ pub(super) fn by_format(format: &str, text: &[u8], assume: Assume) -> Option<Tim
     if parts.year().is_some() || parts.iso_week_year().is_some() {
         return from_parts(&parts, zone);
     }
-    let near = assume.near?;
+    in_a_year(assume.near?, |year| {
+        parts.set_year(Some(i16::try_from(year).ok()?)).ok()?;
+        from_parts(&parts, zone)
+    })
+}
+
+/// A time without a year, in the latest year that does not bring it more than a day after `near`:
+/// what a file holds was written before it is read, but for clocks and zones that differ a little.
+/// `None` when neither that year nor those about it have such a day.
+fn in_a_year(
+    near: Timestamp,
+    mut in_year: impl FnMut(i64) -> Option<Timestamp>,
+) -> Option<Timestamp> {
+    let latest = near.plus(Duration::from_hours(24));
     let this_year = jiff::Timestamp::from_nanosecond(near.as_nanos().into())
         .ok()?
         .to_zoned(jiff::tz::TimeZone::UTC)
         .year();
-    let mut nearest: Option<Timestamp> = None;
-    for year in this_year - 1..=this_year + 1 {
-        parts.set_year(Some(year)).ok()?;
-        let Some(time) = from_parts(&parts, zone) else {
-            continue;
-        };
-        let distance = |time: Timestamp| time.as_nanos().abs_diff(near.as_nanos());
-        if nearest.is_none_or(|best| distance(time) < distance(best)) {
-            nearest = Some(time);
-        }
-    }
-    nearest
+    (i64::from(this_year) - 1..=i64::from(this_year) + 1)
+        .rev()
+        .find_map(|year| in_year(year).filter(|time| *time <= latest))
 }
 
 /// Whether times can be read with `format`: one that is written with it has to come back.

@@ -4,7 +4,24 @@ use std::sync::Arc;
 
 use super::check::SourceFile;
 
-const PACKS: &[(&str, &str)] = &[("nginx", include_str!("../../packs/nginx.yaml"))];
+const PACKS: &[(&str, &str)] = &[
+    ("apache", include_str!("../../packs/apache.yaml")),
+    ("app", include_str!("../../packs/app.yaml")),
+    ("auth", include_str!("../../packs/auth.yaml")),
+    ("cron", include_str!("../../packs/cron.yaml")),
+    ("docker", include_str!("../../packs/docker.yaml")),
+    ("haproxy", include_str!("../../packs/haproxy.yaml")),
+    ("java", include_str!("../../packs/java.yaml")),
+    ("kernel", include_str!("../../packs/kernel.yaml")),
+    ("mysql", include_str!("../../packs/mysql.yaml")),
+    ("nginx", include_str!("../../packs/nginx.yaml")),
+    ("postfix", include_str!("../../packs/postfix.yaml")),
+    ("postgres", include_str!("../../packs/postgres.yaml")),
+    ("python", include_str!("../../packs/python.yaml")),
+    ("redis", include_str!("../../packs/redis.yaml")),
+    ("sshd", include_str!("../../packs/sshd.yaml")),
+    ("systemd", include_str!("../../packs/systemd.yaml")),
+];
 
 /// What stands before a pack's name where a file could stand.
 pub const PREFIX: &str = "pack:";

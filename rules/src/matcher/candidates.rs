@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::need::Meaning;
 use super::runs::Stands;
+use crate::model::Text;
 use crate::model::line::line_about;
 
 /// A rule and a line, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    /// Where the line starts.
+    /// Where the line starts, or the record that it is of.
     pub(super) start: usize,
     /// Where it ends, its terminator not counted.
     pub(super) end: usize,
@@ -25,21 +26,31 @@ pub(super) struct Candidates {
     found: Vec<Candidate>,
     /// For each rule the turn and the start of the line that it was last found in.
     stamps: Vec<(u32, usize)>,
+    /// The same for each crowd.
+    crowds: Vec<(u32, usize)>,
     turn: u32,
+    /// Some lines are parts of records: what a rule needs besides may stand in another one.
+    are_joined: bool,
     /// The line found last: hits come in clusters.
     line: Range<usize>,
 }
 
 impl Candidates {
-    /// Ready for a batch and so many rules. It may go from one matcher to another.
-    pub(super) fn begin(&mut self, rules: usize) {
+    /// Ready for a piece of text, so many rules and so many crowds; `records`: those of several lines
+    /// in it. It may go from one matcher to another.
+    pub(super) fn begin(&mut self, rules: usize, crowds: usize, records: &[Range<usize>]) {
         self.found.clear();
+        self.are_joined = !records.is_empty();
         self.line = 0..0;
         self.turn = self.turn.wrapping_add(1);
         if self.turn == 0 {
             // Once in four billion batches old stamps would look new.
             self.stamps.clear();
+            self.crowds.clear();
             self.turn = 1;
+        }
+        if self.crowds.len() < crowds {
+            self.crowds.resize(crowds, (0, 0));
         }
         if self.stamps.len() < rules {
             self.stamps.resize(rules, (0, 0));
@@ -52,13 +63,37 @@ impl Candidates {
         self.turn = u32::MAX - 5;
     }
 
-    /// A run of `rule` stands in `lines`.
+    /// Whether a line may be a part of a record only.
     #[inline]
-    pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
+    pub(super) fn are_joined(&self) -> bool {
+        self.are_joined
+    }
+
+    /// The run of the crowd with this index stands in `lines`: gives the line, once.
+    pub(super) fn crowd(
+        &mut self,
+        lines: &[u8],
+        stands: Stands,
+        index: usize,
+    ) -> Option<Range<usize>> {
+        let line = self.line_about(lines, stands);
+        let stamp = (self.turn, line.start);
+        let last = self.crowds.get_mut(index)?;
+        (std::mem::replace(last, stamp) != stamp).then_some(line)
+    }
+
+    #[inline]
+    fn line_about(&mut self, lines: &[u8], stands: Stands) -> Range<usize> {
         if !self.line.contains(&stands.inside) {
             self.line = line_about(lines, stands.inside);
         }
-        let line = self.line.clone();
+        self.line.clone()
+    }
+
+    /// A run of `rule` stands in `lines`.
+    #[inline]
+    pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
+        let line = self.line_about(lines, stands);
         let stamp = (self.turn, line.start);
         let Some(last) = self.stamps.get_mut(rule as usize) else {
             return;
@@ -71,6 +106,19 @@ impl Candidates {
                 rule,
                 is_possible: stands.meaning == Meaning::Possible,
             });
+        }
+    }
+
+    /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
+    /// up is not known there: an anchor may have been held against the end of a line within.
+    pub(super) fn join(&mut self, text: Text<'_>) {
+        for candidate in &mut self.found {
+            let record = text.about(candidate.start);
+            if (candidate.start, candidate.end) != (record.start, record.end) {
+                candidate.start = record.start;
+                candidate.end = record.end;
+                candidate.is_possible = true;
+            }
         }
     }
 

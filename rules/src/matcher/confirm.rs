@@ -109,6 +109,14 @@ impl LineFields {
         if !self.is_read {
             self.of_line.clear();
             format.read(line, &mut self.of_line);
+            // A record may be of the format as a whole (JSON spread over lines) or in its first line
+            // (a stack trace behind it).
+            if self.of_line.iter().next().is_none()
+                && let Some(lf) = memchr::memchr(b'\n', line)
+            {
+                self.of_line.clear();
+                format.read(line.get(..lf).unwrap_or_default(), &mut self.of_line);
+            }
             self.is_read = true;
         }
     }

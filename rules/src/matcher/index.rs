@@ -6,16 +6,18 @@
 //! says no to a place where a run stands.
 
 mod build;
+mod crowd;
 mod groups;
 
 use super::candidates::Candidates;
 use super::kernel::BLOCK;
 use super::kernel::sieve::{Gram, Sieve};
-use super::need::fold;
+use super::need::{Meaning, fold};
 use super::runs::{RunId, Runs};
 use super::windows::STRIDE;
 
 pub(super) use build::IndexBuilder;
+use crowd::Crowd;
 use groups::{Groups, Steps};
 
 /// Finds windows, and tells whom they matter to.
@@ -30,6 +32,8 @@ pub(super) struct Index {
     /// `rules[first_rule[r]..first_rule[r + 1]]` are those that need run `r`.
     first_rule: Box<[u32]>,
     rules: Box<[u32]>,
+    /// Of runs that many rules need, ascending by run.
+    crowds: Box<[(RunId, Crowd)]>,
 }
 
 /// The first look at a gram: enough for nearly all that the sieve lets through by mistake.
@@ -212,8 +216,26 @@ impl Index {
             return;
         };
         let rules = self.rules.get(first as usize..end as usize);
-        for rule in rules.unwrap_or_default() {
+        let rules = rules.unwrap_or_default();
+        if rules.len() >= Crowd::LEAST
+            && stands.meaning == Meaning::Possible
+            && !candidates.are_joined()
+            && let Ok(index) = self.crowds.binary_search_by_key(&run, |(run, _)| *run)
+            && let Some((_, crowd)) = self.crowds.get(index)
+        {
+            if let Some(line) = candidates.crowd(lines, stands, index) {
+                let line = lines.get(line).unwrap_or_default();
+                crowd.wake(line, &mut |rule| candidates.add(lines, stands, rule));
+            }
+            return;
+        }
+        for rule in rules {
             candidates.add(lines, stands, *rule);
         }
+    }
+
+    /// How many crowds there are.
+    pub(super) fn crowds(&self) -> usize {
+        self.crowds.len()
     }
 }

@@ -9,7 +9,7 @@
 //! | step | sees | file |
 //! | --- | --- | --- |
 //! | the sieve | every byte | `kernel` |
-//! | a gram and its neighbours, the window | what the sieve lets through | `index` |
+//! | a gram and what stands around it | what the sieve lets through | `index` |
 //! | short runs of byte sets, for rules without a window | every byte | `kernel`, `weak` |
 //! | the run, byte for byte | places | `runs` |
 //! | the automaton, for rules without a run | every line, if there are such rules | `automaton` |
@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use crate::fields::{Fields, Format};
 use crate::language::rule::{Match, RuleSet};
-use crate::model::{Mode, RuleId};
+use crate::model::{Mode, RuleId, Text};
 
 use candidates::Candidate;
 use confirm::Confirm;
@@ -96,7 +96,7 @@ pub struct Wanted {
 pub struct Found<'a> {
     /// The rule.
     pub rule: RuleId,
-    /// The line in the batch, without its terminator.
+    /// The line in the batch, or the record, without its terminator.
     pub line: Range<usize>,
     /// The format's fields and the rule's named groups, where the rule needs any
     /// ([`Wanted::fields`], or a `where`); else empty.
@@ -164,9 +164,7 @@ impl Matcher {
         &self.plan
     }
 
-    /// Calls `each` for every (rule, line) pair that matches, lines ascending, rules ascending
-    /// within a line. `lines`: whole lines, the last one with or without LF; an LF at the very end
-    /// starts no further line.
+    /// As [`Matcher::scan_records`], where every line is a record.
     pub fn scan(
         &self,
         lines: &[u8],
@@ -174,10 +172,24 @@ impl Matcher {
         scratch: &mut Scratch,
         each: &mut dyn FnMut(Found<'_>),
     ) {
+        self.scan_records(lines.into(), format, scratch, each);
+    }
+
+    /// Calls `each` for every (rule, record) pair that matches, records ascending, rules ascending
+    /// within a record. `text`: whole lines, the last one with or without LF; an LF at the very end
+    /// starts no further line. In a record of several lines `^` and `$` are its ends, and a pattern
+    /// stays within one of its lines.
+    pub fn scan_records(
+        &self,
+        text: Text<'_>,
+        format: &Format,
+        scratch: &mut Scratch,
+        each: &mut dyn FnMut(Found<'_>),
+    ) {
         let ask = &mut |candidate: Candidate, fields: &mut confirm::LineFields| {
             let index = candidate.rule as usize;
             let place = candidate.start..candidate.end;
-            let line = lines.get(place.clone()).unwrap_or_default();
+            let line = text.bytes.get(place.clone()).unwrap_or_default();
             if let Some(confirm) = self.confirms.get(index)
                 && let Some(fields) = confirm.ask(line, candidate.is_possible, format, fields)
             {
@@ -188,6 +200,6 @@ impl Matcher {
                 });
             }
         };
-        self.search.scan(lines, self.confirms.len(), scratch, ask);
+        self.search.scan(text, self.confirms.len(), scratch, ask);
     }
 }

@@ -227,6 +227,14 @@ impl Need {
         }
     }
 
+    /// How many sets there are in all its runs.
+    pub(super) fn sets(&self) -> usize {
+        match self {
+            Self::Run(run) => run.sets.len(),
+            Self::All(needs) | Self::Any(needs) => needs.iter().map(Self::sets).sum(),
+        }
+    }
+
     /// The same, where it is only a part of what the rule asks for.
     #[must_use]
     pub(super) fn only_possible(self) -> Self {

@@ -1,12 +1,16 @@
 //! How each rule is found: decided from what it needs and what is rare in a sample of logs. Plain
 //! data, so that `lapwing explain` can say why a rule is cheap or dear.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::automaton::Automaton;
 use super::frequency::Frequencies;
 use super::index::IndexBuilder;
 use super::kernel::Kernel;
 use super::kernel::classes::Classes;
-use super::need::Need;
+use super::need::{Need, Run};
 use super::runs::RunsBuilder;
 use super::scan::Search;
 use super::shown::shown;
@@ -122,15 +126,30 @@ impl Limits {
 
 /// Plans and builds the search for `wanted`, ascending by rule.
 pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Plan, Search) {
-    let needs: Vec<Need> = wanted.iter().map(|wanted| need_of(wanted, setup)).collect();
     let frequencies = Frequencies::of(setup.sample);
-    let windows = Chooser::new(&frequencies).choose(&needs.iter().collect::<Vec<_>>());
-    let mut builder = Builder::new(setup.kernel, limits, &frequencies);
-    let rules = wanted.iter().zip(&needs).zip(windows).zip(0..);
-    let tiers: Vec<Tier> = rules
-        .map(|(((wanted, need), window), index)| builder.tier(index, wanted, need, window))
+    let mut needs = Needs::new(wanted, setup);
+    let mut chooser = Chooser::new(&frequencies);
+    // The dearest ones choose first: those behind them can then take what is looked for anyway.
+    let mut order: Vec<(Reverse<Option<u64>>, u32)> = (0..)
+        .zip(0..wanted.len())
+        .map(|(index, _)| {
+            let need = needs.first(index);
+            let cost = chooser.cheapest(&need).map(|choice| choice.cost);
+            (Reverse(cost), index)
+        })
         .collect();
-    let (search, tiers) = builder.finish(wanted, tiers);
+    order.sort_unstable();
+    let mut builder = Builder::new(setup.kernel, limits, &frequencies);
+    let mut tiers = vec![Tier::Never; wanted.len()];
+    for (_, index) in order {
+        let place = index as usize;
+        if let (Some(wanted), Some(tier)) = (wanted.get(place), tiers.get_mut(place)) {
+            let need = needs.second(index);
+            let window = chooser.take_cheapest(&need);
+            *tier = builder.tier(index, wanted, &need, window);
+        }
+    }
+    let (search, tiers) = builder.finish(wanted, tiers, &|index| needs.make(index));
     let rules = wanted.iter().zip(tiers);
     let plan = Plan {
         rules: rules
@@ -141,6 +160,49 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
             .collect(),
     };
     (plan, search)
+}
+
+/// What the rules need, asked for twice. It takes some kilobytes a rule: that of the first few
+/// thousand is kept for the second time, that of the others is made anew.
+struct Needs<'w> {
+    wanted: &'w [Wanted],
+    setup: &'w Setup<'w>,
+    kept: HashMap<u32, Rc<Need>>,
+    /// Of all that is kept.
+    sets: usize,
+}
+
+impl<'w> Needs<'w> {
+    /// So many sets are kept: 8 MiB.
+    const MOST_SETS: usize = 256 * 1024;
+
+    fn new(wanted: &'w [Wanted], setup: &'w Setup<'w>) -> Self {
+        Self {
+            wanted,
+            setup,
+            kept: HashMap::new(),
+            sets: 0,
+        }
+    }
+
+    fn first(&mut self, index: u32) -> Rc<Need> {
+        let need = Rc::new(self.make(index));
+        if self.sets < Self::MOST_SETS {
+            self.sets += need.sets();
+            self.kept.insert(index, Rc::clone(&need));
+        }
+        need
+    }
+
+    fn second(&mut self, index: u32) -> Rc<Need> {
+        let kept = self.kept.remove(&index);
+        kept.unwrap_or_else(|| Rc::new(self.make(index)))
+    }
+
+    fn make(&self, index: u32) -> Need {
+        let wanted = self.wanted.get(index as usize);
+        wanted.map_or_else(Need::nothing, |wanted| need_of(wanted, self.setup))
+    }
 }
 
 fn need_of(wanted: &Wanted, setup: &Setup<'_>) -> Need {
@@ -158,16 +220,16 @@ fn need_of(wanted: &Wanted, setup: &Setup<'_>) -> Need {
     need::of_match(matching, condition)
 }
 
-struct Builder<'n, 'f> {
+struct Builder<'f> {
     kernel: Kernel,
     limits: Limits,
     frequencies: &'f Frequencies,
     runs: RunsBuilder,
     index: IndexBuilder,
-    parts: Vec<(u32, Part<'n>)>,
+    parts: Vec<(u32, Part<Run>)>,
 }
 
-impl<'n, 'f> Builder<'n, 'f> {
+impl<'f> Builder<'f> {
     fn new(kernel: Kernel, limits: Limits, frequencies: &'f Frequencies) -> Self {
         Self {
             kernel,
@@ -183,8 +245,8 @@ impl<'n, 'f> Builder<'n, 'f> {
         &mut self,
         index: u32,
         wanted: &Wanted,
-        need: &'n Need,
-        window: Option<windows::Choice<'n>>,
+        need: &Need,
+        window: Option<windows::Choice<'_>>,
     ) -> Tier {
         if *need == Need::impossible() {
             return Tier::Never;
@@ -195,6 +257,9 @@ impl<'n, 'f> Builder<'n, 'f> {
             return self.by_windows(index, wanted, &choice);
         }
         let room = (limits.passes * Classes::RUNS).saturating_sub(self.parts.len());
+        if room == 0 && weak::has_parts(need) {
+            return last_tier(&wanted.matching, Why::TooMany);
+        }
         let Some(choice) = weak::choose(need, self.frequencies, room) else {
             return last_tier(&wanted.matching, why_no_text(&wanted.matching));
         };
@@ -204,7 +269,7 @@ impl<'n, 'f> Builder<'n, 'f> {
         if choice.count > limits.common {
             return last_tier(&wanted.matching, Why::TooCommon);
         }
-        let sought = |part: &Part<'_>| Sought {
+        let sought = |part: &Part<&Run>| Sought {
             run: shown(&part.run.sets),
             part: shown(part.sets()),
         };
@@ -213,11 +278,11 @@ impl<'n, 'f> Builder<'n, 'f> {
             looks: in_a_million(choice.count),
         };
         self.parts
-            .extend(choice.parts.into_iter().map(|part| (index, part)));
+            .extend(choice.parts.iter().map(|part| (index, part.cloned())));
         tier
     }
 
-    fn by_windows(&mut self, index: u32, wanted: &Wanted, choice: &windows::Choice<'n>) -> Tier {
+    fn by_windows(&mut self, index: u32, wanted: &Wanted, choice: &windows::Choice<'_>) -> Tier {
         let has_room = choice
             .windows
             .iter()
@@ -242,7 +307,13 @@ impl<'n, 'f> Builder<'n, 'f> {
     }
 
     /// The search, and the tiers as they became: what has no room in one falls to the next.
-    fn finish(mut self, wanted: &[Wanted], mut tiers: Vec<Tier>) -> (Search, Vec<Tier>) {
+    /// `need_of`: all that a rule needs.
+    fn finish(
+        mut self,
+        wanted: &[Wanted],
+        mut tiers: Vec<Tier>,
+        need_of: &dyn Fn(u32) -> Need,
+    ) -> (Search, Vec<Tier>) {
         let passes = weak::passes(self.kernel, &self.parts, &mut self.runs);
         if passes.is_none() {
             let has_no_room = |tier: &Tier| matches!(tier, Tier::Classes { .. });
@@ -253,7 +324,9 @@ impl<'n, 'f> Builder<'n, 'f> {
         }
         let runs = self.runs.finish();
         let mut search = Search {
-            index: self.index.finish(self.kernel, self.frequencies, &runs),
+            index: self
+                .index
+                .finish(self.kernel, self.frequencies, &runs, need_of),
             passes: passes.unwrap_or_default(),
             runs,
             kernel: self.kernel,

@@ -14,6 +14,10 @@ use super::need::{ByteSet, Meaning, Run, fold};
 pub(super) struct RunId(u32);
 
 impl RunId {
+    pub(super) fn of(index: u32) -> Self {
+        Self(index)
+    }
+
     /// Below [`Runs::len`].
     pub(super) fn index(self) -> usize {
         let Self(index) = self;
@@ -207,10 +211,10 @@ impl Runs {
         self.stored.len()
     }
 
-    /// Whether `at` is the index of a set of the run.
-    pub(super) fn has(&self, run: RunId, at: isize) -> bool {
+    /// How many sets the run has.
+    pub(super) fn length(&self, run: RunId) -> isize {
         let stored = self.stored.get(run.index());
-        stored.is_some_and(|stored| usize::try_from(at).is_ok_and(|at| at < stored.length.into()))
+        stored.map_or(0, |stored| isize::try_from(stored.length).unwrap_or(0))
     }
 
     /// The byte that the run must have at `at`, folded, where it is one.

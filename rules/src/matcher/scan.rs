@@ -10,7 +10,7 @@ use super::index::{Hits, Index};
 use super::kernel::{BLOCK, Kernel};
 use super::runs::Runs;
 use super::weak::{Masks, Pass};
-use crate::model::line::line_about;
+use crate::model::Text;
 
 /// Whole lines of about so many bytes go through all tiers before the next ones: they fit into the
 /// second-level cache, with the tables.
@@ -36,24 +36,34 @@ pub struct Scratch {
     masks: Masks,
     found: Found,
     fields: LineFields,
+    /// The records of a piece.
+    records: Vec<Range<usize>>,
 }
 
 /// Asks a rule about the line at a place.
 type Ask<'a> = dyn FnMut(Candidate, &mut LineFields) + 'a;
 
 impl Search {
-    /// Calls `ask` with every line, and each rule to be asked about it, for which there are any:
-    /// lines ascending, rules ascending, none twice. `rules`: how many there are.
+    /// Calls `ask` with every record, and each rule to be asked about it, for which there are any:
+    /// records ascending, rules ascending, none twice. `rules`: how many there are.
     pub(super) fn scan(
         &self,
-        lines: &[u8],
+        text: Text<'_>,
         rules: usize,
         scratch: &mut Scratch,
         ask: &mut Ask<'_>,
     ) {
         let mut from = 0;
-        while let Some(rest) = lines.get(from..).filter(|rest| !rest.is_empty()) {
-            let piece = rest.get(..piece_end(rest)).unwrap_or(rest);
+        let mut records = text.records;
+        while let Some(rest) = text.bytes.get(from..).filter(|rest| !rest.is_empty()) {
+            let end = piece_end(rest, from, records);
+            let piece = rest.get(..end).unwrap_or(rest);
+            let (of_piece, behind) =
+                records.split_at(records.partition_point(|record| record.start < from + end));
+            records = behind;
+            scratch.records.clear();
+            let shifted = of_piece.iter().map(|r| r.start - from..r.end - from);
+            scratch.records.extend(shifted);
             let ask = &mut |candidate: Candidate, fields: &mut LineFields| {
                 let candidate = Candidate {
                     start: from + candidate.start,
@@ -69,7 +79,8 @@ impl Search {
 
     fn scan_piece(&self, lines: &[u8], rules: usize, scratch: &mut Scratch, ask: &mut Ask<'_>) {
         let candidates = &mut scratch.candidates;
-        candidates.begin(rules);
+        let crowds = self.index.as_ref().map_or(0, Index::crowds);
+        candidates.begin(rules, crowds, &scratch.records);
         let (hits, masks) = (&mut scratch.hits, &mut scratch.masks);
         self.kernel.run(|| {
             for from in (0..lines.len()).step_by(Index::PIECE_BLOCKS * BLOCK) {
@@ -81,10 +92,17 @@ impl Search {
                 }
             }
         });
+        let text = Text {
+            bytes: lines,
+            records: &scratch.records,
+        };
+        if !text.records.is_empty() {
+            scratch.candidates.join(text);
+        }
         let candidates = scratch.candidates.sorted();
         if self.automaton.is_some() || !self.every_line.is_empty() {
             self.every_line(
-                lines,
+                text,
                 candidates,
                 &mut scratch.found,
                 &mut scratch.fields,
@@ -102,24 +120,24 @@ impl Search {
         }
     }
 
-    /// Asks the rules of the last tiers about each line, together with those that were found there.
+    /// Asks the rules of the last tiers about each record, together with those that were found there.
     fn every_line(
         &self,
-        lines: &[u8],
+        text: Text<'_>,
         mut candidates: &[Candidate],
         found: &mut Found,
         fields: &mut LineFields,
         ask: &mut Ask<'_>,
     ) {
         let mut from = 0;
-        while from < lines.len() {
-            let Range { start, end } = line_about(lines, from);
-            from = behind(lines, end);
+        while from < text.bytes.len() {
+            let Range { start, end } = text.about(from);
+            from = text.behind(end);
             fields.next_line();
             let here = candidates.partition_point(|candidate| candidate.start == start);
             let (of_line, rest) = candidates.split_at(here);
             candidates = rest;
-            let line = lines.get(start..end).unwrap_or_default();
+            let line = text.bytes.get(start..end).unwrap_or_default();
             let of_automaton = self
                 .automaton
                 .as_ref()
@@ -166,8 +184,20 @@ fn merge(lists: &mut [&mut dyn Iterator<Item = (u32, bool)>; 3], each: &mut dyn 
     }
 }
 
-/// Where the first piece of `lines` ends: behind a LF, or at their end.
-fn piece_end(lines: &[u8]) -> usize {
+/// Where the first piece of `lines` ends: behind a LF, or at their end, and not within a record.
+/// `lines` begin at `from` of the text that `records` are of.
+fn piece_end(lines: &[u8], from: usize, records: &[Range<usize>]) -> usize {
+    let end = line_end(lines);
+    let last = records.partition_point(|record| record.start < from + end);
+    match last.checked_sub(1).and_then(|last| records.get(last)) {
+        Some(record) if record.end > from + end && record.start > from => record.start - from,
+        Some(record) if record.end > from + end => record.end - from,
+        _ => end,
+    }
+}
+
+/// The end of a line about so far behind the start of `lines` as a piece is long.
+fn line_end(lines: &[u8]) -> usize {
     if lines.len() <= PIECE_BYTES + PIECE_BYTES / 2 {
         return lines.len();
     }
@@ -175,14 +205,5 @@ fn piece_end(lines: &[u8]) -> usize {
     match memchr::memrchr(b'\n', head) {
         Some(lf) => lf + 1,
         None => memchr::memchr(b'\n', tail).map_or(lines.len(), |lf| PIECE_BYTES + lf + 1),
-    }
-}
-
-/// The start of the line behind the one that ends at `end` (its terminator not counted).
-fn behind(lines: &[u8], end: usize) -> usize {
-    match lines.get(end..) {
-        Some([b'\n', ..]) => end + 1,
-        Some([b'\r', b'\n', ..]) => end + 2,
-        _ => lines.len(),
     }
 }

@@ -3,12 +3,14 @@
 pub(super) mod draw;
 mod oracle;
 pub(super) mod pool;
+mod records;
 
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::index::Index;
 use super::plan::{Limits, Tier, Why};
 use super::{FieldUse, Kernel, Matcher, Scratch, Setup, Wanted};
 use crate::fields::Format;
@@ -146,25 +148,8 @@ fn scan(matcher: &Matcher, lines: &[u8], scratch: &mut Scratch) -> Pairs {
 
 /// Whole by all kernels and plans, and by one cut at every border between lines.
 fn check(rules: &[Written], lines: &[u8]) -> usize {
-    let expected = Oracle::new(rules).pairs(lines);
+    let expected = check_whole(rules, lines);
     let mut scratch = Scratch::default();
-    let shown = |matcher: &Matcher| {
-        format!(
-            "rules {rules:?}\nlines {:?}\nplan {:?} {:?}",
-            lines.escape_ascii().to_string(),
-            matcher.plan(),
-            matcher.search.kernel,
-        )
-    };
-    let turn = rules.len() + 3 * lines.len();
-    for matcher in all_matchers(rules, lines, turn) {
-        assert_eq!(
-            scan(&matcher, lines, &mut scratch),
-            expected,
-            "{}",
-            shown(&matcher)
-        );
-    }
     let matcher = matcher(rules);
     let borders = memchr::memchr_iter(b'\n', lines).map(|lf| lf + 1);
     for cut in borders {
@@ -172,9 +157,39 @@ fn check(rules: &[Written], lines: &[u8]) -> usize {
         let mut pairs = scan(&matcher, head, &mut scratch);
         let behind = scan(&matcher, tail, &mut scratch).into_iter();
         pairs.extend(behind.map(|(start, end, rule)| (start + cut, end + cut, rule)));
-        assert_eq!(pairs, expected, "cut at {cut}: {}", shown(&matcher));
+        assert_eq!(
+            pairs,
+            expected,
+            "cut at {cut}: {}",
+            shown(rules, lines, &matcher)
+        );
     }
     expected.len()
+}
+
+fn shown(rules: &[Written], lines: &[u8], matcher: &Matcher) -> String {
+    format!(
+        "rules {rules:?}\nlines {:?}\nplan {:?} {:?}",
+        lines.escape_ascii().to_string(),
+        matcher.plan(),
+        matcher.search.kernel,
+    )
+}
+
+/// By all kernels and plans.
+fn check_whole(rules: &[Written], lines: &[u8]) -> Pairs {
+    let expected = Oracle::new(rules).pairs(lines);
+    let mut scratch = Scratch::default();
+    let turn = rules.len() + 3 * lines.len();
+    for matcher in all_matchers(rules, lines, turn) {
+        assert_eq!(
+            scan(&matcher, lines, &mut scratch),
+            expected,
+            "{}",
+            shown(rules, lines, &matcher)
+        );
+    }
+    expected
 }
 
 /// Bits that rules of the pool look for, that nearly are, and that break lines.
@@ -240,6 +255,65 @@ proptest! {
         let lines = draw.lines_for(&rules);
         check(&rules, &lines);
     }
+}
+
+proptest! {
+    // A case takes as long as many others.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: ProptestConfig::default().cases / 20,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn finds_what_is_drawn_from_many_patterns_that_begin_alike(seed in any::<u64>()) {
+        let mut draw = Draw::new(seed);
+        let rules = crowd(&mut draw);
+        let lines = draw.lines_for(&rules);
+        check_whole(&rules, &lines);
+    }
+}
+
+/// Rules that need the same run first, and then something else each.
+fn crowd(draw: &mut Draw) -> Vec<Written> {
+    let mut rule = |_| {
+        let mut written = draw.written();
+        for pattern in &mut written.regex {
+            *pattern = format!("zqj-lock=.*(?:{pattern})");
+        }
+        Written {
+            contains: Vec::new(),
+            ignore_case: false,
+            ..written
+        }
+    };
+    let mut rules: Vec<Written> = (0..14).map(&mut rule).collect();
+    rules.retain(|written| !written.regex.is_empty());
+    rules
+}
+
+#[test]
+fn rules_that_begin_alike_are_asked_only_where_their_other_text_stands() {
+    let mut patterns: Vec<String> = (0..20).map(|n| format!("zqj-lock.*end={n:02}")).collect();
+    patterns.push("zqj-lock.*(?:over|gone)".to_owned());
+    patterns.push("zqj-lock.*[0-9]+".to_owned());
+    let rules: Vec<Written> = patterns
+        .iter()
+        .map(|pattern| Written::regex(&[pattern]))
+        .collect();
+    let lines =
+        b"zqj-lock end=07\nend=08 zqj-lock\nzqj-lock\r\nend=09\nzqj-lock GONE zqj-lock gone";
+    assert_eq!(check(&rules, lines), 2 + 1);
+    let matcher = matcher(&rules);
+    assert_eq!(matcher.search.index.as_ref().map(Index::crowds), Some(1));
+    let mut asked = 0;
+    let mut scratch = Scratch::default();
+    let ask = &mut |_, _: &mut _| asked += 1;
+    matcher
+        .search
+        .scan(lines.as_slice().into(), rules.len(), &mut scratch, ask);
+    // The digit in each of the four lines, `end=` with its number in two, `gone`.
+    assert_eq!(asked, 4 + 2 + 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Rules without a window: a few sets of one of their runs are looked for at every byte, eight runs
 //! in one pass. Dearer than the sieve by far, and cheaper by far than asking on every line.
 
+use std::borrow::Borrow;
+
 use super::candidates::Candidates;
 use super::frequency::Frequencies;
 use super::kernel::classes::Classes;
@@ -8,10 +10,10 @@ use super::kernel::{BLOCK, Kernel};
 use super::need::{ByteSet, Need, Run};
 use super::runs::{RunId, Runs, RunsBuilder, byte_at};
 
-/// A part of a run that is looked for.
+/// A part of a run, owned or not, that is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part<'n> {
-    pub(super) run: &'n Run,
+pub(super) struct Part<R> {
+    pub(super) run: R,
     /// Index of its first set.
     pub(super) at: usize,
     pub(super) length: usize,
@@ -20,7 +22,7 @@ pub(super) struct Part<'n> {
 /// What is looked for on behalf of one rule: one of these is in every line that it accepts.
 #[derive(Clone, Debug)]
 pub(super) struct Choice<'n> {
-    pub(super) parts: Vec<Part<'n>>,
+    pub(super) parts: Vec<Part<&'n Run>>,
     /// How often they begin in [`Frequencies::OF_BYTES`] of text.
     pub(super) count: u64,
 }
@@ -33,7 +35,7 @@ const COUNTED_BYTES: usize = 64 * 1024;
 /// Places in a run where a part may begin.
 const MOST_PLACES: usize = 24;
 
-impl<'n> Part<'n> {
+impl<'n> Part<&'n Run> {
     fn of(run: &'n Run) -> impl Iterator<Item = Self> {
         let length = run.sets.len().min(LENGTH);
         let places = run.sets.len() - length;
@@ -42,9 +44,29 @@ impl<'n> Part<'n> {
             .map(move |at| Self { run, at, length })
     }
 
-    pub(super) fn sets(&self) -> &'n [ByteSet] {
-        let sets = self.run.sets.get(self.at..self.at + self.length);
+    /// With a run of its own.
+    pub(super) fn cloned(&self) -> Part<Run> {
+        Part {
+            run: self.run.clone(),
+            at: self.at,
+            length: self.length,
+        }
+    }
+}
+
+impl<R: Borrow<Run>> Part<R> {
+    pub(super) fn sets(&self) -> &[ByteSet] {
+        let sets = self.run.borrow().sets.get(self.at..self.at + self.length);
         sets.unwrap_or_default()
+    }
+}
+
+/// Whether [`choose`] finds something in `need`; quickly.
+pub(super) fn has_parts(need: &Need) -> bool {
+    match need {
+        Need::Run(_) => true,
+        Need::All(needs) => needs.iter().any(has_parts),
+        Need::Any(needs) => needs.iter().all(has_parts),
     }
 }
 
@@ -106,7 +128,7 @@ struct Owner {
 /// All passes over the parts of some rules.
 pub(super) fn passes(
     kernel: Kernel,
-    parts: &[(u32, Part<'_>)],
+    parts: &[(u32, Part<Run>)],
     runs: &mut RunsBuilder,
 ) -> Option<Vec<Pass>> {
     let mut passes = Vec::new();
@@ -114,7 +136,7 @@ pub(super) fn passes(
         let sets: Vec<&[ByteSet]> = parts.iter().map(|(_, part)| part.sets()).collect();
         let mut owners = Vec::new();
         for (rule, part) in parts {
-            let (run, at) = runs.add(part.run, part.at.cast_signed())?;
+            let (run, at) = runs.add(&part.run, part.at.cast_signed())?;
             owners.push(Owner {
                 rule: *rule,
                 run,

@@ -6,8 +6,7 @@
 //! it may be some dozen texts. A run of six sets borrows a byte before or behind it, whatever that
 //! is. Rules that share wording share windows: a gram that is looked for anyway costs nothing more.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::frequency::Frequencies;
 use super::kernel::sieve::Gram;
@@ -51,7 +50,7 @@ pub(super) struct Choice<'n> {
     /// How often a gram of them begins in [`Frequencies::OF_BYTES`] of text.
     pub(super) hits: u64,
     /// Those and what else they cost, in the same measure.
-    cost: u64,
+    pub(super) cost: u64,
 }
 
 impl<'n> Window<'n> {
@@ -136,26 +135,15 @@ impl<'f> Chooser<'f> {
         }
     }
 
-    /// For each need the cheapest windows; `None` where it has none. The dearest ones choose first:
-    /// those behind them can then take what is looked for anyway.
-    pub(super) fn choose<'n>(&mut self, needs: &[&'n Need]) -> Vec<Option<Choice<'n>>> {
-        let mut chosen: Vec<Option<Choice<'n>>> =
-            needs.iter().map(|need| self.cheapest(need)).collect();
-        let mut order: Vec<usize> = (0..needs.len()).collect();
-        let cost = |choice: &Option<Choice<'_>>| choice.as_ref().map(|choice| choice.cost);
-        order.sort_by_key(|index| Reverse(chosen.get(*index).and_then(cost)));
-        for index in order {
-            if let (Some(need), Some(slot)) = (needs.get(index), chosen.get_mut(index))
-                && let Some(choice) = self.cheapest(need)
-            {
-                self.take(&choice);
-                *slot = Some(choice);
-            }
-        }
-        chosen
+    /// The cheapest windows of `need`, `None` where it has none; from now on they are looked for.
+    pub(super) fn take_cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
+        let choice = self.cheapest(need)?;
+        self.take(&choice);
+        Some(choice)
     }
 
-    fn cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
+    /// The cheapest windows of `need`, `None` where it has none.
+    pub(super) fn cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
         match need {
             Need::Run(run) => Window::of(run)
                 .filter_map(|window| {
@@ -178,13 +166,12 @@ impl<'f> Chooser<'f> {
                     hits: 0,
                     cost: 0,
                 };
+                let mut seen = BTreeSet::new();
                 for need in needs {
                     let choice = self.cheapest(need)?;
-                    if !choice
-                        .windows
-                        .iter()
-                        .all(|window| all.windows.contains(window))
-                    {
+                    let before = seen.len();
+                    seen.extend(choice.windows.iter().map(|window| (window.run, window.at)));
+                    if seen.len() > before {
                         all.cost += choice.cost;
                         all.hits += choice.hits;
                         all.windows.extend(choice.windows);

@@ -26,7 +26,7 @@ pub struct Source {
 /// Whole lines of one source, in the order they were written.
 ///
 /// Every line but the last of the batch ends with LF; the last may lack it only when no more of
-/// it can come. No line is longer than the input's `max_line_bytes`, its terminator not counted.
+/// it can come. No record is longer than the input's `max_line_bytes`, its terminator not counted.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Where the lines come from.
@@ -36,8 +36,12 @@ pub struct Batch {
     /// How `bytes` lies in the source: ascending by `at`, the first one at 0 unless `bytes` is
     /// empty. Empty stands for one segment `{at: 0, offset: 0}`.
     pub segments: Vec<Segment>,
-    /// Starts in `bytes` of the lines that were cut at `max_line_bytes`, ascending.
+    /// Starts in `bytes` of the records that were cut at `max_line_bytes`, ascending.
     pub cut: Vec<usize>,
+    /// Lines that form one record, each from its first byte to behind its last terminator: at least
+    /// two lines, ascending, none over another. Every other line is a record of its own, and nearly
+    /// always this is empty.
+    pub records: Vec<Range<usize>>,
     /// When the lines arrived: wall clock; for a file, the time of its last modification, so
     /// that a backlog is not taken for something that happened just now.
     pub arrival: Timestamp,
@@ -62,9 +66,73 @@ impl Batch {
         }
     }
 
-    /// Whether the line that starts at `start` lost its end to `max_line_bytes`.
+    /// Whether the record that starts at `start` lost its end to `max_line_bytes`.
     pub fn is_cut(&self, start: usize) -> bool {
         self.cut.binary_search(&start).is_ok()
+    }
+
+    /// Its records.
+    pub fn text(&self) -> Text<'_> {
+        Text {
+            bytes: &self.bytes,
+            records: &self.records,
+        }
+    }
+}
+
+/// Lines, and which of them form records: as in a [`Batch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// Whole lines.
+    pub bytes: &'a [u8],
+    /// As [`Batch::records`].
+    pub records: &'a [Range<usize>],
+}
+
+impl<'a> From<&'a [u8]> for Text<'a> {
+    /// Each line is a record.
+    fn from(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            records: &[],
+        }
+    }
+}
+
+impl Text<'_> {
+    /// The record about the byte at `at`, without its terminator (LF, or CR LF). `at` must be at most
+    /// `bytes.len()`; the terminator belongs to the record that it ends. O(record).
+    pub fn about(self, at: usize) -> Range<usize> {
+        match self.joined_at(at) {
+            Some(record) => record.start..without_terminator(self.bytes, record),
+            None => line_about(self.bytes, at),
+        }
+    }
+
+    /// Where the record behind the one that `at` is in begins; the length of the text where there is
+    /// none. O(rest of the record).
+    pub fn behind(self, at: usize) -> usize {
+        if let Some(record) = self.joined_at(at) {
+            return record.end;
+        }
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        memchr::memchr(b'\n', rest).map_or(self.bytes.len(), |lf| at + lf + 1)
+    }
+
+    /// The lines of the record that `at` is in, if it has several.
+    fn joined_at(&self, at: usize) -> Option<&Range<usize>> {
+        let index = self.records.partition_point(|record| record.end <= at);
+        let record = self.records.get(index)?;
+        record.contains(&at).then_some(record)
+    }
+}
+
+/// Where the text of `record` ends.
+fn without_terminator(bytes: &[u8], record: &Range<usize>) -> usize {
+    match bytes.get(record.clone()) {
+        Some([.., b'\r', b'\n']) => record.end - 2,
+        Some([.., b'\n']) => record.end - 1,
+        _ => record.end,
     }
 }
 
@@ -99,6 +167,30 @@ mod tests {
             (17, "last\r"),
         ] {
             assert_eq!(&bytes[line_about(bytes, at)], line.as_bytes(), "at {at}");
+            assert_eq!(Text::from(&bytes[..]).about(at), line_about(bytes, at));
         }
+    }
+
+    #[test]
+    fn a_record_of_many_lines_is_one_from_wherever_it_is_seen() {
+        let bytes = b"one\ntwo\n at\r\n\r\nthree\nfour\n at";
+        let records = [4..15, 21..29];
+        let text = Text {
+            bytes,
+            records: &records,
+        };
+        let mut at = 0;
+        let mut found = Vec::new();
+        while at < bytes.len() {
+            let record = text.about(at);
+            let behind = text.behind(at);
+            for place in at..behind {
+                assert_eq!(text.about(place), record, "at {place}");
+                assert_eq!(text.behind(place), behind, "at {place}");
+            }
+            found.push(bytes[record].escape_ascii().to_string());
+            at = behind;
+        }
+        assert_eq!(found, ["one", r"two\n at\r\n", "three", r"four\n at"]);
     }
 }

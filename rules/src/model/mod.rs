@@ -5,7 +5,7 @@ pub mod notification;
 pub mod parts;
 pub mod time;
 
-pub use line::{Batch, InputId, RuleId, Segment, Source};
+pub use line::{Batch, InputId, RuleId, Segment, Source, Text};
 pub use notification::{
     History, InputState, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
 };

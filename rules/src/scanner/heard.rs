@@ -5,10 +5,10 @@
 //! than matters, so do those between; else the piece is halved.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::language::rule::{ConditionSpec, RuleSet};
-use crate::model::{Timestamp, line::line_about};
-use std::time::Duration;
+use crate::model::{Text, Timestamp};
 
 /// Lines came from the first time to the last, none of them further from the next than matters.
 pub type Span = (Timestamp, Timestamp);
@@ -24,93 +24,78 @@ pub fn tolerance(rules: &RuleSet) -> Option<Duration> {
     Some(shortest.saturating_sub(Duration::from_nanos(1)))
 }
 
-/// Where lines came in `bytes`, oldest first as far as their times go up. `time` is a line's own
-/// time; lines without one are passed over.
+/// Where lines came in `text`, oldest first as far as their times go up. `time` is a record's own
+/// time; records without one are passed over.
 pub(super) fn spans(
-    bytes: &[u8],
+    text: Text<'_>,
     tolerance: Duration,
     time: &dyn Fn(Range<usize>) -> Option<Timestamp>,
 ) -> Vec<Span> {
-    let first = first_after(bytes, 0, bytes.len(), time);
-    let last = last_before(bytes, bytes.len(), time);
-    let (Some(first), Some(last)) = (first, last) else {
+    let search = Search { text, time };
+    let len = text.bytes.len();
+    let (Some(first), Some(last)) = (search.first(0, len), search.last_before(len)) else {
         return Vec::new();
     };
     let mut spans = vec![(first.1, first.1)];
-    // Pieces to be looked at, the next one last: each begins with the line that was seen last.
+    // Pieces to be looked at, the next one last: each begins with the record that was seen last.
     let mut pieces = vec![(first, last)];
     while let Some((from, to)) = pieces.pop() {
-        let is_near = to.1.since(from.1) <= tolerance;
-        let middle = (!is_near)
-            .then(|| between(bytes, from.0, to.0, time))
-            .flatten();
-        match (is_near, middle) {
-            (false, Some(middle)) => {
-                pieces.push((middle, to));
-                pieces.push((from, middle));
+        if to.1.since(from.1) <= tolerance {
+            if let Some(span) = spans.last_mut() {
+                span.1 = span.1.max(to.1);
             }
-            (true, _) => {
-                if let Some(span) = spans.last_mut() {
-                    span.1 = span.1.max(to.1);
-                }
-            }
-            (false, None) => spans.push((to.1, to.1)),
+        } else if let Some(middle) = search.between(from.0, to.0) {
+            pieces.push((middle, to));
+            pieces.push((from, middle));
+        } else {
+            spans.push((to.1, to.1));
         }
     }
     spans
 }
 
-/// A line's start and its time.
+/// A record's start and its time.
 type Seen = (usize, Timestamp);
 
-/// The first line that bears a time, of those that start in `from..to`.
-fn first_after(
-    bytes: &[u8],
-    from: usize,
-    to: usize,
-    time: &dyn Fn(Range<usize>) -> Option<Timestamp>,
-) -> Option<Seen> {
-    let mut at = from;
-    while at < to {
-        let line = line_about(bytes, at);
-        if let Some(time) = time(line.clone()) {
-            return Some((line.start, time));
-        }
-        let behind = bytes.get(line.end..)?;
-        at = line.end + memchr::memchr(b'\n', behind)? + 1;
-    }
-    None
+struct Search<'a> {
+    text: Text<'a>,
+    time: &'a dyn Fn(Range<usize>) -> Option<Timestamp>,
 }
 
-/// The last line before `end` that bears a time.
-fn last_before(
-    bytes: &[u8],
-    end: usize,
-    time: &dyn Fn(Range<usize>) -> Option<Timestamp>,
-) -> Option<Seen> {
-    let mut at = end;
-    while at > 0 {
-        let line = line_about(bytes, at - 1);
-        if let Some(time) = time(line.clone()) {
-            return Some((line.start, time));
+impl Search<'_> {
+    /// The first record that bears a time, of those from the one that `from` is in to before `to`.
+    fn first(&self, from: usize, to: usize) -> Option<Seen> {
+        let mut at = from;
+        while at < to {
+            let record = self.text.about(at);
+            if let Some(time) = (self.time)(record.clone()) {
+                return Some((record.start, time));
+            }
+            at = self.text.behind(at);
         }
-        at = line.start;
+        None
     }
-    None
-}
 
-/// A line between those that start at `from` and `to`, near the middle where there is one.
-fn between(
-    bytes: &[u8],
-    from: usize,
-    to: usize,
-    time: &dyn Fn(Range<usize>) -> Option<Timestamp>,
-) -> Option<Seen> {
-    let middle = line_about(bytes, from + (to - from) / 2).start;
-    let second = line_about(bytes, from).end;
-    let second = second + memchr::memchr(b'\n', bytes.get(second..to)?)? + 1;
-    first_after(bytes, middle.max(second), to, time)
-        .or_else(|| first_after(bytes, second, middle, time))
+    /// The last record before `end` that bears a time.
+    fn last_before(&self, end: usize) -> Option<Seen> {
+        let mut at = end;
+        while at > 0 {
+            let record = self.text.about(at - 1);
+            if let Some(time) = (self.time)(record.clone()) {
+                return Some((record.start, time));
+            }
+            at = record.start;
+        }
+        None
+    }
+
+    /// A record between those that start at `from` and `to`, near the middle where there is one.
+    fn between(&self, from: usize, to: usize) -> Option<Seen> {
+        let second = self.text.behind(from);
+        let middle = self.text.about(from + (to - from) / 2).start.max(second);
+        self.first(middle, to)
+            .or_else(|| self.first(second, middle))
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +109,11 @@ mod tests {
             let text = std::str::from_utf8(&bytes[line]).ok()?;
             text.parse().ok().map(Timestamp::from_secs)
         };
-        let got = spans(&bytes, Duration::from_secs(tolerance_s), &time);
+        let got = spans(
+            bytes.as_slice().into(),
+            Duration::from_secs(tolerance_s),
+            &time,
+        );
         let got: Vec<(i64, i64)> = got
             .iter()
             .map(|(from, to)| (from.as_secs(), to.as_secs()))

@@ -1,5 +1,7 @@
 //! From bytes to notifications: the same however the bytes are cut into batches.
 
+mod records;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -27,6 +29,10 @@ rules:
     group_by: [status, what]
     realert: 15s
     resolve_after: 10s
+";
+
+/// Of the other types, behind those.
+const MORE_RULES: &str = r"
   - name: pair
     type: pair
     start: {contains: ['oops']}
@@ -63,9 +69,17 @@ rules:
 ";
 
 fn rules() -> Arc<RuleSet> {
+    read(RULES)
+}
+
+fn rules_of_all_types() -> Arc<RuleSet> {
+    read(&[RULES.trim_end(), MORE_RULES].concat())
+}
+
+fn read(text: &str) -> Arc<RuleSet> {
     let file = SourceFile {
         name: "test".into(),
-        text: RULES.into(),
+        text: text.into(),
     };
     let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
     assert_eq!(problems, []);
@@ -81,13 +95,17 @@ fn batch(bytes: &[u8], offset: u64) -> Batch {
         bytes: bytes.to_vec(),
         segments: vec![crate::model::Segment { at: 0, offset }],
         cut: Vec::new(),
+        records: Vec::new(),
         arrival: Timestamp::from_secs(5_000),
     }
 }
 
 /// What is told of these batches, and how many lines were skewed.
 fn run(batches: &[Batch]) -> (Vec<Told>, u64) {
-    let rules = rules();
+    run_with(rules(), batches)
+}
+
+fn run_with(rules: Arc<RuleSet>, batches: &[Batch]) -> (Vec<Told>, u64) {
     let name: Arc<str> = "in".into();
     let input = InputSpec {
         name: Arc::clone(&name),
@@ -148,7 +166,9 @@ proptest! {
             }
         }
         parts.push(batch(&whole.as_bytes()[start..], start as u64));
-        prop_assert_eq!(run(&parts), run(&[batch(whole.as_bytes(), 0)]));
+        let rules = rules_of_all_types();
+        let expected = run_with(Arc::clone(&rules), &[batch(whole.as_bytes(), 0)]);
+        prop_assert_eq!(run_with(rules, &parts), expected);
     }
 }
 
@@ -275,7 +295,7 @@ rules:
 
 #[test]
 fn a_line_that_meets_several_parts_of_a_rule_is_one_hit() {
-    let rules = rules();
+    let rules = rules_of_all_types();
     let input = InputSpec {
         name: "in".into(),
         format: Some(Arc::new(Format::Nginx)),

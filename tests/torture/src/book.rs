@@ -354,3 +354,6 @@ fn top(json: &Value) -> BTreeMap<String, BTreeMap<String, u64>> {
     keys.map(|(key, list)| (key.clone(), values(list)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,14 @@
 //! Arguments in, tables out; what happens is in the library.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use lapwing_torture::peers::{Programs, contest};
+use lapwing_torture::record;
 use lapwing_torture::scenario::{self, Scenario};
 use lapwing_torture::settings::Settings;
 
@@ -18,6 +20,15 @@ struct Args {
     /// Scenarios to run, or `all`; without any, they are listed
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     scenario: Vec<String>,
+    /// Run lapwing, rsyslog, syslog-ng, mtail and Fluent Bit, one after the other, and print a table
+    #[arg(long)]
+    peers: bool,
+    /// Where install-peers unpacked syslog-ng [default: peers/syslog-ng beside the build]
+    #[arg(long, value_name = "FOLDER")]
+    syslog_ng: Option<PathBuf>,
+    /// A Fluent Bit binary
+    #[arg(long, value_name = "FILE")]
+    fluent_bit: Option<PathBuf>,
     /// A built lapwing [default: built now, in release]
     #[arg(long, value_name = "FILE")]
     lapwing: Option<PathBuf>,
@@ -39,6 +50,9 @@ struct Args {
     /// SIGKILLs
     #[arg(long)]
     kills: Option<u32>,
+    /// Of the system calls at which to kill, only one of so many
+    #[arg(long)]
+    step: Option<u32>,
     /// Files that nobody writes to
     #[arg(long)]
     idle: Option<u32>,
@@ -51,6 +65,9 @@ struct Args {
     /// Compare with `lapwing backtest` of the same lines, where a scenario can
     #[arg(long)]
     backtest: bool,
+    /// Append what was found to this file, too, as CSV
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// One object a scenario instead of a table
     #[arg(long)]
     json: bool,
@@ -58,14 +75,20 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if args.scenario.is_empty() {
+    if args.scenario.is_empty() && !args.peers {
         return list();
     }
     let settings = settings(&args)?;
+    if args.peers {
+        return beside_peers(&args, &settings);
+    }
     let mut holds = true;
     for scenario in scenarios(&args.scenario)? {
         let verdict = scenario.run(&settings).context(scenario.name)?;
         holds &= verdict.holds();
+        if let Some(path) = &args.record {
+            record::append(path, &verdict)?;
+        }
         let text = if args.json {
             format!("{}\n", verdict.json())
         } else {
@@ -83,6 +106,33 @@ fn main() -> anyhow::Result<ExitCode> {
 fn list() -> anyhow::Result<ExitCode> {
     for scenario in scenario::ALL {
         say(&format!("{:28}{}\n", scenario.name, scenario.what))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let beside = std::env::current_exe()?;
+    let beside = beside.parent().and_then(Path::parent);
+    let programs = Programs {
+        syslog_ng: args
+            .syslog_ng
+            .clone()
+            .or_else(|| Some(beside?.join("peers/syslog-ng"))),
+        fluent_bit: args.fluent_bit.clone(),
+    };
+    let table = contest::run(&programs, settings, |text| {
+        // Nobody depends on it.
+        drop(writeln!(io::stderr(), "{text}"));
+    });
+    if let Some(path) = &args.record {
+        record::append_cells(path, settings.seed, &table.json())?;
+    }
+    if args.json {
+        for cell in table.json() {
+            say(&format!("{cell}\n"))?;
+        }
+    } else {
+        say(&table.text())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -116,6 +166,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     settings.duration = args.duration.map_or(settings.duration, Duration::from_secs);
     settings.rotations = args.rotations.unwrap_or(settings.rotations);
     settings.kills = args.kills.unwrap_or(settings.kills);
+    settings.step = args.step.unwrap_or(settings.step).max(1);
     settings.idle = args.idle.unwrap_or(settings.idle);
     settings.busy = args.busy.unwrap_or(settings.busy);
     settings.rest = args.rest.map_or(settings.rest, Duration::from_millis);

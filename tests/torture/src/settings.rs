@@ -20,6 +20,8 @@ pub struct Settings {
     pub rotations: u32,
     /// SIGKILLs.
     pub kills: u32,
+    /// Of the system calls at which to kill, each one of so many.
+    pub step: u32,
     /// Files that nobody writes to.
     pub idle: u32,
     /// Files that are written to.
@@ -43,6 +45,7 @@ impl Settings {
             duration: Duration::from_secs(20),
             rotations: 200,
             kills: 30,
+            step: 1,
             idle: 10_000,
             busy: 100,
             rest: Duration::from_secs(1),

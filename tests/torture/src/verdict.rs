@@ -51,8 +51,9 @@ pub struct Expected {
     pub tears: u32,
     /// Resident memory that is never exceeded, KiB.
     pub most_kib: u64,
-    /// Requests that were refused on purpose.
-    pub refused: bool,
+    /// Descriptors that it may hold more than at the start: connections, and rotated files that may
+    /// still be written to.
+    pub most_descriptors: u64,
     /// What marks and tens say cannot be known.
     pub marks: Marks,
 }
@@ -72,7 +73,7 @@ impl Default for Expected {
             kills: 0,
             tears: 0,
             most_kib: 128 * 1024,
-            refused: false,
+            most_descriptors: 40,
             marks: Marks::Counted,
         }
     }
@@ -114,6 +115,15 @@ impl Verdict {
     /// Whether all hold.
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.holds)
+    }
+
+    /// What does not hold, of these oracles, as text.
+    pub fn failures(&self, oracles: &str) -> Vec<String> {
+        let failed = self.checks.iter().filter(|check| !check.holds);
+        let failed = failed.filter(|check| oracles.contains(check.oracle));
+        failed
+            .map(|check| format!("{} {}: {}", check.oracle, check.what, plain(&check.found)))
+            .collect()
     }
 
     /// Adds L, D, A, M and Q as an outcome has them.
@@ -202,8 +212,12 @@ impl Verdict {
         }
         let (first, last) = (outcome.first_usage, outcome.last_usage);
         let more = last.descriptors.saturating_sub(first.descriptors);
-        // Connections, and rotated files that may still be written to.
-        self.check('M', "descriptors more than at the start", more, more <= 40);
+        self.check(
+            'M',
+            "descriptors more than at the start",
+            more,
+            more <= expected.most_descriptors,
+        );
         let more = last.threads.saturating_sub(first.threads);
         // The blocking pool ends its idle threads after ten seconds.
         self.check('M', "threads more than at the start", more, more <= 4);

@@ -134,6 +134,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes lines that were made elsewhere, in one go.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.file.write_all(text)
+    }
+
     fn make(&mut self, lines: u64) -> io::Result<()> {
         self.buffer.clear();
         self.maker.make(lines, &mut self.buffer);

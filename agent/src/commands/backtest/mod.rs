@@ -17,8 +17,8 @@ use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Notification, Timestamp};
 use serde_json::json;
 
-use super::logs::{self, Log};
-use super::rules_of;
+use super::configured;
+use super::logs::{Log, Ways};
 use super::terminal::{Terminal, print};
 use crate::cli::Backtest;
 use crate::clock;
@@ -35,14 +35,15 @@ pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, Agent
         since: moment(args.since.as_deref(), now)?.unwrap_or(Timestamp::MIN),
         until: moment(args.until.as_deref(), now)?,
     };
-    let rules = rules_of(&args.rules, terminal)?;
-    let format = logs::format(args.format.as_deref())?;
+    let (config, rules) = configured(&args.logs, &args.rules, terminal)?;
+    let ways = Ways::new(&args.logs, config, "backtest")?;
     let read = Arc::new(AtomicU64::new(0));
     let progress = Progress::new(args, terminal, Arc::clone(&read));
     let began = clock::monotonic();
     let mut open = Vec::new();
     for path in &args.files {
-        open.push(Log::open(path, &read)?);
+        let way = ways.of(path)?;
+        open.push((Log::open(path, &way, &read)?, way));
     }
     let mut story = Story::new(terminal.out);
     let mut audience = Audience {
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, Agent
         },
         goes_on: &|| progress.tick(),
     };
-    let replay = Replay::new(&rules, format.as_ref(), open, bounds, now, Width::of_host())?;
+    let replay = Replay::new(&rules, &ways, open, bounds, now, Width::of_host())?;
     let totals = replay.run(&mut audience)?;
     progress.finish();
     let seconds = began.elapsed();

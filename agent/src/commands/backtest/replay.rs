@@ -9,12 +9,11 @@ use lapwing_rules::engine::{Engine, RuleCounts, Told};
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{InputId, Notification, Timestamp};
-use lapwing_rules::scanner::{Detector, Hit, InputSpec, Listening, Scanner};
+use lapwing_rules::scanner::{Detector, Hit, Scanner};
 
 use super::merge::{Merge, Width};
 use super::stream::{Bounds, Going, Stream, Terms};
-use crate::commands::logs::Log;
-use crate::config::{self, MAX_CLOCK_SKEW};
+use crate::commands::logs::{Log, Way, Ways};
 use crate::error::AgentError;
 
 /// What was read, and what came of it.
@@ -82,28 +81,27 @@ impl Replay {
     /// When a log that could be opened cannot be read from its beginning a second time.
     pub(super) fn new(
         rules: &Arc<RuleSet>,
-        format: Option<&Arc<Format>>,
-        logs: Vec<Log>,
+        ways: &Ways,
+        logs: Vec<(Log, Way)>,
         bounds: Bounds,
         now: Timestamp,
         width: Width,
     ) -> Result<Self, AgentError> {
-        let name: Arc<str> = "backtest".into();
-        let input = InputSpec {
-            name: Arc::clone(&name),
-            format: format.cloned(),
-        };
-        let mut scanner = Scanner::new(rules, &[input], Listening::ToEverything);
-        let mut engine = Engine::new(Arc::clone(rules), config::host_name(), Arc::new([name]));
+        let inputs = ways.inputs();
+        let mut scanner = Scanner::new(rules, &inputs, ways.listening());
+        let names = inputs.into_iter().map(|input| input.name).collect();
+        let mut engine = Engine::new(Arc::clone(rules), ways.host(), names);
         let keeps_first = logs.len() <= width.most_open;
-        let mut streams: Vec<Stream> = logs.into_iter().map(Stream::new).collect();
+        let mut streams = Vec::new();
         let mut samples: Vec<(Arc<Format>, Vec<u8>)> = Vec::new();
-        for stream in &mut streams {
-            stream.find_beginning(Detector::new(format.cloned()));
-            take_sample(stream, &mut samples);
+        for (log, way) in logs {
+            let mut stream = Stream::new(log);
+            stream.find_beginning(Detector::new(ways.format(&way).cloned()));
+            take_sample(&stream, &mut samples);
             if !keeps_first {
                 stream.rest()?;
             }
+            streams.push(stream);
         }
         for (format, sample) in &samples {
             scanner.prepare_for(format, sample);
@@ -120,7 +118,7 @@ impl Replay {
             },
             terms: Terms {
                 bounds,
-                latest: now.plus(MAX_CLOCK_SKEW),
+                latest: now.plus(ways.max_clock_skew()),
             },
             width,
         })

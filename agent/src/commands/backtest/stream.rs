@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lapwing_rules::fields::{Assume, Format, Zone};
-use lapwing_rules::model::{Batch, Timestamp, line::line_about};
+use lapwing_rules::model::{Batch, Timestamp};
 use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState, Span};
 
 use crate::clock;
@@ -95,23 +95,22 @@ impl Stream {
                 return;
             }
         };
-        let format = detector.format_of(&batch.bytes);
+        let format = detector.format_of(batch.text());
         self.format = Some(Arc::clone(&format));
         self.begins = batch.arrival;
         self.zone = clock::zone(batch.arrival);
         let zone = self.zone;
         let mut at = 0;
         while format.has_time() && at < batch.bytes.len() {
-            let line = line_about(&batch.bytes, at);
-            let text = batch.bytes.get(line.clone()).unwrap_or_default();
+            let record = batch.bytes.get(batch.text().about(at));
             let near = Some(batch.arrival);
-            if let Some(time) = format.time_assuming(text, Assume { near, zone }) {
+            let assume = Assume { near, zone };
+            if let Some(time) = format.time_of_record(record.unwrap_or_default(), assume) {
                 self.begins = time;
                 self.state = SourceState::after(time);
                 break;
             }
-            let behind = batch.bytes.get(line.end..).unwrap_or_default();
-            at = memchr::memchr(b'\n', behind).map_or(batch.bytes.len(), |lf| line.end + lf + 1);
+            at = batch.text().behind(at);
         }
         self.first = Some(Ok(batch));
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lapwing_rules::fields::Assume;
 use lapwing_rules::model::Timestamp;
+use lapwing_rules::model::line::Text;
 use lapwing_rules::scanner::Detector;
 
 use super::{Findings, Level};
@@ -147,7 +148,7 @@ fn last_time(input: &Input, file: &mut File) -> io::Result<(Option<Timestamp>, T
     file.seek(SeekFrom::Start(metadata.size().saturating_sub(END_BYTES)))?;
     let mut bytes = Vec::new();
     file.take(END_BYTES).read_to_end(&mut bytes)?;
-    let format = Detector::new(input.format.clone()).format_of(&bytes);
+    let format = Detector::new(input.format.clone()).format_of(Text::from(&*bytes));
     let assume = Assume {
         zone: clock::zone(changed),
         near: Some(changed),

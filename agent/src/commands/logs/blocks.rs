@@ -1,15 +1,17 @@
 //! A stream of bytes → blocks of whole lines, in the very buffers that they were read into.
 //!
 //! Of each block only the beginning of the line that it cuts is copied, to the head of the next
-//! one. Lines that are too long go through the [`Framer`], which says what is left of them: what
-//! comes out is what it would give, whatever the reads.
+//! one. Lines that are too long go through the [`Framer`], which says what is left of them, and so do
+//! those that belong together or are written in UTF-16: what comes out is what it would give, whatever
+//! the reads.
 
 use std::io::{self, Read};
 
 use lapwing_rules::model::Segment;
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::inputs::framer::{Framed, Framer};
+use crate::inputs::framer::{Encoding, Framed, Framer, Framing};
+use crate::inputs::utf16::Mark;
 
 /// Where bytes come from.
 pub(super) type Input = Box<dyn Read + Send>;
@@ -24,12 +26,12 @@ pub(super) enum Filling {
 }
 
 /// How a stream is cut.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cutting {
     /// Bytes read for one block.
     pub(super) block_bytes: usize,
-    /// The most that a line may have without its terminator.
-    pub(super) max_line_bytes: usize,
+    /// Which lines belong together, and how long they may be.
+    pub(super) framing: Framing,
     pub(super) filling: Filling,
 }
 
@@ -44,6 +46,17 @@ pub(super) struct Block {
     pub(super) read: u64,
 }
 
+/// Who finds the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    /// Not known before the first bytes are.
+    Unknown,
+    /// This file, in the buffer that was read into, but for lines that are too long.
+    Blocks,
+    /// The framer: lines belong together, or are not written in bytes.
+    Framer,
+}
+
 /// Room for the line that the block before cut, at the head of a new buffer.
 const HEAD_BYTES: usize = 4 * 1024;
 
@@ -55,8 +68,13 @@ pub(super) struct Blocks {
     carry: Vec<u8>,
     /// The place of the first byte of `carry`, or of the next byte to be read.
     offset: u64,
-    /// There while a line is under way that has become too long to be carried.
+    /// There while a line is under way that has become too long to be carried; or always.
     framer: Option<Framer>,
+    who: Who,
+    /// What was read into, where it is copied from.
+    raw: Vec<u8>,
+    /// Lines that were handed out of those that the framer has joined.
+    joined: u64,
     read: u64,
     end: Option<io::Result<()>>,
 }
@@ -69,6 +87,9 @@ impl Blocks {
             carry: Vec::new(),
             offset: 0,
             framer: None,
+            who: Who::Unknown,
+            raw: Vec::new(),
+            joined: 0,
             read: 0,
             end: None,
         }
@@ -82,15 +103,18 @@ impl Blocks {
     /// When reading fails, once; the whole lines before that have been handed out.
     pub(super) fn next(&mut self, mut spare: Vec<u8>) -> io::Result<Option<Block>> {
         while self.end.is_none() {
-            self.prepare(&mut spare);
-            let filled = self.fill(&mut spare);
-            let framed = self.cut(spare, filled);
+            let framed = if self.who == Who::Framer {
+                self.read_framed(spare)
+            } else {
+                self.prepare(&mut spare);
+                let filled = self.fill(&mut spare);
+                self.cut(spare, filled)
+            };
             if !framed.bytes.is_empty() {
-                let ends = memchr_iter(b'\n', &framed.bytes).count() as u64;
-                let open = u64::from(framed.bytes.last() != Some(&b'\n'));
+                let lines = self.lines_of(&framed);
                 return Ok(Some(Block {
                     framed,
-                    lines: ends + open,
+                    lines,
                     read: std::mem::take(&mut self.read),
                 }));
             }
@@ -144,8 +168,21 @@ impl Blocks {
 
     /// What of `buffer[..filled]` is whole lines; the rest waits for its end.
     fn cut(&mut self, mut buffer: Vec<u8>, filled: usize) -> Framed {
-        let max = self.cutting.max_line_bytes;
+        let max = self.cutting.framing.max_line_bytes;
         buffer.truncate(filled);
+        if self.who == Who::Unknown {
+            let has_mark = Mark::of(&buffer) != Mark::No;
+            let joins = self.cutting.framing.multiline.is_some();
+            self.who = if has_mark || joins {
+                Who::Framer
+            } else {
+                Who::Blocks
+            };
+            if self.who == Who::Framer {
+                self.raw = buffer;
+                return self.frame(filled, Vec::new());
+            }
+        }
         let whole = match &self.end {
             Some(Ok(())) => filled,
             _ => memrchr(b'\n', &buffer).map_or(0, |lf| lf + 1),
@@ -166,18 +203,55 @@ impl Blocks {
             bytes: buffer,
             segments,
             cut: Vec::new(),
+            records: Vec::new(),
             dropped: 0,
         }
     }
 
+    /// The next bytes, through the framer. `spare`: memory for what comes out.
+    fn read_framed(&mut self, spare: Vec<u8>) -> Framed {
+        let mut raw = std::mem::take(&mut self.raw);
+        raw.resize(self.cutting.block_bytes, 0);
+        let filled = self.fill(&mut raw);
+        self.raw = raw;
+        self.frame(filled, spare)
+    }
+
+    /// What the framer makes of the first bytes of `raw`.
+    fn frame(&mut self, filled: usize, mut spare: Vec<u8>) -> Framed {
+        spare.clear();
+        let mut framed = Framed {
+            bytes: spare,
+            ..Framed::default()
+        };
+        let framing = &self.cutting.framing;
+        let framer = self.framer.get_or_insert_with(|| Framer::new(framing));
+        framer.push(self.raw.get(..filled).unwrap_or_default(), &mut framed);
+        match &self.end {
+            Some(Ok(())) => framer.finish(&mut framed),
+            Some(Err(_)) => framer.complete(&mut framed),
+            None => {}
+        }
+        framed
+    }
+
+    /// How many lines were found since this was last asked.
+    fn lines_of(&mut self, framed: &Framed) -> u64 {
+        if let Some(lines) = self.framer.as_ref().and_then(Framer::lines_joined) {
+            return lines - std::mem::replace(&mut self.joined, lines);
+        }
+        let ends = memchr_iter(b'\n', &framed.bytes).count() as u64;
+        ends + u64::from(framed.bytes.last() != Some(&b'\n'))
+    }
+
     /// The same where a line is, or may be, too long.
     fn cut_long(&mut self, lines: &[u8], rest: &[u8]) -> Framed {
-        let max = self.cutting.max_line_bytes;
+        let max = self.cutting.framing.max_line_bytes;
         let mut framed = Framed::default();
         let mut framer = self
             .framer
             .take()
-            .unwrap_or_else(|| Framer::new(max, self.offset));
+            .unwrap_or_else(|| Framer::at(&self.cutting.framing, self.offset, Encoding::Bytes));
         framer.push(lines, &mut framed);
         if matches!(self.end, Some(Ok(()))) {
             framer.finish(&mut framed);

@@ -1,11 +1,11 @@
 //! Log files as commands read them: plain, gzip, zstd or standard input, cut into whole lines.
 //!
-//! `blocks` cuts what is read into lines, `decompress` knows what a log is packed in, `ahead` does
-//! both on a thread of its own. What the lines mean is not known here.
+//! `blocks` cuts what is read into lines, the room `packing` knows what a log is packed in, `ahead`
+//! does both on a thread of its own. What the lines mean is not known here.
 
 mod ahead;
 mod blocks;
-mod decompress;
+mod ways;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
@@ -14,15 +14,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lapwing_rules::fields::Format;
-use lapwing_rules::model::{Batch, InputId, Source, Timestamp};
+use lapwing_rules::model::{Batch, Source, Timestamp};
 
 use crate::clock;
-use crate::config::MAX_LINE_BYTES;
 use crate::error::AgentError;
+use crate::inputs::framer::Framing;
+use crate::packing::{Packing, Window};
 use ahead::Ahead;
 use blocks::{Block, Blocks, Cutting, Filling};
-use decompress::Packing;
+
+pub(super) use ways::{Way, Ways};
 
 /// Bytes read for one batch: half of a second cache of 1 MiB, so that it is counted where it lies; less
 /// wakes the two threads so often that it shows.
@@ -48,7 +49,7 @@ pub(super) struct Log {
 /// Who reads.
 enum Reading {
     /// Whoever asks; with a buffer that was used before.
-    Here(Blocks, Vec<u8>),
+    Here(Box<Blocks>, Vec<u8>),
     /// A thread.
     Ahead(Ahead),
     /// Nobody any more.
@@ -61,19 +62,25 @@ impl Log {
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub(super) fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Self, AgentError> {
+    pub(super) fn open(path: &Path, way: &Way, read: &Arc<AtomicU64>) -> Result<Self, AgentError> {
         let name = path.to_string_lossy();
         let failed = || format!("cannot read {name}");
         let opened = if path == Path::new("-") {
             let stdin = io::stdin().as_fd().try_clone_to_owned();
-            stdin.and_then(|stdin| Self::of("stdin", Origin::Stdin, stdin.into(), read))
+            stdin.and_then(|stdin| Self::of("stdin", way, Origin::Stdin, stdin.into(), read))
         } else {
-            File::open(path).and_then(|file| Self::of(&name, Origin::Named, file, read))
+            File::open(path).and_then(|file| Self::of(&name, way, Origin::Named, file, read))
         };
         opened.map_err(AgentError::io(failed()))
     }
 
-    fn of(name: &str, origin: Origin, file: File, read: &Arc<AtomicU64>) -> io::Result<Self> {
+    fn of(
+        name: &str,
+        way: &Way,
+        origin: Origin,
+        file: File,
+        read: &Arc<AtomicU64>,
+    ) -> io::Result<Self> {
         let about = file.metadata()?;
         if about.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -89,14 +96,15 @@ impl Log {
             origin,
             is_regular: about.is_file(),
             is_short: about.is_file() && about.len() <= SHORT_BYTES,
+            framing: way.framing.clone(),
             read: Arc::clone(read),
         };
         Ok(Self {
             source: Arc::new(Source {
-                input: InputId(0),
+                input: way.input,
                 name: name.into(),
             }),
-            reading: Reading::Here(file.blocks()?, Vec::new()),
+            reading: Reading::Here(Box::new(file.blocks()?), Vec::new()),
             file,
             modified,
             lines: 0,
@@ -116,7 +124,7 @@ impl Log {
             let name = &self.source.name;
             let blocks = self.file.rewind().and_then(|()| self.file.blocks());
             let blocks = blocks.map_err(AgentError::io(format!("cannot read {name}")))?;
-            self.reading = Reading::Here(blocks, Vec::new());
+            self.reading = Reading::Here(Box::new(blocks), Vec::new());
             (self.lines, self.bytes) = (0, 0);
         }
         Ok(can)
@@ -133,7 +141,7 @@ impl Log {
         }
         self.reading = match std::mem::replace(&mut self.reading, Reading::Ended) {
             Reading::Here(blocks, _) => Reading::Ahead(
-                Ahead::start(blocks).map_err(AgentError::io("cannot start a thread to read"))?,
+                Ahead::start(*blocks).map_err(AgentError::io("cannot start a thread to read"))?,
             ),
             other => other,
         };
@@ -169,6 +177,7 @@ impl Log {
             bytes: block.framed.bytes,
             segments: block.framed.segments,
             cut: block.framed.cut,
+            records: block.framed.records,
             arrival: self.modified,
         }
     }
@@ -179,32 +188,6 @@ impl Log {
             Reading::Here(_, spare) => *spare = batch.bytes,
             Reading::Ahead(ahead) => ahead.recycle(batch.bytes),
             Reading::Ended => {}
-        }
-    }
-}
-
-/// The format that `--format` names.
-///
-/// # Errors
-///
-/// When there is none of that name, or it needs more than a name.
-pub(super) fn format(name: Option<&str>) -> Result<Option<Arc<Format>>, AgentError> {
-    match name {
-        None | Some("auto") => Ok(None),
-        Some(name) => {
-            if let Some(format) = Format::named(name) {
-                Ok(Some(Arc::new(format)))
-            } else {
-                let named = Format::NAMES
-                    .iter()
-                    .filter(|name| **name != "pattern")
-                    .copied();
-                let names: Vec<&str> = named.collect();
-                Err(AgentError::Usage(format!(
-                    "there is no format `{name}`: one of auto, {}",
-                    names.join(", ")
-                )))
-            }
         }
     }
 }
@@ -223,6 +206,7 @@ struct Counted {
     is_regular: bool,
     /// Even unpacked it is hardly more than a batch.
     is_short: bool,
+    framing: Framing,
     read: Arc<AtomicU64>,
 }
 
@@ -236,7 +220,7 @@ impl Counted {
         };
         let cutting = Cutting {
             block_bytes,
-            max_line_bytes: MAX_LINE_BYTES,
+            framing: self.framing.clone(),
             filling,
         };
         if self.origin == Origin::Stdin {
@@ -249,9 +233,12 @@ impl Counted {
         let input = if self.is_regular {
             // From the first byte on: the kernel copies whole pages fastest.
             self.rewind()?;
-            packing.unpack(self.clone())
+            packing.unpack(self.clone(), Window::Usual)
         } else {
-            packing.unpack(io::Cursor::new(head.to_vec()).chain(self.clone()))
+            packing.unpack(
+                io::Cursor::new(head.to_vec()).chain(self.clone()),
+                Window::Usual,
+            )
         };
         Ok(Blocks::new(input?, cutting))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use lapwing_rules::language::rule::RuleSet;
 
@@ -12,6 +13,10 @@ use crate::config::{CONTROL, Config};
 use crate::error::AgentError;
 use crate::operate::LastReload;
 use crate::operate::control::Control;
+use crate::resident;
+
+/// So long after it is ready, an agent has done all that belongs to its start.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What the agent shows of itself at its control socket.
 pub(super) struct Shown {
@@ -43,8 +48,14 @@ impl Shown {
         }
     }
 
+    /// Must be called inside a tokio runtime.
     pub(super) fn ready(&mut self) {
         self.life.ready.store(true, Ordering::Relaxed);
+        tokio::spawn(async {
+            tokio::time::sleep(SETTLED).await;
+            let bytes = resident::give_back();
+            tracing::debug!(bytes, "what only the start needed is given back");
+        });
     }
 
     pub(super) fn reloaded(&mut self, outcome: &Result<(), AgentError>) {

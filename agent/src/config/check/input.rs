@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapwing_rules::fields::{Format, check_time_format};
 use lapwing_rules::language::pattern::{Case, Pattern};
@@ -10,6 +11,8 @@ use lapwing_rules::language::yaml::Node;
 
 use super::{kind, only};
 use crate::config::{Input, InputKind, MAX_LINE_BYTES};
+use crate::inputs::framer::Framing;
+use crate::inputs::multiline::Multiline;
 use crate::inputs::tail;
 
 const KEYS: Keys = Keys {
@@ -24,11 +27,20 @@ const KEYS: Keys = Keys {
         "time_field",
         "start_at",
         "max_line_bytes",
+        "multiline",
     ],
-    not_yet: &["multiline", "listen", "tls", "units"],
+    not_yet: &["listen", "tls", "units"],
 };
+const MULTILINE_KEYS: Keys = Keys {
+    of: "`multiline`",
+    known: &["start", "continue", "timeout"],
+    not_yet: &[],
+};
+/// How long a record waits for more lines where nobody says.
+const MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
 const TYPES: &[&str] = &["file", "stdin"];
 const TYPES_NOT_YET: &[&str] = &["syslog", "journald"];
+
 /// Reads one; `None` when it has no type that is known.
 pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) -> Option<Input> {
     let section = reader.section(node, KEYS)?;
@@ -39,6 +51,9 @@ pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) 
     let max_line_bytes = max
         .and_then(|max| usize::try_from(max).ok())
         .unwrap_or(MAX_LINE_BYTES);
+    let multiline = section
+        .get("multiline")
+        .and_then(|node| multiline(reader, node));
     let kind = if kind == "stdin" {
         let own = [
             "type",
@@ -47,6 +62,7 @@ pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) 
             "time_format",
             "time_field",
             "max_line_bytes",
+            "multiline",
         ];
         only(reader, &section, KEYS, "standard input", &own);
         InputKind::Stdin
@@ -56,9 +72,58 @@ pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) 
     Some(Input {
         name: name.into(),
         format,
-        max_line_bytes,
+        framing: Framing {
+            max_line_bytes,
+            multiline: multiline.map(Arc::new),
+        },
         kind,
     })
+}
+
+/// `multiline:`; `None` also where something is wrong with it.
+fn multiline(reader: &mut Reader, node: &Node) -> Option<Multiline> {
+    let section = reader.section(node, MULTILINE_KEYS)?;
+    let mut is_wrong = false;
+    let mut pattern = |key| {
+        let node = section.get(key)?;
+        let pattern = one_pattern(reader, node, key);
+        is_wrong |= pattern.is_none();
+        pattern
+    };
+    let (start, continues) = (pattern("start"), pattern("continue"));
+    let timeout = section.get("timeout").and_then(|node| {
+        let bounds = Duration::from_millis(50)..=Duration::from_hours(1);
+        reader.duration(node, "timeout", bounds)
+    });
+    if section.get("start").is_none() && section.get("continue").is_none() {
+        let help = r"`start: '^\d{4}-'`: what a record's first line matches; or `continue: '^\s'`: what all others do";
+        reader.error(
+            "missing-key",
+            section.place,
+            "`multiline` needs `start`, or `continue`, or both",
+            Some(help.to_owned()),
+        );
+    }
+    let timeout = timeout.unwrap_or(MULTILINE_TIMEOUT);
+    Multiline::new(start, continues, timeout).filter(|_| !is_wrong)
+}
+
+/// A pattern that tells lines apart: one that matches all of them is none.
+fn one_pattern(reader: &mut Reader, node: &Node, key: &str) -> Option<Pattern> {
+    match Pattern::new(reader.text(node, key)?, Case::Sensitive) {
+        Ok(pattern) => {
+            if pattern.matches_every_line() {
+                let message = format!("`{}` matches every line", pattern.text());
+                reader.warning("every-line", &node.place, message, None);
+            }
+            Some(pattern)
+        }
+        Err(error) => {
+            let place = node.place_within(&error.span);
+            reader.error("bad-regex", &place, error.message, error.help);
+            None
+        }
+    }
 }
 
 fn file_input(reader: &mut Reader, section: &Section<'_>, folder: &Path) -> Option<InputKind> {
@@ -131,10 +196,6 @@ fn format(reader: &mut Reader, section: &Section<'_>) -> Option<Arc<Format>> {
         .map(|name| (*name, *name))
         .collect();
     let name = match section.get("format") {
-        Some(node) if matches!(reader.text(node, "format"), Some("syslog")) => {
-            reader.not_yet(&node.place, "the format `syslog`");
-            return None;
-        }
         Some(node) => reader.choice(node, "format", &names).unwrap_or("auto"),
         None if section.get("pattern").is_some() => "pattern",
         None => "auto",

@@ -103,6 +103,7 @@ impl Tailer<'_> {
     pub(super) fn gauge(&mut self) {
         self.gauged_at = clock::monotonic();
         self.counters.files_open.set(self.table.open_count() as u64);
+        self.counters.folders_unseen.set(self.folders.unseen());
         self.counters.files_known.set(self.table.len() as u64);
         let mut held = vec![(0, 0); self.configs.len()];
         for (_, file) in self.table.iter() {

@@ -25,8 +25,8 @@ impl Count {
     }
 }
 
-/// Numbers of one tail thread, over all its inputs. All but `files_open` and `files_known`
-/// only grow.
+/// Numbers of one tail thread, over all its inputs. All but `folders_unseen`,
+/// `files_open` and `files_known` only grow.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Files that were found shorter than what was read of them, or with other content before
@@ -34,6 +34,8 @@ pub struct Counters {
     pub truncations: Count,
     /// Of these, those whose unread rest was found in a copy beside them.
     pub copies_found: Count,
+    /// Compressed files in which reading of a rotated log went on.
+    pub archives_found: Count,
     /// Positions from an earlier run whose file was found nowhere: what it held unread is lost.
     pub files_lost: Count,
     /// Lines that were cut at `max_line_bytes`.
@@ -47,6 +49,8 @@ pub struct Counters {
     pub read_errors: Count,
     /// Times that the system dropped notices of changes, and everything was looked at instead.
     pub overflows: Count,
+    /// Folders from which no notices of changes come now.
+    pub folders_unseen: Count,
     /// Files whose descriptor is open now.
     pub files_open: Count,
     /// Files that are followed now, open or not.

@@ -15,9 +15,10 @@ use super::pattern::{bases, is_rotation_of, rotation_order};
 use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
+use crate::packing::unpacked_name;
 
 /// The clock of a file system may lag behind by a tick of the kernel, 10 ms at most.
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Whether it is the live file, when it was last written to, what its name says, which file it is.
 type Member = (bool, Timestamp, i32, FileNo);
@@ -31,7 +32,10 @@ impl Tailer<'_> {
             let base = match file.place {
                 Place::Here if file.twin == Twin::No => self.base_of(file.input, &file.door),
                 Place::Here => None,
-                Place::Moved | Place::Gone => Some(file.origin.clone()),
+                Place::Moved | Place::Gone => Some(
+                    self.base_of(file.input, &file.origin)
+                        .unwrap_or_else(|| file.origin.clone()),
+                ),
             };
             let base = base.unwrap_or_else(|| file.door.clone());
             let written =
@@ -47,6 +51,11 @@ impl Tailer<'_> {
         }
         for (family, mut members) in families {
             members.sort_unstable();
+            let rotated = members.iter().filter(|(is_live, ..)| !is_live);
+            if rotated.clone().all(|(_, _, number, _)| *number < 0) {
+                // Numbers tell better than times: compressing may have changed those.
+                members.sort_by_key(|(is_live, _, number, _)| (*is_live, *number));
+            }
             if let Some((.., youngest)) = members.last() {
                 self.families.insert(family, *youngest);
             }
@@ -144,22 +153,15 @@ impl Tailer<'_> {
 
     /// Files that had the name at `door` for a while since then, and were rotated away unseen.
     pub(super) fn unseen_rotations(
-        &self,
+        &mut self,
         input: usize,
         door: &Path,
         since: Timestamp,
     ) -> Vec<Sighting> {
-        let (Some(folder), Some(base)) = (door.parent(), door.file_name()) else {
-            return Vec::new();
-        };
-        let Ok(entries) = fs::read_dir(folder) else {
-            return Vec::new();
-        };
-        let rotated = entries
-            .flatten()
-            .filter(|entry| is_rotation_of(&entry.file_name(), base));
+        let rotated = self.listings.rotations_of(door);
         let mut found: Vec<Sighting> = rotated
-            .filter_map(|entry| self.unseen_rotation_at(input, &entry.path(), since))
+            .iter()
+            .filter_map(|path| self.unseen_rotation_at(input, path, since))
             .collect();
         for sighting in &mut found {
             let means = self
@@ -178,8 +180,14 @@ pub(super) fn rotated_from(door: &Path) -> Vec<PathBuf> {
     let Some(name) = door.file_name() else {
         return Vec::new();
     };
-    let bases = bases(name)
+    let plain = unpacked_name(name).unwrap_or(name);
+    let bases = bases(plain)
         .into_iter()
-        .filter(|base| is_rotation_of(name, base));
-    bases.map(|base| door.with_file_name(base)).collect()
+        .filter(|base| is_rotation_of(plain, base));
+    // `a.log.gz` is a rotation of `a.log`, too.
+    let itself = (plain != name).then(|| plain.to_owned());
+    bases
+        .chain(itself)
+        .map(|base| door.with_file_name(base))
+        .collect()
 }

@@ -1,26 +1,22 @@
-//! One file that is followed: where reading stands, how to know it again, what it is called. Reads
-//! its next bytes and frames them; what follows from that is decided elsewhere.
+//! One file that is followed: where reading stands, how to know it again, what it is called. Its bytes
+//! are read in `reading`; what follows from that is decided elsewhere.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use lapwing_rules::model::{Source, Timestamp};
+use lapwing_rules::model::{Batch, Source, Timestamp};
 use lapwing_rules::scanner::Memory;
 
 use super::identity::{self, Before, FileId, HEAD_BYTES, TAIL_BYTES};
 use super::opened::{Look, OpenFiles, Opened, open};
+use super::packed::{Claim, Holder, Mark, Packed, Stage, begins_like, peek};
 use super::table::FileNo;
-use crate::inputs::framer::{Framed, Framer};
-use crate::inputs::{Check, Position, PositionKey};
-
-/// Bytes read in one turn, so that a busy file does not starve the others.
-pub(super) const TURN_BYTES: usize = 256 * 1024;
-/// A buffer for one turn: the bytes that are read again to be compared, and the new ones.
-pub(super) const SCRATCH_BYTES: usize = TAIL_BYTES + TURN_BYTES;
+use crate::inputs::framer::{Encoding, Framed, Framer, Framing};
+use crate::inputs::{Check, Event, Position, PositionKey};
 
 /// Where a file is, compared to where it was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,22 +50,6 @@ impl Twin {
     }
 }
 
-/// What a turn found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nothing new.
-    Quiet,
-    /// New bytes.
-    Grown {
-        /// There are more.
-        more: bool,
-        /// The position differs from that of the turn before, with or without lines.
-        moved: bool,
-    },
-    /// It is not what was read before, or not any more.
-    Truncated,
-}
-
 /// A followed file. `path`, `door` and `real` differ only where links are in play.
 #[derive(Debug)]
 #[expect(
@@ -99,6 +79,8 @@ pub(super) struct Tailed {
     pub(super) let_go: bool,
     /// When its content was last known to be what was read: wall clock.
     pub(super) whole_at: Timestamp,
+    /// Since when it was not found at its name, where that is not settled.
+    pub(super) missed_at: Option<Instant>,
     /// When it was last known to have its name: wall clock.
     pub(super) named_at: Timestamp,
     pub(super) look: Look,
@@ -107,18 +89,25 @@ pub(super) struct Tailed {
     pub(super) failing: bool,
     /// Bytes of a hole that were stepped over since this was last taken.
     pub(super) hole_bytes: u64,
+    /// Whether it came and was rotated away while nobody looked: where it stands among the others is
+    /// known by its name alone.
+    pub(super) unseen: bool,
+    /// What is inside, where it is compressed.
+    pub(super) packed: Option<Box<Packed>>,
     pub(super) source: Arc<Source>,
     input_name: Arc<str>,
     handle: Option<Opened>,
     open: OpenFiles,
     used: bool,
-    framer: Framer,
-    head: Check,
+    pub(super) framer: Framer,
+    pub(super) head: Check,
+    /// Of the bytes before `framer.record_start()`.
+    pub(super) tail: Check,
     /// Of the bytes before `framer.line_start()`.
-    tail: Check,
-    before: Before,
+    pub(super) line_tail: Check,
+    pub(super) before: Before,
     /// NULs at the start are a hole, left by a writer that does not append.
-    skip_nuls: bool,
+    pub(super) skip_nuls: bool,
 }
 
 /// What a new [`Tailed`] is made from.
@@ -133,7 +122,7 @@ pub(super) struct Found {
     pub(super) file: File,
     pub(super) open: OpenFiles,
     pub(super) metadata: Metadata,
-    pub(super) max_line_bytes: usize,
+    pub(super) framing: Framing,
     pub(super) now: Instant,
     pub(super) named_at: Timestamp,
 }
@@ -155,21 +144,25 @@ impl Tailed {
             quiet_since: found.now,
             let_go: false,
             whole_at: Timestamp::MIN,
+            missed_at: None,
             named_at: found.named_at,
             look: Look::default(),
             seen_size: 0,
             failing: false,
             hole_bytes: 0,
+            unseen: false,
+            packed: None,
             source: found.source,
             input_name: found.input_name,
             handle: Some(Opened::new(found.file, &found.open)),
             open: found.open,
             used: true,
-            framer: Framer::new(found.max_line_bytes, 0),
+            framer: Framer::new(&found.framing),
             head: Check::default(),
             tail: Check::default(),
+            line_tail: Check::default(),
             before: Before::NONE,
-            skip_nuls: false,
+            skip_nuls: true,
         }
     }
 
@@ -190,14 +183,54 @@ impl Tailed {
     }
 
     pub(super) fn position(&self, now: Timestamp) -> Position {
+        let Mark { offset, head, tail } = self.mark();
         Position {
             key: self.key(),
             path: self.path.clone(),
-            offset: self.framer.line_start(),
-            head: self.head,
-            tail: self.tail,
+            offset,
+            head,
+            tail,
             seen_at: now,
             memory: Memory::default(),
+        }
+    }
+
+    /// Where reading stands, as its position says it.
+    pub(super) fn mark(&self) -> Mark {
+        let held = self.packed.as_ref().and_then(|packed| packed.held);
+        held.unwrap_or_else(|| self.line_mark())
+    }
+
+    /// Lines of it as they are handed over, with the position behind them.
+    pub(super) fn lines(&mut self, framed: Framed, now: Timestamp) -> Event {
+        self.twin = Twin::No;
+        let Framed {
+            bytes,
+            segments,
+            cut,
+            records,
+            ..
+        } = framed;
+        let batch = Batch {
+            source: Arc::clone(&self.source),
+            bytes,
+            segments,
+            cut,
+            records,
+            arrival: now.min(self.look.modified_at()),
+        };
+        Event::Lines {
+            batch,
+            position: Some(self.position(now)),
+        }
+    }
+
+    /// Where the record under way begins.
+    pub(super) fn line_mark(&self) -> Mark {
+        Mark {
+            offset: self.framer.record_start(),
+            head: self.head,
+            tail: self.tail,
         }
     }
 
@@ -208,7 +241,12 @@ impl Tailed {
 
     /// Bytes that were seen in it and not read.
     pub(super) fn unread(&self) -> u64 {
-        self.seen_size.saturating_sub(self.framer.position())
+        let read = match self.packed.as_deref() {
+            Some(packed) if packed.is_at_rest() => return 0,
+            Some(packed) => packed.packed_at(),
+            None => self.framer.position(),
+        };
+        self.seen_size.saturating_sub(read)
     }
 
     /// It was seen with so many bytes.
@@ -218,11 +256,6 @@ impl Tailed {
 
     pub(super) fn is_open(&self) -> bool {
         self.handle.is_some()
-    }
-
-    /// Whether nothing is lost by closing it: it can be opened again by its name.
-    pub(super) fn may_close(&self) -> bool {
-        self.place == Place::Here
     }
 
     pub(super) fn close(&mut self) {
@@ -259,6 +292,30 @@ impl Tailed {
         fs::metadata(name).is_ok_and(|metadata| FileId::of(&metadata) == self.id)
     }
 
+    /// Whether the file at `path` is this one. While nobody had it open its inode may have become
+    /// that of another: then its content decides.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        if self.is_open() {
+            return fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == self.id);
+        }
+        let (file, metadata) = match open(path) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            // What cannot be read now is taken for what it was.
+            Err(_) => {
+                return fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == self.id);
+            }
+        };
+        let mark = match self.packed.as_ref().map(|packed| &packed.stage) {
+            None | Some(Stage::Done) => self.mark(),
+            Some(_) => Mark::default(),
+        };
+        let holds = |check, end| identity::holds(&file, check, end).unwrap_or(false);
+        FileId::of(&metadata) == self.id
+            && holds(mark.head, mark.head.len.into())
+            && holds(mark.tail, mark.offset)
+    }
+
     /// Its descriptor, opened now if need be.
     ///
     /// # Errors
@@ -280,6 +337,7 @@ impl Tailed {
     }
 
     /// Goes on where `position` says, if the file is still the one that it speaks of; says whether.
+    /// Inside of a compressed file that is certain only when its text has been unpacked so far.
     ///
     /// # Errors
     ///
@@ -290,14 +348,114 @@ impl Tailed {
         let same = size >= position.offset
             && identity::holds(file, position.head, position.head.len.into())?
             && identity::holds(file, position.tail, position.offset)?;
-        if same {
+        let is_packed = self.packed.is_some();
+        if same && !(is_packed && position.offset == 0) {
             self.start_at(position.offset)?;
             self.head = position.head;
+            if let Some(packed) = &mut self.packed {
+                packed.stage = Stage::Done;
+            }
+            return Ok(true);
+        }
+        if !is_packed {
+            return Ok(same);
+        }
+        self.resume_within(position)
+    }
+
+    fn resume_within(&mut self, position: &Position) -> io::Result<bool> {
+        let Some(packing) = self.packed.as_ref().and_then(|packed| packed.packing) else {
+            return Ok(false);
+        };
+        let head = peek(self.file()?, packing)?;
+        let mark = Mark::of(position);
+        let same = begins_like(&head, mark.head);
+        if let Some(packed) = self.packed.as_mut().filter(|_| same) {
+            packed.held = Some(mark);
+            packed.compare(vec![Claim {
+                mark,
+                holder: Holder::Own,
+                total: None,
+            }]);
         }
         Ok(same)
     }
 
-    /// The next byte read is that at `offset`, which begins a line; what is before it counts as
+    /// Reads the text of a compressed file on from `mark`.
+    pub(super) fn read_from(&mut self, mark: Mark) {
+        let Some(packed) = &mut self.packed else {
+            return;
+        };
+        if packed.stands_at(mark.offset) {
+            self.before = packed.end().0;
+        } else {
+            packed.drop_decoder();
+            self.before = Before::NONE;
+        }
+        packed.stage = Stage::Reading;
+        packed.reading = true;
+        if packed.from == 0 {
+            packed.held = None;
+        }
+        let framing = self.framer.framing();
+        self.framer = match self
+            .packed
+            .as_ref()
+            .map(|packed| Encoding::of(packed.head()))
+        {
+            Some(encoding) if mark.offset > 0 => Framer::at(&framing, mark.offset, encoding),
+            _ => Framer::new(&framing),
+        };
+        (self.head, self.tail, self.line_tail) = (mark.head, mark.tail, mark.tail);
+        self.skip_nuls = mark.offset == 0;
+    }
+
+    /// All that a compressed file holds counts as read: `size` compressed bytes.
+    ///
+    /// # Errors
+    ///
+    /// That of reading.
+    pub(super) fn pass_over(&mut self, size: u64) -> io::Result<()> {
+        if let Some(packed) = &mut self.packed {
+            packed.drop_decoder();
+            packed.held = None;
+            packed.stage = Stage::Done;
+            packed.reading = false;
+        }
+        self.start_at(size)
+    }
+
+    /// Whether it has no position yet: what it is will turn out.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.packed
+            .as_ref()
+            .is_some_and(|packed| packed.is_unsure())
+    }
+
+    /// Whether it may be let go: nothing is to be expected of it but what is written to it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.packed
+            .as_ref()
+            .is_none_or(|packed| packed.is_at_rest())
+    }
+
+    /// How long the record under way waits for more lines, and where it begins; `None` where whole
+    /// lines do not wait.
+    pub(super) fn record_under_way(&self) -> Option<(Duration, u64)> {
+        let multiline = self
+            .framer
+            .multiline()
+            .filter(|_| self.framer.holds_record())?;
+        Some((multiline.timeout(), self.framer.record_start()))
+    }
+
+    /// The record under way is complete: nothing came for it for a while.
+    pub(super) fn complete_record(&mut self, out: &mut Framed) {
+        self.framer.complete(out);
+        self.tail = self.line_tail;
+    }
+
+    /// The next byte read is that at `offset`, which begins a record; what is before it counts as
     /// read. The head is taken anew.
     ///
     /// # Errors
@@ -309,7 +467,8 @@ impl Tailed {
         let cap = |most: usize| usize::try_from(offset).unwrap_or(usize::MAX).min(most);
         let head = bytes.get_mut(..cap(HEAD_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, head, 0)?;
-        let head = Check::of(head.get(..filled).unwrap_or_default());
+        let head = head.get(..filled).unwrap_or_default();
+        let (head, encoding) = (Check::of(head), Encoding::of(head));
         let tail = bytes.get_mut(..cap(TAIL_BYTES)).unwrap_or_default();
         let filled = identity::read_at(file, tail, offset - tail.len() as u64)?;
         self.before = Before::of(tail.get(..filled).unwrap_or_default());
@@ -319,17 +478,25 @@ impl Tailed {
             head
         };
         self.tail = self.tail_now();
-        self.framer = Framer::new(self.framer.max_line_bytes(), offset);
+        self.line_tail = self.tail;
+        self.skip_nuls = offset == 0;
+        let framing = self.framer.framing();
+        self.framer = if offset == 0 {
+            Framer::new(&framing)
+        } else {
+            Framer::at(&framing, offset, encoding)
+        };
         Ok(())
     }
 
     /// Reads it again from its beginning. What was under way is dropped.
     pub(super) fn restart(&mut self) {
-        self.framer = Framer::new(self.framer.max_line_bytes(), 0);
+        self.framer = Framer::new(&self.framer.framing());
         self.seen_size = 0;
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();
+        self.line_tail = Check::default();
         self.skip_nuls = true;
     }
 
@@ -337,147 +504,13 @@ impl Tailed {
     pub(super) fn finish(&mut self, out: &mut Framed) {
         self.framer.finish(out);
         self.tail = self.tail_now();
+        self.line_tail = self.tail;
     }
 
-    fn tail_now(&self) -> Check {
+    pub(super) fn tail_now(&self) -> Check {
         match self.before.get() {
             [] => Check::default(),
             bytes => Check::of(bytes),
         }
     }
-
-    /// Reads the next bytes. `scratch` has [`SCRATCH_BYTES`]; whole lines are appended to `out`.
-    ///
-    /// # Errors
-    ///
-    /// That of the system; nothing was taken then.
-    pub(super) fn turn(&mut self, scratch: &mut [u8], out: &mut Framed) -> io::Result<Turn> {
-        let metadata = self.file()?.metadata()?;
-        let look = Look::of(&metadata);
-        if self.skip_nuls && self.framer.position() == 0 {
-            self.skip_hole()?;
-        }
-        let position = self.framer.position();
-        let overlap = self.before.get().len();
-        let base = position - overlap as u64;
-        let filled = identity::read_at(self.file()?, scratch, base)?;
-        let read = scratch.get(..filled).unwrap_or_default();
-        let Some((again, new)) = read.split_at_checked(overlap) else {
-            return Ok(Turn::Truncated);
-        };
-        if again != self.before.get() {
-            return Ok(Turn::Truncated);
-        }
-        self.look = look;
-        self.seen(look.size);
-        let skipped = self.not_of_a_line(new);
-        let Some(text) = new
-            .get(skipped.count..)
-            .filter(|_| !skipped.wait && !new.is_empty())
-        else {
-            return Ok(Turn::Quiet);
-        };
-        let line_start = self.framer.line_start();
-        if skipped.count > 0 {
-            self.framer.skip(skipped.count as u64);
-        }
-        self.framer.push(text, out);
-        self.before = Before::of(read);
-        let moved = self.framer.line_start() != line_start;
-        if moved {
-            self.retake_tail(read, base);
-        }
-        let grown = self.grow_head(read, base)?;
-        // Full, and not by chance to the last byte: there is more.
-        let more = filled == scratch.len() && self.framer.position() != look.size;
-        Ok(Turn::Grown {
-            more,
-            moved: moved || grown,
-        })
-    }
-
-    /// A check of what now stands before the line under way; `read` stood at `base`.
-    fn retake_tail(&mut self, read: &[u8], base: u64) {
-        let end = usize::try_from(self.framer.line_start() - base).unwrap_or(usize::MAX);
-        let before = read.get(..end).unwrap_or(read);
-        self.tail = Check::of(
-            before
-                .last_chunk::<TAIL_BYTES>()
-                .map_or(before, <[u8; TAIL_BYTES]>::as_slice),
-        );
-    }
-
-    /// The head covers more as the file grows, up to [`HEAD_BYTES`]; says whether it did.
-    fn grow_head(&mut self, read: &[u8], base: u64) -> io::Result<bool> {
-        let known = self.head.length();
-        let wanted = usize::try_from(self.framer.position())
-            .unwrap_or(usize::MAX)
-            .min(HEAD_BYTES);
-        if wanted <= known {
-            return Ok(false);
-        }
-        let mut buffer = [0; HEAD_BYTES];
-        let head = if base == 0 {
-            read.get(..wanted).unwrap_or(read)
-        } else {
-            let buffer = buffer.get_mut(..wanted).unwrap_or_default();
-            let filled = identity::read_at(self.file()?, buffer, 0)?;
-            &*buffer.get_mut(..filled).unwrap_or_default()
-        };
-        let same = known == 0
-            || head
-                .get(..known)
-                .is_some_and(|old| Check::of(old) == self.head);
-        // Otherwise it was truncated this instant: the next turn finds that out.
-        if same && head.len() > known {
-            self.head = Check::of(head);
-        }
-        Ok(same)
-    }
-
-    /// Steps over a hole at the start without reading it.
-    fn skip_hole(&mut self) -> io::Result<()> {
-        let file = self.file()?;
-        // An error says that there is no data, or that this file system knows no holes.
-        let data = rustix::fs::seek(file, rustix::fs::SeekFrom::Data(0)).unwrap_or(0);
-        if data > 0 {
-            self.framer.skip(data);
-            self.hole_bytes += data;
-            self.before = Before::of(&[0; TAIL_BYTES]);
-        }
-        Ok(())
-    }
-
-    /// How many of the next bytes belong to no line: a byte order mark, the rest of a hole.
-    fn not_of_a_line(&mut self, new: &[u8]) -> Skipped {
-        const MARK: &[u8] = b"\xEF\xBB\xBF";
-        if self.skip_nuls {
-            let count = new.iter().take_while(|&&byte| byte == 0).count();
-            self.skip_nuls = count == new.len();
-            if count > 0 {
-                self.hole_bytes += count as u64;
-                return Skipped { count, wait: false };
-            }
-        }
-        if self.framer.position() > 0 {
-            return Skipped {
-                count: 0,
-                wait: false,
-            };
-        }
-        if new.starts_with(b"\xFF\xFE") || new.starts_with(b"\xFE\xFF") {
-            tracing::warn!(file = %self.path.display(), "UTF-16 is not decoded: lines are matched as bytes");
-        }
-        let mark = new.starts_with(MARK);
-        Skipped {
-            count: if mark { MARK.len() } else { 0 },
-            wait: !mark && MARK.starts_with(new),
-        }
-    }
-}
-
-struct Skipped {
-    count: usize,
-    /// It may become a mark: wait for more.
-    wait: bool,
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use sha2::{Digest, Sha256};
 
 use crate::inputs::Check;
+use crate::inputs::utf16::{Encoding, Order};
 
 /// The most that [`Position::head`](crate::inputs::Position::head) covers.
 pub(super) const HEAD_BYTES: usize = 1024;
@@ -77,6 +78,22 @@ impl Before {
         before
     }
 
+    /// Those that stand before the place behind `more`.
+    pub(super) fn then(&self, more: &[u8]) -> Self {
+        if more.len() >= TAIL_BYTES {
+            return Self::of(more);
+        }
+        Self::of(&[self.get(), more].concat())
+    }
+
+    /// Whether these are the bytes of `check`. An empty check is that of any.
+    pub(super) fn ends_like(&self, check: Check) -> bool {
+        let bytes = self.get();
+        let from = bytes.len().checked_sub(check.length());
+        from.and_then(|from| bytes.get(from..))
+            .is_some_and(|bytes| bytes.is_empty() || Check::of(bytes) == check)
+    }
+
     pub(super) fn get(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
@@ -144,12 +161,22 @@ pub(super) fn agree_up_to(one: &File, other: &File, end: u64) -> io::Result<bool
 }
 
 /// The offset after the last LF before `end`, 0 where there is none. O(length of the last line).
+/// `scratch` has an even number of bytes.
 ///
 /// # Errors
 ///
 /// That of reading.
-pub(super) fn last_line_start(file: &File, end: u64, scratch: &mut [u8]) -> io::Result<u64> {
-    let mut end = end;
+pub(super) fn last_line_start(
+    file: &File,
+    end: u64,
+    encoding: Encoding,
+    scratch: &mut [u8],
+) -> io::Result<u64> {
+    let unit = match encoding {
+        Encoding::Bytes => 1,
+        Encoding::Utf16(_) => 2,
+    };
+    let mut end = end - end % unit;
     while end > 0 {
         let length = usize::try_from(end)
             .unwrap_or(usize::MAX)
@@ -160,10 +187,21 @@ pub(super) fn last_line_start(file: &File, end: u64, scratch: &mut [u8]) -> io::
         };
         let filled = read_at(file, bytes, start)?;
         let bytes = bytes.get(..filled).unwrap_or_default();
-        if let Some(lf) = memchr::memrchr(b'\n', bytes) {
-            return Ok(start + lf as u64 + 1);
+        if let Some(behind) = behind_last_lf(bytes, encoding) {
+            return Ok(start + behind as u64);
         }
         end = start;
     }
     Ok(0)
+}
+
+/// The place behind the last LF in `bytes`, which begin with a whole unit.
+fn behind_last_lf(bytes: &[u8], encoding: Encoding) -> Option<usize> {
+    let lf = match encoding {
+        Encoding::Bytes => return memchr::memrchr(b'\n', bytes).map(|lf| lf + 1),
+        Encoding::Utf16(Order::Little) => [b'\n', 0],
+        Encoding::Utf16(Order::Big) => [0, b'\n'],
+    };
+    let unit = bytes.chunks_exact(2).rposition(|unit| *unit == lf)?;
+    Some(2 * unit + 2)
 }

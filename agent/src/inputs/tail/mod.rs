@@ -16,15 +16,22 @@
 //! but the one in which `notify` waits for the system.
 
 mod account;
+mod archives;
 mod counters;
+mod departed;
 mod families;
 mod file;
 mod identity;
+mod listing;
 mod losses;
 mod opened;
+mod own;
+mod packed;
 mod pattern;
 mod poller;
+mod reading;
 mod reconcile;
+mod records;
 mod start;
 mod table;
 mod turns;
@@ -39,9 +46,11 @@ use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
-pub use pattern::{Exclude, Pattern, PatternError, Walked};
+pub use own::{Own, OwnAt};
+pub use pattern::{Exclude, Pattern, PatternError, Walked, bases};
 pub use wake::{Control, Handle, Notices, control};
 
+use super::framer::Framing;
 use super::{Event, Position};
 
 /// One file input.
@@ -57,8 +66,8 @@ pub struct Config {
     pub exclude: Vec<Exclude>,
     /// Where files that exist at the very first start are read from.
     pub start_at: StartAt,
-    /// Longer lines are cut. At least 1.
-    pub max_line_bytes: usize,
+    /// Which lines are one record, and where longer ones are cut.
+    pub framing: Framing,
 }
 
 /// Where a file that was never seen before is read from, at the very first start.
@@ -94,6 +103,8 @@ pub struct Setup {
     pub saved: Vec<Position>,
     /// Whether there was any state.
     pub first_start: FirstStart,
+    /// What the agent writes itself: never followed.
+    pub own: Vec<Own>,
     /// How changes are noticed.
     pub notices: Notices,
     /// Where to count.

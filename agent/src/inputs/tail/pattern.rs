@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::identity::FileId;
+use crate::packing::unpacked_name;
 
 /// Why a glob cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -322,6 +323,7 @@ pub(super) fn is_rotation_of(name: &OsStr, base: &OsStr) -> bool {
 /// Orders files of one family that were written to at the same instant, oldest first: `.3`, `.2`,
 /// `.1`, then dates and live files.
 pub(super) fn rotation_order(name: &OsStr) -> i32 {
+    let name = unpacked_name(name).unwrap_or(name);
     let text = name.to_str().unwrap_or_default();
     let number = text
         .rsplit_once('.')
@@ -334,9 +336,38 @@ pub(super) fn rotation_order(name: &OsStr) -> i32 {
     }
 }
 
+/// Whether the rotation called `name` is known by its name to be older than `other`, of the same
+/// family: a greater number, or an earlier date that begins with the year.
+pub(super) fn is_older(name: &OsStr, other: &OsStr) -> bool {
+    let (number, other_number) = (rotation_order(name), rotation_order(other));
+    if number < 0 && other_number < 0 {
+        return number < other_number;
+    }
+    match (date_in(name), date_in(other)) {
+        (Some(date), Some(other)) => date.len() == other.len() && date < other,
+        _ => false,
+    }
+}
+
+/// The digits of a date (or of seconds since 1970) in a rotation's name.
+fn date_in(name: &OsStr) -> Option<Vec<u8>> {
+    let plain = unpacked_name(name).unwrap_or(name).as_bytes();
+    let runs = plain.split(|byte| !byte.is_ascii_digit() && !b"-_T:.".contains(byte));
+    let digits = runs.map(|run| -> Vec<u8> {
+        let digits = run.iter().copied();
+        digits.filter(u8::is_ascii_digit).collect()
+    });
+    let begins_with_year = |run: &Vec<u8>| {
+        run.starts_with(b"19") || run.starts_with(b"20") || run.len() == 10 && run.starts_with(b"1")
+    };
+    digits
+        .filter(|run| run.len() >= 8 && begins_with_year(run))
+        .last()
+}
+
 /// The names of which `name` may be a copy or a rotation: what stands before one of its `.`, `-` and
 /// `_`, with and without its own extension.
-pub(super) fn bases(name: &OsStr) -> Vec<OsString> {
+pub fn bases(name: &OsStr) -> Vec<OsString> {
     let bytes = name.as_bytes();
     let extension = memchr::memrchr(b'.', bytes)
         .and_then(|dot| bytes.get(dot..))

@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Place, SCRATCH_BYTES};
+use super::departed::Claimed;
+use super::file::{Place, Tailed};
 use super::identity::FileId;
+use super::listing::Listings;
 use super::opened::Look;
+use super::own::Owns;
+use super::reading::SCRATCH_BYTES;
+use super::records::Records;
 use super::table::{FileNo, Table};
-use super::voice::Voice;
+use super::voice::{Cause, Voice};
 use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
 use crate::clock;
@@ -47,8 +52,24 @@ pub(super) struct Tailer<'a> {
     pub(super) queue: VecDeque<FileNo>,
     /// Files that are not where they were found, and not let go yet.
     pub(super) displaced: BTreeSet<FileNo>,
+    /// Records that wait for more lines.
+    pub(super) records: Records,
     /// Files that may be copies.
     pub(super) suspects: BTreeSet<FileNo>,
+    /// Compressed files that may be in the making.
+    pub(super) archives: BTreeSet<FileNo>,
+    /// Files of an earlier run that may have become compressed ones.
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) listings: Listings,
+    pub(super) own: Owns,
+    /// Files that lost their last name while they were closed: nobody followed them up yet.
+    pub(super) bereft: Vec<Tailed>,
+    /// Positions that compressed files have taken over at the start.
+    pub(super) taken_over: Vec<(usize, Position)>,
+    /// Positions of files that are no more, with their inputs and the doors at which they were first.
+    pub(super) departed: VecDeque<(usize, Position, PathBuf)>,
+    /// Until when an earlier run had looked at the files of a name. By input and door.
+    pub(super) family_since: HashMap<(usize, PathBuf), Timestamp>,
     /// Of files that have or had one name, the one found last: the next one is read after it. By
     /// input and door.
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
@@ -58,6 +79,8 @@ pub(super) struct Tailer<'a> {
     pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
     pub(super) scan_now: bool,
+    /// The same, with the next poll.
+    pub(super) scan_soon: bool,
     pub(super) scratch: Vec<u8>,
     /// An empty one, with the memory of a batch that was given back.
     pub(super) spare: Framed,
@@ -66,8 +89,10 @@ pub(super) struct Tailer<'a> {
     pub(super) gauged_at: Instant,
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
-    scanned_at: Instant,
+    pub(super) scanned_at: Instant,
     polled_at: Instant,
+    /// Files without notices are not looked at again before this.
+    blind_until: Instant,
     /// When somebody asked for everything to be read; answered once it is.
     asked_at: Option<Timestamp>,
 }
@@ -118,10 +143,20 @@ impl<'a> Tailer<'a> {
             queue: VecDeque::new(),
             displaced: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            archives: BTreeSet::new(),
+            claimed: Vec::new(),
+            listings: Listings::default(),
+            own: Owns::new(setup.own),
+            bereft: Vec::new(),
+            taken_over: Vec::new(),
+            departed: VecDeque::new(),
+            family_since: HashMap::new(),
+            records: Records::default(),
             families: HashMap::new(),
             started_at: clock::now(),
             complained: HashSet::new(),
             scan_now: false,
+            scan_soon: false,
             scratch: vec![0; SCRATCH_BYTES],
             counters: setup.counters,
             spare: Framed::default(),
@@ -131,6 +166,7 @@ impl<'a> Tailer<'a> {
             control,
             scanned_at: now,
             polled_at: now,
+            blind_until: now,
             asked_at: None,
         }
     }
@@ -179,6 +215,8 @@ impl<'a> Tailer<'a> {
         if self.queue.is_empty()
             && !self.scan_now
             && self.suspects.is_empty()
+            && self.asked_at.is_some()
+            && !self.waits_for_records(clock::monotonic())
             && let Some(asked_at) = self.asked_at.take()
         {
             (self.send)(Event::Current(asked_at))?;
@@ -189,9 +227,15 @@ impl<'a> Tailer<'a> {
     /// When something has to be looked at although nobody said so.
     fn next_look(&self) -> Instant {
         let mut next = self.scanned_at + SCAN_EVERY;
-        if !self.folders.sees_all() || !self.suspects.is_empty() {
+        let in_doubt = self.scan_soon
+            || !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
+        if !self.folders.sees_all() {
+            next = next.min((self.polled_at + POLL_EVERY).max(self.blind_until));
+        }
+        if in_doubt {
             next = next.min(self.polled_at + POLL_EVERY);
         }
+        next = self.records.due().map_or(next, |due| next.min(due));
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
             // One whose name is not taken yet has nothing to wait for but a notice.
             let due = file.quiet_since + LINGER;
@@ -204,6 +248,7 @@ impl<'a> Tailer<'a> {
 
     /// One round.
     fn work(&mut self) -> Result<(), Closed> {
+        self.listings.forget();
         let changes = self.table.paths.take();
         for no in changes.written {
             self.enqueue(no);
@@ -212,6 +257,12 @@ impl<'a> Tailer<'a> {
         let now = clock::monotonic();
         if changes.everything {
             self.counters.overflows.add(1);
+            if let Some(others) = self.voice.may_say(Cause::Overflow, now) {
+                tracing::warn!(
+                    others,
+                    "the system dropped notices of file changes: looking at everything; raise the sysctl fs.inotify.max_queued_events",
+                );
+            }
             self.scan_now = true;
         }
         if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
@@ -220,10 +271,13 @@ impl<'a> Tailer<'a> {
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
+        self.complete_quiet_records(clock::monotonic())?;
         if now >= self.polled_at + POLL_EVERY {
             self.polled_at = now;
-            self.poll_blind();
+            self.scan_now |= std::mem::take(&mut self.scan_soon);
+            self.poll_blind(now);
             self.judge_suspects()?;
+            self.judge_archives(now)?;
             self.let_go_of_quiet(now)?;
             if now >= self.gauged_at + GAUGE_EVERY {
                 self.gauge();
@@ -263,8 +317,8 @@ impl<'a> Tailer<'a> {
     }
 
     /// Looks at files from whose folders no notices come.
-    fn poll_blind(&mut self) {
-        if self.folders.sees_all() {
+    fn poll_blind(&mut self, now: Instant) {
+        if self.folders.sees_all() || now < self.blind_until {
             return;
         }
         let blind = |real: &Path| {
@@ -280,6 +334,9 @@ impl<'a> Tailer<'a> {
         for no in files {
             self.look_at(no);
         }
+        // Many files, or slow ones, are looked at less often: no more than 2 % of the time goes there.
+        let spent = clock::monotonic().saturating_duration_since(now);
+        self.blind_until = now + (spent * 50).min(SCAN_EVERY);
     }
 
     /// Enqueues a file that is not as it was when it was last read. One that has lost its name asks

@@ -4,16 +4,16 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lapwing_rules::model::Source;
 
 use super::Closed;
-use super::families::rotated_from;
-use super::file::{Found, Place, Tailed};
+use super::file::{self, Place, Tailed};
 use super::identity::FileId;
+use super::listing::Found;
 use super::opened::{self, Look};
 use super::pattern::{Walked, rotation_order};
 use super::poller::Tailer;
@@ -115,6 +115,7 @@ impl Tailer<'_> {
 
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
+        self.stop_following_own()?;
         let (sightings, troubled) = self.walk();
         let seen = sightings
             .iter()
@@ -201,6 +202,8 @@ impl Tailer<'_> {
         seen: &HashMap<FileId, PathBuf>,
         doubted: &BTreeSet<FileNo>,
     ) -> Result<(), Closed> {
+        // What is asked of a folder was seen before this.
+        self.listings.forget();
         for &no in doubted {
             let now = clock::now();
             let Some(file) = self
@@ -211,6 +214,7 @@ impl Tailer<'_> {
                 continue;
             };
             if file.is_at_its_name() {
+                file.missed_at = None;
                 file.named_at = now;
                 continue;
             }
@@ -220,31 +224,28 @@ impl Tailer<'_> {
             }
             self.find_again(no, seen)?;
         }
-        sightings.extend(self.unseen_before(&sightings, seen));
+        self.settle_bereft()?;
+        sightings.extend(self.unseen_before(&sightings));
         // Oldest first: of several new files the order of their lines is that of their writing.
         sightings.sort_by_cached_key(Sighting::age);
         for sighting in sightings {
             self.sighted(sighting)?;
         }
-        Ok(())
+        self.settle_bereft()
     }
 
-    /// The file at a name where rotations go on may not be the first one there since the last look:
-    /// those that came before it have to be read before it.
-    fn unseen_before(
-        &self,
-        sightings: &[Sighting],
-        seen: &HashMap<FileId, PathBuf>,
-    ) -> Vec<Sighting> {
-        let rotating: HashSet<PathBuf> =
-            seen.values().flat_map(|door| rotated_from(door)).collect();
-        let is_new = |s: &&Sighting| {
-            self.table.find(s.input, FileId::of(&s.metadata)).is_none()
-                && (rotating.contains(&s.door)
-                    || self.families.contains_key(&(s.input, s.door.clone())))
-        };
-        let unseen = |s: &Sighting| self.unseen_rotations(s.input, &s.door, self.started_at);
-        sightings.iter().filter(is_new).flat_map(unseen).collect()
+    /// A new file may not be the first one that had its name since the last look: those that were
+    /// rotated away before it have to be read before it.
+    fn unseen_before(&mut self, sightings: &[Sighting]) -> Vec<Sighting> {
+        let is_new = |s: &&Sighting| self.table.find(s.input, FileId::of(&s.metadata)).is_none();
+        let new: Vec<(usize, PathBuf)> = sightings
+            .iter()
+            .filter(is_new)
+            .map(|s| (s.input, s.door.clone()))
+            .collect();
+        let since = self.started_at;
+        let unseen = |(input, door): (usize, PathBuf)| self.unseen_rotations(input, &door, since);
+        new.into_iter().flat_map(unseen).collect()
     }
 
     /// `no` has lost its name: which one does it have now?
@@ -252,28 +253,36 @@ impl Tailer<'_> {
         let Some(file) = self.table.get(no) else {
             return Ok(());
         };
-        let is_it =
-            |path: &Path| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == file.id);
-        if file.place == Place::Here && is_it(&file.real) {
+        if file.place == Place::Here && file.is_at(&file.real) {
             // Its link leads elsewhere now.
             self.displace(no, |file| file.place = Place::Moved);
             return Ok(());
         }
-        let by_inode = || find_inode(file.real.parent()?, file.id);
-        if let Some(door) = seen
-            .get(&file.id)
-            .filter(|door| is_it(door))
-            .cloned()
-            .or_else(by_inode)
-        {
-            self.rename(no, door)
-        } else {
-            self.displace(no, |file| file.place = Place::Gone);
-            if self.table.get(no).is_some_and(|file| file.let_go) {
-                self.let_go(no)?;
-            }
-            Ok(())
+        let missed_at = file.missed_at.unwrap_or_else(clock::monotonic);
+        let door = seen.get(&file.id).filter(|door| file.is_at(door));
+        let found = match (door, file.real.parent()) {
+            (Some(door), _) => Found::At(door.clone()),
+            (None, Some(folder)) => self
+                .listings
+                .find(folder, file.id, missed_at, |path| file.is_at(path)),
+            (None, None) => Found::Nowhere,
+        };
+        if let Some(file) = self.table.get_mut(no) {
+            file.missed_at = Some(missed_at).filter(|_| found == Found::Later);
         }
+        match &found {
+            Found::At(door) => return self.rename(no, door.clone()),
+            Found::Later => {
+                self.scan_soon = true;
+                return Ok(());
+            }
+            Found::Reused | Found::Nowhere => {}
+        }
+        self.displace(no, |file| file.place = Place::Gone);
+        if found == Found::Reused || self.table.get(no).is_some_and(|file| file.let_go) {
+            self.let_go(no)?;
+        }
+        Ok(())
     }
 
     /// `no` is found at `door` now.
@@ -295,7 +304,12 @@ impl Tailer<'_> {
             file.door = door;
             file.real = real;
         });
-        match self.table.get(no) {
+        self.tell(no)
+    }
+
+    /// Says where reading of a file stands, if that is known.
+    pub(super) fn tell(&mut self, no: FileNo) -> Result<(), Closed> {
+        match self.table.get(no).filter(|file| !file.is_unsure()) {
             Some(file) => (self.send)(Event::Moved(file.position(clock::now()))),
             None => Ok(()),
         }
@@ -317,6 +331,7 @@ impl Tailer<'_> {
 
     fn sighted(&mut self, sighting: Sighting) -> Result<(), Closed> {
         let id = FileId::of(&sighting.metadata);
+        self.expose(sighting.input, id, &sighting.door);
         let Some(no) = self.table.find(sighting.input, id) else {
             if sighting.metadata.is_file() {
                 self.admit(&sighting)?;
@@ -356,21 +371,32 @@ impl Tailer<'_> {
             let at = positions.iter().position(|position| position.key == key)?;
             Some(positions.swap_remove(at))
         });
-        let resumed = match &position {
-            Some(position) => file.resume(position).unwrap_or(false),
+        let resumed = match position.as_ref().map(|position| file.resume(position)) {
+            Some(Ok(resumed)) => resumed,
             None => false,
+            // Its position stays for the next scan.
+            Some(Err(error)) => {
+                self.table.remove(no);
+                if let Some(homeless) = self.homeless.get_mut(sighting.input) {
+                    homeless.extend(position);
+                }
+                self.complain(sighting.input, &sighting.path, &error);
+                return Ok(());
+            }
         };
         if !resumed {
             if let Some(origin) = &sighting.origin {
+                file.unseen = file.packed.is_none();
                 self.has_moved_from(no, origin.clone());
             }
             self.follow_on(no);
-            self.suspect(no);
+            if self.table.get(no).is_some_and(|file| file.packed.is_some()) {
+                self.examine(no)?;
+            } else {
+                self.suspect(no);
+            }
         }
-        let Some(file) = self.table.get(no) else {
-            return Ok(());
-        };
-        (self.send)(Event::Moved(file.position(clock::now())))?;
+        self.tell(no)?;
         self.enqueue(no);
         Ok(())
     }
@@ -387,6 +413,9 @@ impl Tailer<'_> {
     /// Opens a file and keeps it, at its first byte. `None` when it cannot be opened, or when it
     /// is followed by now.
     pub(super) fn take_in(&mut self, sighting: &Sighting) -> Option<FileNo> {
+        if self.is_own(sighting) {
+            return None;
+        }
         let (file, metadata) = match opened::open(&sighting.path) {
             Ok(opened) => opened,
             Err(error) => {
@@ -417,7 +446,7 @@ impl Tailer<'_> {
             self.scan_now = true; // so that its folder is watched, too
         }
         let name = sighting.path.to_string_lossy().into_owned();
-        Some(self.table.insert(Tailed::new(Found {
+        let no = self.table.insert(Tailed::new(file::Found {
             input: sighting.input,
             input_name: Arc::clone(self.names.get(sighting.input)?),
             source: Arc::new(Source {
@@ -430,10 +459,12 @@ impl Tailer<'_> {
             file,
             open: self.table.open.clone(),
             metadata,
-            max_line_bytes: config.max_line_bytes,
+            framing: config.framing.clone(),
             now: clock::monotonic(),
             named_at: clock::now(),
-        })))
+        }));
+        self.unwrap(no);
+        Some(no)
     }
 }
 
@@ -443,16 +474,4 @@ impl super::Config {
         self.paths.iter().any(|pattern| pattern.matches(path))
             && !self.exclude.iter().any(|exclude| exclude.matches(path))
     }
-}
-
-/// The name of a file in `folder`.
-pub(super) fn find_inode(folder: &Path, id: FileId) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?;
-    let path = entries
-        .flatten()
-        .find(|entry| entry.ino() == id.inode)?
-        .path();
-    fs::symlink_metadata(&path)
-        .is_ok_and(|found| FileId::of(&found) == id)
-        .then_some(path)
 }

@@ -8,20 +8,24 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Closed;
+use super::departed::Reused;
 use super::file::Place;
 use super::identity::{self, FileId};
+use super::listing::Found;
 use super::losses::LossKind;
 use super::opened::Look;
+use super::packed::Mark;
 use super::poller::Tailer;
-use super::reconcile::{Sighting, find_inode};
+use super::reconcile::Sighting;
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
-use crate::clock;
+use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
     pub(super) fn start(&mut self) -> Result<(), Closed> {
+        self.look_for_own();
         let (mut sightings, _) = self.walk();
         sightings.sort_by_key(Sighting::age);
         for input in 0..self.configs.len() {
@@ -35,14 +39,16 @@ impl Tailer<'_> {
                 self.start_new(sighting);
             }
         }
+        self.examine_claimed()?;
         self.chain();
-        let now = clock::now();
         for no in self.table.numbers() {
-            if let Some(file) = self.table.get(no) {
-                (self.send)(Event::Moved(file.position(now)))?;
-            }
+            self.tell(no)?;
             self.enqueue_unread(no);
         }
+        for (input, position) in std::mem::take(&mut self.taken_over) {
+            self.forget_unless_followed(input, &position)?;
+        }
+        self.gauge();
         for config in &self.configs {
             (self.send)(Event::Ready(config.id))?;
         }
@@ -73,50 +79,94 @@ impl Tailer<'_> {
         let saved = self.homeless.get(input).cloned().unwrap_or_default();
         let mut keep = Vec::new();
         let mut bereft = Vec::new();
+        let mut unfound = Vec::new();
         for position in &saved {
-            let id = FileId {
-                device: position.key.device,
-                inode: position.key.inode,
-            };
+            let door = self.folders.door(&position.path);
+            if means_path(self, input, &position.path) {
+                let since = self.family_since.entry((input, door.clone()));
+                let since = since.or_insert(position.seen_at);
+                *since = position.seen_at.max(*since);
+            }
             let found = seen
-                .get(&id)
+                .get(&id_of(position))
                 .map(|s| (*s).clone())
                 .or_else(|| self.locate(input, position));
+            if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
+                (self.send)(Event::Forget(position.key.clone()))?;
+                continue;
+            }
             let resumed = found
                 .as_ref()
                 .and_then(|sighting| self.resume(sighting, position));
-            let door = self.folders.door(&position.path);
-            if let Some(no) = resumed {
-                if self.table.get(no).is_some_and(|file| file.door != door) {
-                    bereft.push((position, door));
-                }
-                continue;
+            let unreadable = |sighting: &Sighting| {
+                let path = (sighting.input, sighting.path.clone());
+                self.complained.contains(&path)
+            };
+            match resumed.and_then(|no| self.table.get(no)) {
+                Some(file) if file.door == door => {}
+                Some(_) => bereft.push((position, door)),
+                // Nobody can say whether it is what was read: its position waits for that.
+                None if found.as_ref().is_some_and(unreadable) => keep.push(position.clone()),
+                None => unfound.push((position, door, found)),
             }
-            if found.is_some() {
-                self.counters.truncations.add(1);
-            }
-            let copy = self.find_copy(input, position, &door, position.seen_at, None)?;
-            if found.is_none()
-                && copy.is_none()
-                && fs::read_dir(door.parent().unwrap_or(&door)).is_err()
-            {
+        }
+        // Only now, when every file that has a position of its own is known to have it: whatever else
+        // has the inode of a position is another file.
+        if let Some(homeless) = self.homeless.get_mut(input) {
+            homeless.clear();
+        }
+        for (position, door, found) in unfound {
+            if self.start_bereft(input, position, &door, found.as_ref(), &seen)? {
+                bereft.push((position, door));
+            } else {
                 keep.push(position.clone()); // its folder may come back
-                continue;
             }
-            self.report_lost(input, position, found.is_some(), copy.is_some());
-            // A file that is read again has the same key, and a position of its own soon.
-            if !seen.contains_key(&id) {
-                (self.send)(Event::Forget(position.key.clone()))?;
-            }
-            bereft.push((position, door));
         }
         for (position, door) in bereft {
             self.start_unseen_rotations(input, position, &door);
         }
         if let Some(homeless) = self.homeless.get_mut(input) {
-            *homeless = keep;
+            homeless.extend(keep);
         }
         Ok(())
+    }
+
+    /// The file of a position is gone, or is another one: looks for what has become of it. Says
+    /// whether that could be found out.
+    fn start_bereft(
+        &mut self,
+        input: usize,
+        position: &Position,
+        door: &Path,
+        found: Option<&Sighting>,
+        seen: &HashMap<FileId, &Sighting>,
+    ) -> Result<bool, Closed> {
+        if found.is_some() {
+            self.counters.truncations.add(1);
+        }
+        let copy = self.find_copy(input, position, door, position.seen_at, None)?;
+        if found.is_none() && copy.is_none() && !self.listings.can(door.parent().unwrap_or(door)) {
+            return Ok(false);
+        }
+        // A file that is read again has the same key, and a position of its own soon.
+        let read_again = seen.contains_key(&id_of(position));
+        let reused = if found.is_some() {
+            Reused::Yes
+        } else {
+            Reused::No
+        };
+        if copy.is_none()
+            && self
+                .claim(input, position, door, reused, self.scanned_at)
+                .is_some()
+        {
+            return Ok(true); // forgotten when it has turned out
+        }
+        self.report_lost(input, position, found.is_some(), copy.is_some());
+        if !read_again {
+            (self.send)(Event::Forget(position.key.clone()))?;
+        }
+        Ok(true)
     }
 
     fn report_lost(&mut self, input: usize, position: &Position, found: bool, copied: bool) {
@@ -132,13 +182,20 @@ impl Tailer<'_> {
     }
 
     /// Finds the file of a position that no pattern leads to: at its path, or in its folder.
-    fn locate(&self, input: usize, position: &Position) -> Option<Sighting> {
+    fn locate(&mut self, input: usize, position: &Position) -> Option<Sighting> {
         let id = id_of(position);
         let door = self.folders.door(&position.path);
         let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
-        let at = Some(door.clone())
-            .filter(is_it)
-            .or_else(|| find_inode(door.parent()?, id))?;
+        let at = Some(door.clone()).filter(is_it).or_else(|| {
+            let missed_at = self.scanned_at;
+            let found = self.listings.find(door.parent()?, id, missed_at, |path| {
+                is_it(&path.to_owned())
+            });
+            match found {
+                Found::At(path) => Some(path),
+                Found::Reused | Found::Nowhere | Found::Later => None,
+            }
+        })?;
         let metadata = fs::metadata(&at).ok()?;
         let path = match at.file_name().filter(|_| at.parent() == door.parent()) {
             Some(name) => position.path.with_file_name(name),
@@ -195,6 +252,9 @@ impl Tailer<'_> {
             let Some(no) = self.take_in(&sighting) else {
                 continue;
             };
+            if let Some(file) = self.table.get_mut(no) {
+                file.unseen = file.packed.is_none();
+            }
             if let Some(origin) = sighting.origin {
                 self.has_moved_from(no, origin);
             }
@@ -222,7 +282,14 @@ impl Tailer<'_> {
         let Some(no) = self.take_in(sighting) else {
             return;
         };
+        let packed = self.table.get(no).is_some_and(|file| file.packed.is_some());
         match (self.first_start, start_at) {
+            (FirstStart::No, _) if packed => {} // what it is will be found out
+            (FirstStart::Yes, Some(StartAt::Beginning)) if packed => {
+                if let Some(file) = self.table.get_mut(no) {
+                    file.read_from(Mark::default());
+                }
+            }
             (FirstStart::Yes, Some(StartAt::End)) | (FirstStart::Lost, _) => {
                 if let Err(error) = self.start_at_end(no) {
                     self.complain(sighting.input, &sighting.path, &error);
@@ -238,7 +305,13 @@ impl Tailer<'_> {
             return Ok(());
         };
         let size = file.file()?.metadata()?.size();
-        let start = identity::last_line_start(file.file()?, size, &mut self.scratch)?;
+        if file.packed.is_some() {
+            return file.pass_over(size);
+        }
+        let mut mark = [0; 2];
+        identity::read_at(file.file()?, &mut mark, 0)?;
+        let encoding = Encoding::of(&mark);
+        let start = identity::last_line_start(file.file()?, size, encoding, &mut self.scratch)?;
         file.start_at(start)
     }
 }

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::file::Tailed;
+use super::file::{Place, Tailed};
 use super::identity::FileId;
 use super::opened::OpenFiles;
+use super::packed::Decoders;
 use super::wake::Shared;
 
 /// A file's number: never used again, ascending in the order of finding.
@@ -23,7 +24,11 @@ pub(super) struct Table {
     pub(super) paths: Shared,
     /// Shared with every file.
     pub(super) open: OpenFiles,
+    /// Likewise.
+    pub(super) decoders: Decoders,
     max_open: usize,
+    /// With more than so many open, some are closed.
+    close_above: usize,
 }
 
 impl Table {
@@ -34,7 +39,9 @@ impl Table {
             next: 0,
             paths: Shared::default(),
             open: OpenFiles::default(),
+            decoders: Decoders::default(),
             max_open,
+            close_above: max_open,
         }
     }
 
@@ -102,27 +109,30 @@ impl Table {
     }
 
     /// Closes files that can be opened again when too many are open: those first that nobody used
-    /// since this was last necessary. Leaves some room, so that it is not necessary at once again.
+    /// since this was last necessary, and those last that have lost the name by which they are known.
+    /// Leaves some room, so that it is not necessary at once again; where there is nothing to close,
+    /// that is not found out with each file anew.
     fn close_some(&mut self) {
-        if self.open.count() <= self.max_open {
+        if self.open.count() <= self.close_above {
             return;
         }
         let enough = self.max_open - self.max_open / 4;
-        for sparing in [true, false] {
-            for file in self
-                .files
-                .values_mut()
-                .filter(|file| file.is_open() && file.may_close())
+        for (place, sparing) in [
+            (Place::Here, true),
+            (Place::Here, false),
+            (Place::Moved, false),
+        ] {
+            let mut open = self.files.values_mut().filter(|file| file.is_open());
+            while self.open.count() > enough
+                && let Some(file) = open.next()
             {
-                if self.open.count() <= enough {
-                    return;
-                }
                 let used = file.used_since_last_asked();
-                if !(sparing && used) {
+                if file.place == place && !(sparing && used) {
                     file.close();
                 }
             }
         }
+        self.close_above = self.max_open.max(self.open.count() + self.max_open / 4);
     }
 
     /// How many are open.

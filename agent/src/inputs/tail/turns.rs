@@ -4,15 +4,15 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use lapwing_rules::model::Batch;
 
 use super::Closed;
-use super::file::{Place, Turn, Twin};
+use super::file::{Place, Tailed};
 use super::losses::LossKind;
 use super::poller::{LINGER, Tailer};
+use super::reading::Turn;
 use super::table::FileNo;
 use super::voice::Cause;
 use crate::clock;
@@ -24,7 +24,7 @@ const MAX_CHAIN: usize = 1000;
 
 /// What a turn left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
+pub(super) enum After {
     More,
     AtEnd,
     Failed,
@@ -80,7 +80,7 @@ impl Tailer<'_> {
         (first, successor)
     }
 
-    fn read(&mut self, no: FileNo) -> Result<After, Closed> {
+    pub(super) fn read(&mut self, no: FileNo) -> Result<After, Closed> {
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
@@ -113,6 +113,13 @@ impl Tailer<'_> {
                 self.hand_over(no, framed, moved)?;
                 Ok(if more { After::More } else { After::AtEnd })
             }
+            Ok(Turn::Packed(news)) => {
+                file.quiet_since = clock::monotonic();
+                self.counters
+                    .ledger
+                    .figures(input, |figures| figures.bytes_read += bytes);
+                self.unpacked(no, news, framed)
+            }
             Ok(Turn::Truncated) => {
                 self.truncated(no)?;
                 Ok(After::More)
@@ -126,13 +133,14 @@ impl Tailer<'_> {
     }
 
     /// An empty one, with memory that was used before where there is some.
-    fn empty_framed(&mut self) -> Framed {
+    pub(super) fn empty_framed(&mut self) -> Framed {
         let mut framed = std::mem::take(&mut self.spare);
         if framed.bytes.capacity() == 0
             && let Ok(Batch {
                 bytes,
                 segments,
                 cut,
+                records,
                 ..
             }) = self.control.spares.try_recv()
         {
@@ -140,6 +148,7 @@ impl Tailer<'_> {
                 bytes,
                 segments,
                 cut,
+                records,
                 dropped: 0,
             };
         }
@@ -174,10 +183,19 @@ impl Tailer<'_> {
     }
 
     /// Sends lines with the position behind them, or the position alone.
-    fn hand_over(&mut self, no: FileNo, framed: Framed, moved: bool) -> Result<(), Closed> {
+    pub(super) fn hand_over(
+        &mut self,
+        no: FileNo,
+        framed: Framed,
+        moved: bool,
+    ) -> Result<(), Closed> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
+        if let Some((timeout, offset)) = file.record_under_way() {
+            let due = clock::monotonic() + timeout;
+            self.records.note(no, offset, due);
+        }
         let hole = std::mem::take(&mut file.hole_bytes);
         self.count_what_is_missing(no, &framed, hole);
         let Some(file) = self.table.get_mut(no) else {
@@ -191,24 +209,8 @@ impl Tailer<'_> {
             }
             return Ok(());
         }
-        let Framed {
-            bytes,
-            segments,
-            cut,
-            ..
-        } = framed;
-        let batch = Batch {
-            source: Arc::clone(&file.source),
-            bytes,
-            segments,
-            cut,
-            arrival: now.min(file.look.modified_at()),
-        };
-        file.twin = Twin::No;
-        (self.send)(Event::Lines {
-            batch,
-            position: Some(file.position(now)),
-        })
+        let event = file.lines(framed, now);
+        (self.send)(event)
     }
 
     fn count_what_is_missing(&mut self, no: FileNo, framed: &Framed, hole: u64) {
@@ -234,7 +236,10 @@ impl Tailer<'_> {
         };
         let (input, position, since) = (file.input, file.position(clock::now()), file.whole_at);
         let (door, path) = (file.door.clone(), file.path.clone());
-        let copy = self.find_copy(input, &position, &door, since, Some(no))?;
+        let mut copy = self.find_copy(input, &position, &door, since, Some(no))?;
+        if copy.is_none() {
+            copy = self.find_packed_copy(input, &position, &door)?;
+        }
         self.log_truncation(&path, position.offset);
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
@@ -276,6 +281,9 @@ impl Tailer<'_> {
                 self.displaced.remove(&no);
                 continue;
             }
+            if !file.is_at_rest() {
+                continue;
+            }
             let taken = file.place == Place::Gone || fs::symlink_metadata(&file.origin).is_ok();
             if taken && !file.queued && now >= file.quiet_since + LINGER {
                 // A last look: notices may have been lost. What it finds makes it wait again.
@@ -291,26 +299,24 @@ impl Tailer<'_> {
                 }
             }
         }
-        Ok(())
+        self.settle_bereft()
     }
 
     /// Its last line counts without LF; it is closed, and forgotten where it cannot come back.
     pub(super) fn let_go(&mut self, no: FileNo) -> Result<(), Closed> {
         self.displaced.remove(&no);
+        let dead =
+            |file: &Tailed| file.place == Place::Gone && !file.is_open() && file.packed.is_none();
+        if self.table.get(no).is_some_and(dead) {
+            self.bereave(no);
+            return Ok(());
+        }
         let mut framed = self.empty_framed();
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
         file.finish(&mut framed);
         self.hand_over(no, framed, false)?;
-        if self
-            .table
-            .get(no)
-            .is_some_and(|file| file.place == Place::Gone)
-        {
-            // What could be read has been: this is the rest of a file that was closed.
-            self.lose_rest(no, LossKind::Vanished);
-        }
         let Some(file) = self.table.get(no) else {
             return Ok(());
         };
@@ -321,10 +327,9 @@ impl Tailer<'_> {
             });
             return Ok(());
         }
-        let listable = || {
-            file.real
-                .parent()
-                .is_some_and(|folder| fs::read_dir(folder).is_ok())
+        let mut listable = || {
+            let folder = file.real.parent();
+            folder.is_some_and(|folder| self.listings.can(folder))
         };
         let forget = if file.is_open() {
             file.is_deleted()
@@ -332,9 +337,13 @@ impl Tailer<'_> {
             listable()
         };
         let (key, position) = (file.key(), file.position(clock::now()));
-        let input = file.input;
+        let (input, is_packed) = (file.input, file.packed.is_some());
+        let origin = file.origin.clone();
         self.table.remove(no);
         if forget {
+            if !is_packed {
+                self.depart(input, position, origin);
+            }
             return (self.send)(Event::Forget(key));
         }
         // It exists somewhere, or may: should it come back, it is not read twice.

@@ -18,6 +18,8 @@ pub(super) enum Cause {
     Truncated,
     /// Something cannot be read now.
     Unreadable,
+    /// Notices were lost.
+    Overflow,
     /// Something is not read, by choice.
     PassedOver,
 }

@@ -196,6 +196,14 @@ impl Shared {
         self.lock().by_path.get(path).cloned().unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(super) fn callback_for(
+        &self,
+        control: &Control,
+    ) -> impl FnMut(notify::Result<notify::Event>) + use<> {
+        self.callback(control.notices.clone())
+    }
+
     fn callback(
         &self,
         sender: Sender<Signal>,
@@ -224,35 +232,61 @@ struct Folder {
 /// The folders that are watched.
 #[derive(Debug)]
 pub(super) struct Folders {
-    /// `None` where the system gives none.
+    /// `None` where the system gives none, or none yet.
     watcher: Option<RecommendedWatcher>,
+    /// How to get one; `None` where none is wanted.
+    wanted: Option<(Shared, Sender<Signal>)>,
     /// By their true paths, free of links.
     by_path: HashMap<PathBuf, Folder>,
     /// The true path of a name.
     truth: HashMap<PathBuf, PathBuf>,
+    /// It was said that notices are missing, and not yet that they are back.
     warned: bool,
 }
 
 impl Folders {
     pub(super) fn new(notices: Notices, shared: &Shared, control: &Control) -> Self {
-        let mut warned = false;
-        let watcher = match notices {
+        let wanted = match notices {
             Notices::Off => None,
-            Notices::System => notify::recommended_watcher(
-                shared.callback(control.notices.clone()),
-            )
-            .map_err(|error| {
-                warned = true;
-                tracing::warn!(%error, "no notices of file changes: looking every 250 ms instead");
-            })
-            .ok(),
+            Notices::System => Some((shared.clone(), control.notices.clone())),
         };
         Self {
-            watcher,
+            watcher: None,
+            wanted,
             by_path: HashMap::new(),
             truth: HashMap::new(),
-            warned,
+            warned: false,
         }
+    }
+
+    /// Asks the system for notices where it gave none so far.
+    fn wish(&mut self) {
+        let Some((shared, sender)) = self.wanted.as_ref().filter(|_| self.watcher.is_none()) else {
+            return;
+        };
+        match notify::recommended_watcher(shared.callback(sender.clone())) {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.warn(None, &error),
+        }
+    }
+
+    /// Says once that there are no notices, and what would help.
+    fn warn(&mut self, folder: Option<&Path>, error: &notify::Error) {
+        if std::mem::replace(&mut self.warned, true) {
+            return;
+        }
+        let help = match (folder, &error.kind) {
+            (_, notify::ErrorKind::MaxFilesWatch) => {
+                "; raise the sysctl fs.inotify.max_user_watches"
+            }
+            (None, _) => "; raise the sysctl fs.inotify.max_user_instances",
+            (Some(_), _) => "",
+        };
+        let folder = folder.unwrap_or(Path::new("any folder")).display();
+        tracing::warn!(
+            %error,
+            "no notices of file changes in {folder}: looking every 250 ms, and for new files every 10 s, until there are{help}",
+        );
     }
 
     /// Watches these folders, and no others any more. Some may not exist. Says whether notices come
@@ -286,6 +320,7 @@ impl Folders {
                 _ => {}
             }
         }
+        self.wish();
         let mut news = false;
         for (path, folder) in &mut wanted {
             if !folder.watched {
@@ -294,6 +329,10 @@ impl Folders {
             }
         }
         self.by_path = wanted;
+        if self.warned && self.watcher.is_some() && self.sees_all() {
+            self.warned = false;
+            tracing::info!("notices of file changes come again from every folder");
+        }
         news
     }
 
@@ -316,13 +355,7 @@ impl Folders {
         match watcher.watch(path, RecursiveMode::NonRecursive) {
             Ok(()) => true,
             Err(error) => {
-                if !self.warned {
-                    self.warned = true;
-                    tracing::warn!(
-                        folder = %path.display(), %error,
-                        "no notices of file changes here: looking every 250 ms instead",
-                    );
-                }
+                self.warn(Some(path), &error);
                 false
             }
         }
@@ -333,6 +366,12 @@ impl Folders {
         self.by_path
             .get(folder)
             .is_some_and(|folder| folder.watched)
+    }
+
+    /// From how many folders no notices come.
+    pub(super) fn unseen(&self) -> u64 {
+        let unseen = self.by_path.values().filter(|folder| !folder.watched);
+        unseen.count() as u64
     }
 
     /// Whether notices come from every folder.

@@ -180,3 +180,36 @@ fn positions_are_not_taken_into_memory() {
     assert!(saved.positions.is_empty(), "nobody sent them again");
     assert_eq!(waiting(&store.reader(), "chat"), [1]);
 }
+
+#[test]
+fn when_memory_is_full_too_the_pump_is_told_to_keep_the_rest() {
+    let mut running = Running::new();
+    running.disk.fail();
+    running.insist(&Arc::new(told(vec![routed(0, &["chat"])])));
+    let bare = |seq| {
+        let mut routed = routed(seq, &["chat"]);
+        routed.notification.samples.clear();
+        routed
+    };
+    let many = Arc::new(told((1..=10_000).map(bare).collect()));
+    assert!(running.commit(&many).is_err());
+    let full = running.health.view().in_memory.rows;
+    assert_eq!(full, 10_000);
+    // What every output has done with makes way, and is counted.
+    let Some(Waiting::Pending(first)) = running.reader.next_pending("chat", None).unwrap() else {
+        panic!("nothing waits");
+    };
+    running
+        .settle(settlement("chat", first.key, Outcome::Delivered))
+        .unwrap();
+    assert!(matches!(running.commit(&many), Ok(Done::InMemory(_))));
+    let view = running.health.view();
+    assert_eq!((view.in_memory.rows, view.dropped.unrecorded), (full, 1));
+    running.disk.be_well();
+    until("all is recorded", || {
+        running.health.view().failing.is_none()
+    });
+    let queue = running.reader.queue("chat").unwrap();
+    assert_eq!(queue.rows, 10_000);
+    running.stop();
+}

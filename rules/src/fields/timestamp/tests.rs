@@ -154,21 +154,30 @@ fn reads_what_a_format_says() {
 }
 
 #[test]
-fn a_time_without_a_year_takes_the_nearest_one() {
+fn a_time_without_a_year_takes_the_latest_that_is_not_after_what_it_is_near() {
     let format = "%b %e %H:%M:%S";
     check(
         with_format(format, Some("2027-01-02T00:00:00Z")),
         &[
             ("Dec 31 23:59:59", Some("2026-12-31T23:59:59Z")),
             ("Jan  2 00:00:01", Some("2027-01-02T00:00:01Z")),
-            ("Feb 29 00:00:00", Some("2028-02-29T00:00:00Z")),
+            ("Jan  2 23:59:59", Some("2027-01-02T23:59:59Z")),
+            ("Feb 29 00:00:00", None),
         ],
     );
     check(
         with_format(format, Some("2026-12-31T12:00:00Z")),
         &[
             ("Jan  1 00:00:00", Some("2027-01-01T00:00:00Z")),
+            ("Jan  2 00:00:00", Some("2026-01-02T00:00:00Z")),
             ("Feb 29 00:00:00", None),
+        ],
+    );
+    check(
+        with_format(format, Some("2028-03-01T12:00:00Z")),
+        &[
+            ("Feb 29 00:00:00", Some("2028-02-29T00:00:00Z")),
+            ("Mar 31 00:00:00", Some("2027-03-31T00:00:00Z")),
         ],
     );
     check(with_format(format, None), &[("Dec 31 23:59:59", None)]);

@@ -3,9 +3,10 @@
 use super::super::frequency::Frequencies;
 use super::super::kernel::Kernel;
 use super::super::kernel::sieve::{Gram, Sieve};
-use super::super::need::{ByteSet, Run};
+use super::super::need::{ByteSet, Need, Run};
 use super::super::runs::{RunId, Runs, RunsBuilder};
 use super::super::windows::{GRAM, Text, Window, grams};
+use super::crowd::Crowd;
 use super::groups::{GroupsBuilder, Item};
 use super::{Bucket, Index, bucket_of, pair};
 
@@ -68,12 +69,13 @@ impl IndexBuilder {
         is_small
     }
 
-    /// `None` where there is nothing to find.
+    /// `None` where there is nothing to find. `need_of`: all that a rule of the plan needs.
     pub(in crate::matcher) fn finish(
         mut self,
         kernel: Kernel,
         frequencies: &Frequencies,
         runs: &Runs,
+        need_of: &dyn Fn(u32) -> Need,
     ) -> Option<Index> {
         if self.windows.is_empty() {
             return None;
@@ -96,6 +98,9 @@ impl IndexBuilder {
             }
         }
         let (first_rule, rules) = self.rules_by_run(runs.len());
+        let crowds = crowds(&first_rule, &rules, &mut |run, rules| {
+            Crowd::new(rules, (run, runs), frequencies, need_of)
+        });
         self.windows.sort_unstable();
         self.windows.dedup();
         let mut items: Vec<Item> = Vec::with_capacity(4 * self.windows.len());
@@ -124,6 +129,7 @@ impl IndexBuilder {
             groups: groups.finish(),
             first_rule,
             rules,
+            crowds,
         })
     }
 
@@ -156,6 +162,24 @@ impl IndexBuilder {
         let rules = owners.into_iter().map(|(_, rule)| rule).collect();
         (first_rule.into(), rules)
     }
+}
+
+/// For each run that many rules need.
+fn crowds(
+    first_rule: &[u32],
+    rules: &[u32],
+    make: &mut dyn FnMut(RunId, &[u32]) -> Crowd,
+) -> Box<[(RunId, Crowd)]> {
+    let mut crowds = Vec::new();
+    for ([first, end], run) in first_rule.array_windows().zip(0..) {
+        let rules = rules.get(*first as usize..*end as usize);
+        let rules = rules.unwrap_or_default();
+        if rules.len() >= Crowd::LEAST {
+            let run = RunId::of(run);
+            crowds.push((run, make(run, rules)));
+        }
+    }
+    crowds.into()
 }
 
 pub(super) fn narrow(count: usize) -> u32 {

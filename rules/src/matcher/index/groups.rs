@@ -242,7 +242,7 @@ impl<'a> GroupsBuilder<'a> {
             let of_window = usize::try_from(place).ok();
             let spelt_out = of_window.and_then(|place| spelt.text.get(place).copied());
             // A borrowed byte is none of the run's.
-            let own = spelt_out.filter(|_| self.runs.has(spelt.run, at));
+            let own = spelt_out.filter(|_| (0..self.runs.length(spelt.run)).contains(&at));
             if let Some(known) = own.or_else(|| self.runs.folded_byte(spelt.run, at)) {
                 *byte = fold(known);
                 about.known |= 1 << index;

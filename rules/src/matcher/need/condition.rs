@@ -123,6 +123,8 @@ impl Reading<'_> {
             return Need::nothing();
         }
         match Place::of(self.format, name, self.of_pattern) {
+            // The value is not written in the line as it is.
+            Some(place) if place.spots.is_empty() => place.present,
             Some(place) => need(&place),
             // No line has the field, and a comparison with a missing field is false.
             None => Need::impossible(),

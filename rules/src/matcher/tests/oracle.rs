@@ -1,6 +1,9 @@
 //! The naive matcher. It shares no code with the real one: its own lines, its own search for
 //! texts, patterns straight from the regex engine.
 
+use std::ops::Range;
+
+use regex_automata::Input;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
@@ -29,24 +32,46 @@ impl Oracle {
     }
 
     pub(super) fn pairs(&self, lines: &[u8]) -> Pairs {
+        self.pairs_of(lines, &[])
+    }
+
+    /// Each rule held against each record.
+    pub(super) fn pairs_of(&self, lines: &[u8], records: &[Range<usize>]) -> Pairs {
         let mut pairs = Vec::new();
         let mut start = 0;
         while start < lines.len() {
-            let lf = lines[start..].iter().position(|&byte| byte == b'\n');
-            let mut end = lf.map_or(lines.len(), |lf| start + lf);
-            let next = lf.map_or(lines.len(), |lf| start + lf + 1);
-            if lf.is_some() && end > start && lines[end - 1] == b'\r' {
-                end -= 1;
-            }
+            let record = records.iter().find(|record| record.start == start);
+            let next = record.map_or_else(
+                || {
+                    let lf = lines[start..].iter().position(|&byte| byte == b'\n');
+                    lf.map_or(lines.len(), |lf| start + lf + 1)
+                },
+                |record| record.end,
+            );
+            let whole = &lines[start..next];
+            let text = match whole.strip_suffix(b"\n") {
+                Some(text) => text.strip_suffix(b"\r").unwrap_or(text),
+                None => whole,
+            };
             for (id, rule) in (0..).zip(&self.rules) {
-                if rule.accepts(&lines[start..end]) {
-                    pairs.push((start, end, id));
+                if rule.accepts(text) {
+                    pairs.push((start, start + text.len(), id));
                 }
             }
             start = next;
         }
         pairs
     }
+}
+
+/// Within one of the record's lines; what the pattern asserts sees the whole record.
+fn is_match(regex: &Regex, record: &[u8]) -> bool {
+    let mut start = 0;
+    record.split(|&byte| byte == b'\n').any(|line| {
+        let span = start..start + line.len();
+        start = span.end + 1;
+        regex.is_match(Input::new(record).span(span))
+    })
 }
 
 impl Rule {
@@ -64,9 +89,9 @@ impl Rule {
 
     fn accepts(&self, line: &[u8]) -> bool {
         (self.contains.is_empty() || self.contains.iter().any(|text| text.is_in(line)))
-            && (self.regex.is_empty() || self.regex.iter().any(|regex| regex.is_match(line)))
+            && (self.regex.is_empty() || self.regex.iter().any(|regex| is_match(regex, line)))
             && !self.not_contains.iter().any(|text| text.is_in(line))
-            && !self.not_regex.iter().any(|regex| regex.is_match(line))
+            && !self.not_regex.iter().any(|regex| is_match(regex, line))
     }
 }
 
@@ -91,7 +116,7 @@ impl Text {
     fn is_in(&self, line: &[u8]) -> bool {
         match self {
             Self::Bytes(text) => line.windows(text.len()).any(|window| window == text),
-            Self::Folded(regex) => regex.is_match(line),
+            Self::Folded(regex) => is_match(regex, line),
         }
     }
 }

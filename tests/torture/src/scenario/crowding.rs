@@ -62,6 +62,7 @@ pub(super) fn many(settings: &Settings) -> anyhow::Result<Verdict> {
     let log = writers[0].path().to_owned();
     let expected = Expected {
         most_kib: 64 * 1024,
+        most_descriptors: u64::from(settings.busy) + 20,
         tears: settings.idle,
         ..Expected::default()
     };

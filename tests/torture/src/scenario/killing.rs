@@ -2,13 +2,15 @@
 //!
 //! At random: the log rotates all the time, the agent is killed at a random moment after each start, which
 //! may be before it is ready. At each system call: strace kills the agent at the n-th call of the thread
-//! that commits, then of a start, for every n until there are no more. Heeds `rate`, `kills`, `seed`.
+//! that commits, then of a start, for every n until there are no more. Heeds `rate`, `kills`, `step`,
+//! `seed`.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use rustix::process::Signal;
 
 use super::{Progress, conclude, only_writer, written_by};
 use crate::agent::SOON;
@@ -24,7 +26,9 @@ use crate::writer::{Pace, Writer};
 /// Rotated files that stay: what is deleted while the agent is dead nobody can read, and at some three
 /// kills a second it is dead or starting for much of the time.
 const KEEP: u32 = 100;
-/// The longest life of an agent.
+/// How many seconds' lines it may be behind and be killed; rotated files stay for four times as long.
+const FAR_BEHIND_S: u64 = 10;
+/// The longest life of an agent that is not far behind.
 const LIFE: Duration = Duration::from_millis(900);
 
 pub(super) fn at_random(settings: &Settings) -> anyhow::Result<Verdict> {
@@ -53,6 +57,13 @@ pub(super) fn at_random(settings: &Settings) -> anyhow::Result<Verdict> {
             until_rotation = Duration::from_millis(100 + random.below(600));
         }
         if started.elapsed() >= life {
+            // One that is killed faster than it can start and read gets nowhere, and files that rotate
+            // away unread are nobody's fault: it lives on until it is not far behind.
+            let behind = writer.written().saturating_sub(rig.book().seen());
+            if behind > settings.rate * FAR_BEHIND_S {
+                life += Duration::from_millis(200);
+                continue;
+            }
             rig.kill9()?;
             kills += 1;
             rig.start_unready()?;
@@ -93,7 +104,7 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut in_commits = 0;
     loop {
         rig.start()?;
-        if !killed_in_commit(&mut rig, &mut writer, in_commits + 1)? {
+        if !killed_in_commit(&mut rig, &mut writer, in_commits * settings.step + 1)? {
             break;
         }
         rig.bury();
@@ -101,11 +112,12 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_commits < MOST_CALLS, "a commit has no end");
         progress.say(&mut rig, || format!("{in_commits} kills in commits"));
     }
-    rig.stop()?;
+    end_traced(&mut rig)?;
+    in_commits += 1;
     let mut in_starts = 0;
     loop {
         writer.write(LINES)?;
-        if !killed_in_start(&mut rig, in_starts + 1)? {
+        if !killed_in_start(&mut rig, in_starts * settings.step + 1)? {
             break;
         }
         rig.bury();
@@ -113,7 +125,8 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
         ensure!(in_starts < MOST_CALLS, "a start has no end");
         progress.say(&mut rig, || format!("{in_starts} kills in starts"));
     }
-    rig.stop()?;
+    end_traced(&mut rig)?;
+    in_starts += 1;
     rig.start()?;
     let written = written_by([&writer]);
     let kills = in_commits + in_starts;
@@ -125,6 +138,15 @@ pub(super) fn at_each_call(settings: &Settings) -> anyhow::Result<Verdict> {
     verdict.fact("kills_in_commits", in_commits);
     verdict.fact("kills_in_starts", in_starts);
     Ok(verdict)
+}
+
+/// Ends an agent that outlived its strace, which may be about to strike still: no clean end can be asked for.
+fn end_traced(rig: &mut Rig) -> anyhow::Result<()> {
+    let kill = rig.agent()?.signal(Signal::KILL);
+    // Gone already.
+    kill.unwrap_or_default();
+    rig.bury();
+    Ok(())
 }
 
 /// Whether the agent died at the `call`-th system call that the thread `store` made once lines had come;
@@ -167,7 +189,7 @@ impl Drop for Tracer {
     fn drop(&mut self) {
         // It lets go of the thread, which lives on.
         if let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
-            rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap_or_default();
+            rustix::process::kill_process(pid, Signal::INT).unwrap_or_default();
         }
         drop(self.0.wait());
     }

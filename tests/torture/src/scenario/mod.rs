@@ -10,6 +10,8 @@ mod truncating;
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::book::Written;
 use crate::clock;
 use crate::rig::Rig;
@@ -157,7 +159,13 @@ fn conclude(
     let outcome = rig.outcome(written);
     verdict.judge(&outcome, expected);
     if rig.ledger().exists() && expected.marks == Marks::Counted && destroyed == 0 {
-        verdict.none('E', "alerts other than in backtest", rig.backtest()?);
+        let differing = rig.backtest()?;
+        let count = u64::try_from(differing.len())?;
+        verdict.none('E', "alerts other than in backtest", count);
+        if count > 0 {
+            let some: Vec<_> = differing.iter().take(6).collect();
+            verdict.fact("alert_in_backtest_and_told", json!(some));
+        }
     }
     verdict.judge_fresh(fresh);
     if !verdict.holds() && settings.progress {

@@ -86,7 +86,11 @@ pub(super) fn idle(settings: &Settings) -> anyhow::Result<Verdict> {
     let rate = f64::from(u32::try_from(lines)?) / began.elapsed().as_secs_f64();
     let written = written_by(resting.iter().map(|file| &file.writer));
     let log = resting[0].writer.path();
-    let mut verdict = conclude(rig, settings, &written, log, Expected::default())?;
+    let expected = Expected {
+        most_descriptors: u64::from(files * (KEEP + 1)) + 20,
+        ..Expected::default()
+    };
+    let mut verdict = conclude(rig, settings, &written, log, expected)?;
     verdict.fact("rotations", done);
     verdict.fact("files", files);
     verdict.fact("rest_ms", u64::try_from(settings.rest.as_millis())?);

@@ -6,8 +6,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
+use lapwing_rules::scanner::{InputSpec, Listening};
+
 use super::*;
-use crate::config;
+use crate::{cli, config};
 
 /// 20 November 2025, 00:00 UTC: over for long.
 const BEGIN: i64 = 1_763_596_800;
@@ -88,7 +90,8 @@ fn replay(
     width: Width,
 ) -> (Vec<Notification>, Result<Totals, AgentError>) {
     let read = Arc::new(AtomicU64::new(0));
-    let logs = paths.iter().map(|path| Log::open(path, &read).unwrap());
+    let open = |path| Log::open(path, &Way::default(), &read).unwrap();
+    let logs = paths.iter().map(|path| (open(path), Way::default()));
     let bounds = Bounds {
         since: Timestamp::MIN,
         until: None,
@@ -102,9 +105,19 @@ fn replay(
         },
         goes_on: &|| {},
     };
-    let replay = Replay::new(rules, None, logs.collect(), bounds, now, width);
+    let replay = Replay::new(rules, &ways(), logs.collect(), bounds, now, width);
     let totals = replay.and_then(|replay| replay.run(&mut audience));
     (said, totals)
+}
+
+/// One input for all, as without a configuration.
+fn ways() -> Ways {
+    let args = cli::Logs {
+        config: None,
+        input: None,
+        format: None,
+    };
+    Ways::new(&args, None, "backtest").unwrap()
 }
 
 /// Merges as the contract says, all hits of all logs in memory.
@@ -123,7 +136,7 @@ fn slowly(rules: &Arc<RuleSet>, paths: &[PathBuf]) -> Vec<Notification> {
     };
     let mut streams: Vec<(Stream, Vec<Hit>)> = Vec::new();
     for path in paths {
-        let mut stream = Stream::new(Log::open(path, &Arc::default()).unwrap());
+        let mut stream = Stream::new(Log::open(path, &Way::default(), &Arc::default()).unwrap());
         stream.find_beginning(Detector::new(None));
         let mut hits = Vec::new();
         let each = &mut |hit: &Hit| hits.push(hit.clone());
@@ -254,16 +267,15 @@ fn an_audience_that_has_enough_ends_the_run() {
     let rules = rules(folder.path());
     let paths: Vec<PathBuf> = (0..6).map(|n| write(folder.path(), n, &log(n))).collect();
     for paths in [&paths[1..2], &paths] {
-        let logs = paths
-            .iter()
-            .map(|path| Log::open(path, &Arc::default()).unwrap());
+        let open = |path| Log::open(path, &Way::default(), &Arc::default()).unwrap();
+        let logs = paths.iter().map(|path| (open(path), Way::default()));
         let bounds = Bounds {
             since: Timestamp::MIN,
             until: None,
         };
         let replay = Replay::new(
             &rules,
-            None,
+            &ways(),
             logs.collect(),
             bounds,
             Timestamp::MAX,

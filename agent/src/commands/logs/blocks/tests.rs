@@ -25,6 +25,7 @@ fn lines_of(framed: Framed) -> Vec<Line> {
         bytes: framed.bytes,
         segments: framed.segments,
         cut: framed.cut,
+        records: framed.records,
         arrival: Timestamp::MIN,
     };
     let (mut lines, mut at) = (Vec::new(), 0);
@@ -44,7 +45,7 @@ fn lines_of(framed: Framed) -> Vec<Line> {
 
 /// What the framer makes of all the bytes at once.
 fn framed(bytes: &[u8], max: usize) -> Vec<Line> {
-    let mut framer = Framer::new(max, 0);
+    let mut framer = Framer::new(&Framing::lines(max));
     let mut framed = Framed::default();
     framer.push(bytes, &mut framed);
     framer.finish(&mut framed);
@@ -114,7 +115,7 @@ fn read(mut blocks: Blocks, length: usize) -> Vec<Line> {
 fn cutting(block_bytes: usize, max_line_bytes: usize, filling: Filling) -> Cutting {
     Cutting {
         block_bytes,
-        max_line_bytes,
+        framing: Framing::lines(max_line_bytes),
         filling,
     }
 }

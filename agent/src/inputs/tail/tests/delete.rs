@@ -63,10 +63,11 @@ fn what_was_deleted_while_stopped_is_counted_and_forgotten() {
                 paths: vec![Pattern::parse(&format!("{root}/*.log")).unwrap()],
                 exclude: Vec::new(),
                 start_at: StartAt::End,
-                max_line_bytes: 100,
+                framing: Framing::lines(100),
             }],
             saved: rig.saved.clone(),
             first_start: FirstStart::No,
+            own: Vec::new(),
             notices: Notices::System,
             counters: Counters::new(),
         };

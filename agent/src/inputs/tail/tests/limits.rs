@@ -71,6 +71,25 @@ fn permission_given_back_is_found() {
 }
 
 #[test]
+fn permission_given_back_after_a_restart_goes_on_where_it_had_stopped() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if rustix::process::geteuid().is_root() {
+        return; // may read everything
+    }
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.stop(tail);
+    rig.append("a.log", "two\n");
+    fs::set_permissions(rig.path("a.log"), fs::Permissions::from_mode(0o0)).unwrap();
+    let mut tail = rig.start();
+    fs::set_permissions(rig.path("a.log"), fs::Permissions::from_mode(0o600)).unwrap();
+    tail.expect(&["two"]);
+    tail.end(&["two"]);
+}
+
+#[test]
 fn more_files_than_may_be_open_are_all_read() {
     const FILES: usize = 700;
     let names: Vec<String> = (0..FILES).map(|n| format!("{n}.log")).collect();

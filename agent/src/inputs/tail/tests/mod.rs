@@ -1,12 +1,18 @@
 //! The tail thread on real files: a file for each phenomenon.
 
+mod compressed;
 mod copytruncate;
 mod delete;
 mod discovery;
+mod encodings;
 mod growth;
 mod honesty;
 mod limits;
 mod links;
+mod long_lines;
+mod loops;
+mod notices;
+mod records;
 mod restart;
 mod rotation;
 mod torture;
@@ -27,6 +33,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock;
+use crate::inputs::framer::Framing;
+use crate::inputs::multiline::Multiline;
 use crate::inputs::{Position, PositionKey};
 
 /// Longer than the slow scan and the linger together; nothing that works takes so long.
@@ -39,9 +47,11 @@ struct Rig {
     exclude: Vec<String>,
     start_at: StartAt,
     max_line_bytes: usize,
+    multiline: Option<Arc<Multiline>>,
     notices: Notices,
     saved: Vec<Position>,
     first_start: FirstStart,
+    own: Vec<Own>,
 }
 
 impl Rig {
@@ -53,9 +63,11 @@ impl Rig {
             exclude: Vec::new(),
             start_at: StartAt::Beginning,
             max_line_bytes: 256 * 1024,
+            multiline: None,
             notices: Notices::System,
             saved: Vec::new(),
             first_start: FirstStart::Yes,
+            own: Vec::new(),
         }
     }
 
@@ -114,13 +126,17 @@ impl Rig {
                 .map(|glob| Exclude::parse(glob).unwrap())
                 .collect(),
             start_at: self.start_at,
-            max_line_bytes: self.max_line_bytes,
+            framing: Framing {
+                max_line_bytes: self.max_line_bytes,
+                multiline: self.multiline.clone(),
+            },
         };
         let counters = Counters::new();
         let setup = Setup {
             configs: vec![config],
             saved: self.saved.clone(),
             first_start: self.first_start,
+            own: self.own.clone(),
             notices: self.notices,
             counters: Arc::clone(&counters),
         };
@@ -136,6 +152,7 @@ impl Rig {
             counters,
             thread,
             ready: false,
+            current: false,
             seen: Vec::new(),
             positions: self
                 .saved
@@ -172,6 +189,7 @@ struct Tail {
     counters: Arc<Counters>,
     thread: JoinHandle<()>,
     ready: bool,
+    current: bool,
     seen: Vec<Seen>,
     positions: BTreeMap<PositionKey, Position>,
 }
@@ -182,15 +200,14 @@ impl Tail {
             Event::Lines { batch, position } => {
                 let mut at = 0;
                 while at < batch.bytes.len() {
-                    let text = lapwing_rules::model::line::line_about(&batch.bytes, at);
+                    let text = batch.text().about(at);
                     self.seen.push(Seen {
                         text: String::from_utf8_lossy(&batch.bytes[text]).into_owned(),
                         offset: batch.offset_of(at),
                         cut: batch.is_cut(at),
                         source: batch.source.name.to_string(),
                     });
-                    let lf = memchr::memchr(b'\n', &batch.bytes[at..]);
-                    at = lf.map_or(batch.bytes.len(), |lf| at + lf + 1);
+                    at = batch.text().behind(at);
                 }
                 let position = position.expect("lines of a file have a position");
                 self.positions.insert(position.key.clone(), position);
@@ -208,7 +225,7 @@ impl Tail {
                 assert_eq!((id, self.ready), (InputId(7), false), "ready once");
                 self.ready = true;
             }
-            Event::Current(_) => panic!("nobody asked"),
+            Event::Current(_) => self.current = true,
             Event::Ended(_) => panic!("files do not end"),
         }
     }
@@ -237,14 +254,14 @@ impl Tail {
         }
     }
 
-    fn summary(&self) -> (Vec<&str>, &BTreeMap<PositionKey, Position>, &Counters) {
+    fn summary(&self) -> (Vec<&str>, Vec<&Position>, &Counters) {
         let last = self.seen.len().saturating_sub(30);
         (
             self.seen[last..]
                 .iter()
                 .map(|seen| seen.text.as_str())
                 .collect(),
-            &self.positions,
+            self.positions.values().take(30).collect(),
             &self.counters,
         )
     }
@@ -267,6 +284,13 @@ impl Tail {
         }
         self.thread.join().unwrap();
         (self.seen, self.positions.into_values().collect())
+    }
+
+    /// The same, once all that can be read has been.
+    fn stop_when_current(mut self) -> (Vec<Seen>, Vec<Position>) {
+        self.handle.look();
+        self.wait("what there is", |tail| tail.current);
+        self.stop()
     }
 
     /// Stops, and says that nothing came but these lines.

@@ -19,7 +19,7 @@ const MOST_KEY_BYTES: usize = 64;
 pub(super) struct Place {
     /// Every line that has the field holds this.
     pub(super) present: Need,
-    /// The value stands in one of these, ...
+    /// The value stands in one of these (in none: it is nowhere to be found as it is), ...
     pub(super) spots: Vec<Spot>,
     /// ... or, where the line holds the need, in one of these, ...
     pub(super) loose: Option<(Need, Vec<Spot>)>,
@@ -65,6 +65,7 @@ impl Place {
             Format::NginxError => nginx_error(name),
             Format::Json { .. } => Some(json(name)),
             Format::Logfmt { .. } => logfmt(name),
+            Format::Syslog => syslog(name),
             Format::Plain => None,
             Format::Pattern { pattern, .. } => {
                 let is_known = pattern.names().iter().any(|known| known == name);
@@ -346,6 +347,29 @@ fn logfmt(name: &str) -> Option<Place> {
         loose: None,
         escapable: Vec::new(),
     })
+}
+
+/// The names of facilities and severities are made of a number, and the peer is no part of the
+/// line; the words of the header and the text stand somewhere as they are. Structured data has its
+/// own escapes.
+fn syslog(name: &str) -> Option<Place> {
+    match name {
+        "facility" | "facility_code" | "severity" | "severity_code" | "peer" => {
+            Some(Place::fixed(Vec::new()))
+        }
+        "hostname" | "appname" | "procid" | "msgid" | "message" => {
+            let spot = Spot::new(Vec::new(), 0, ByteSet::default(), Coding::Raw);
+            Some(Place::fixed(vec![spot]))
+        }
+        _ => {
+            // Ids may hold dots, too: what is behind the last one is of the parameter's name.
+            let (_, name) = name.strip_prefix("sd.")?.rsplit_once('.')?;
+            let mut place = Place::fixed(Vec::new());
+            let key: Vec<u8> = [name.as_bytes(), b"=\""].concat();
+            place.present = run(last(sets(&key)), 0);
+            Some(place)
+        }
+    }
 }
 
 /// The last ones of `key`.

@@ -196,6 +196,32 @@ fn long_runs_stand_about_the_value_of_a_key() {
 }
 
 #[test]
+fn what_syslog_does_not_write_as_it_is_needs_nothing() {
+    for (condition, expected) in [
+        ("appname == 'sshd'", "sshd"),
+        ("hostname == ''", "nothing"),
+        (
+            "message ~ '^Failed [a-z]+ for'",
+            r"(Failed  & [a-z] &  for)",
+        ),
+        ("severity == 'err' and severity_code <= 3", "nothing"),
+        (
+            "facility in ['auth', 'authpriv'] or peer == '10.0.0.1'",
+            "nothing",
+        ),
+        (r#"sd.a.b@1.name == 'say "hi"'"#, r#"name=\""#),
+        ("exists(sd.id.name)", r#"name=\""#),
+        ("time == 'x'", "impossible"),
+    ] {
+        assert_eq!(
+            show(&need_of(condition, &Format::Syslog)),
+            expected,
+            "{condition}"
+        );
+    }
+}
+
+#[test]
 fn a_line_that_cannot_hold_it_does_not_hold_the_need() {
     let access =
         r#"1.2.3.4 - - [21/Nov/2026:09:00:00 +0000] "GET /x HTTP/1.1" 200 502 "-" "-" up=a"#;
@@ -328,6 +354,32 @@ proptest! {
             let condition = draw.condition(&fields);
             if Expression::parse(&condition).is_ok() {
                 check(&format, &line, &condition);
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_for_which_a_condition_holds_holds_its_need(
+        seed in proptest::num::u64::ANY,
+        breaks in proptest::collection::vec((0_usize..1000, proptest::bool::ANY), 1..4),
+    ) {
+        let mut draw = Draw::new(seed);
+        let format = format_of(draw.format());
+        let mut record = draw.line(&format);
+        for (at, instead) in breaks {
+            let at = at % (record.len() + 1);
+            if instead && at < record.len() {
+                record[at] = b'\n';
+            } else {
+                record.insert(at, b'\n');
+            }
+        }
+        let mut fields = Fields::default();
+        format.read(&record, &mut fields);
+        for _ in 0..16 {
+            let condition = draw.condition(&fields);
+            if Expression::parse(&condition).is_ok() {
+                check(&format, &record, &condition);
             }
         }
     }

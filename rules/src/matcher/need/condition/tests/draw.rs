@@ -100,6 +100,7 @@ impl Draw {
             Format::Json { .. } => self.object(0),
             Format::Logfmt { .. } => self.logfmt(),
             Format::NginxError => self.nginx_error(),
+            Format::Syslog => self.syslog(),
             Format::Pattern { .. } => {
                 let (a, b) = (self.value(), self.value());
                 format!("2026 {a} id={b} {}", self.value())
@@ -264,6 +265,52 @@ impl Draw {
             line.push_str(&item);
         }
         line
+    }
+
+    fn syslog(&mut self) -> String {
+        let pri = self.one_of(&["<13>", "<34>", "<191>", "<192>", ""]);
+        if self.one_in(2) {
+            let words: Vec<String> = (0..4)
+                .map(|_| match self.below(4) {
+                    0 => "-".to_owned(),
+                    _ => self.value().replace(' ', "_"),
+                })
+                .collect();
+            let mut elements = String::new();
+            for _ in 0..self.below(3) {
+                let id = self.one_of(&["id", "a.b", "x@32473"]);
+                elements.extend(["[", id]);
+                for _ in 0..self.below(3) {
+                    let (key, value) = (self.one_of(&KEYS), self.value());
+                    let value = if self.one_in(3) {
+                        value
+                    } else {
+                        value
+                            .replace('\\', "\\\\")
+                            .replace('"', "\\\"")
+                            .replace(']', "\\]")
+                    };
+                    elements.extend([" ", key, "=\"", &value, "\""]);
+                }
+                elements.push(']');
+            }
+            let elements = if elements.is_empty() { "-" } else { &elements };
+            let stamp = self.one_of(&["2026-11-21T09:00:00Z", "-"]);
+            return format!(
+                "{pri}1 {stamp} {} {elements} {}",
+                words.join(" "),
+                self.value()
+            );
+        }
+        let stamp = self.one_of(&[
+            "Nov 21 09:00:00 ",
+            "45: *Nov 21 2026 09:00:00: ",
+            "2026-11-21T09:00:00Z ",
+            "",
+        ]);
+        let host = self.one_of(&["web-1 ", "", "fe80:: ", "- "]);
+        let tag = self.one_of(&["app[12]: ", "app: ", "502: ", "daemon.info a[1]: ", ""]);
+        format!("{pri}{stamp}{host}{tag}{}", self.value())
     }
 
     /// A condition that often holds for `fields`.

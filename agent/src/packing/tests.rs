@@ -23,7 +23,7 @@ fn zstd_frame(text: &[u8]) -> Vec<u8> {
 fn unpacked(packed: &[u8]) -> (Vec<u8>, Option<String>) {
     let head = packed.get(..Packing::HEAD_BYTES).unwrap_or(packed);
     let mut input = Packing::of(head)
-        .unpack(Cursor::new(packed.to_vec()))
+        .unpack(Cursor::new(packed.to_vec()), Window::Usual)
         .unwrap();
     let (mut text, mut buffer) = (Vec::new(), [0; 1000]);
     loop {
@@ -125,4 +125,29 @@ fn a_frame_that_asks_for_too_much_memory_is_refused() {
     // As much as `zstd` takes by itself is taken.
     packed[5] = (27 - 10) << 3;
     assert_eq!(unpacked(&packed), (Vec::new(), None));
+}
+
+#[test]
+fn what_is_packed_otherwise_is_named() {
+    assert_eq!(Packing::foreign(b"\xfd7zXZ\0\0\0\0\0"), Some("xz"));
+    assert_eq!(Packing::foreign(b"BZh91AY&SY"), Some("bzip2"));
+    assert_eq!(Packing::foreign(b"BZh9 is a text"), None);
+    assert_eq!(Packing::foreign(b"PK"), None);
+}
+
+#[test]
+fn a_name_tells_what_it_was_before() {
+    for (name, before) in [
+        ("a.log.1.gz", Some("a.log.1")),
+        ("a.log-20261121.zst", Some("a.log-20261121")),
+        ("a.log", None),
+        (".gz", None),
+        ("agz", None),
+    ] {
+        assert_eq!(
+            unpacked_name(name.as_ref()),
+            before.map(OsStr::new),
+            "{name}"
+        );
+    }
 }

@@ -1,0 +1,151 @@
+//! What is known of a source from batch to batch and over a restart: how its lines are written, and
+//! the time of the last one that bore one. Asked and told by the scanner; nothing is read here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fields::Format;
+use crate::model::{Text, Timestamp};
+
+use super::heard::Span;
+
+/// Records of a source looked at to find out a format; after so many it is taken for plain.
+const DETECT_RECORDS: usize = 2_000;
+
+/// Times at which lines came that wait for a hit to tell of them.
+const MOST_HEARD: usize = 256;
+
+/// What is remembered of a source over a restart: a line without a time of its own takes that of
+/// the line before it, wherever the reading was interrupted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The time of the last line that had one.
+    pub last_time: Option<Timestamp>,
+    /// The name of the format that was found.
+    pub format: Option<String>,
+}
+
+/// What is remembered of a source from batch to batch.
+#[derive(Clone, Debug, Default)]
+pub struct SourceState {
+    pub(super) detector: Option<Detector>,
+    pub(super) last_time: Option<Timestamp>,
+    /// Where lines came that no hit has told of yet.
+    pub(super) heard: Vec<Span>,
+    /// Lines whose own time was too far in the future.
+    pub skewed: u64,
+}
+
+impl SourceState {
+    /// Of a source whose line before the first one bore `time`.
+    pub fn after(time: Timestamp) -> Self {
+        Self {
+            last_time: Some(time),
+            ..Self::default()
+        }
+    }
+
+    /// Of a source that was read before: what [`SourceState::memory`] gave. A format that is no
+    /// longer known is found out anew.
+    pub fn remembered(memory: &Memory) -> Self {
+        let format = memory
+            .format
+            .as_deref()
+            .and_then(Format::named)
+            .map(Arc::new);
+        Self {
+            detector: format.map(|format| Detector::new(Some(format))),
+            last_time: memory.last_time,
+            heard: memory
+                .last_time
+                .map(|time| (time, time))
+                .into_iter()
+                .collect(),
+            skewed: 0,
+        }
+    }
+
+    /// What must not be forgotten over a restart.
+    pub fn memory(&self) -> Memory {
+        let format = self
+            .detector
+            .as_ref()
+            .and_then(|detector| detector.known.as_ref());
+        Memory {
+            last_time: self.last_time,
+            format: format.map(|format| format.name().to_owned()),
+        }
+    }
+
+    /// Where lines came that no hit has told of.
+    pub fn heard(&self) -> &[Span] {
+        &self.heard
+    }
+
+    /// The same; from now on they are told.
+    pub fn take_heard(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Lines came.
+    pub(super) fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
+        for (from, to) in spans {
+            match self.heard.last_mut() {
+                Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
+                    last.1 = last.1.max(to);
+                }
+                _ => self.heard.push((from, to)),
+            }
+        }
+        let too_many = self.heard.len().saturating_sub(MOST_HEARD);
+        self.heard.drain(..too_many);
+    }
+
+    /// The time of the last line that had one.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.last_time
+    }
+}
+
+/// Finds out how the lines of one source are written.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    pub(super) known: Option<Arc<Format>>,
+    plain: Arc<Format>,
+    records_left: usize,
+}
+
+impl Detector {
+    /// `given` ends the search before it begins.
+    pub fn new(given: Option<Arc<Format>>) -> Self {
+        Self {
+            known: given,
+            plain: Arc::new(Format::Plain),
+            records_left: DETECT_RECORDS,
+        }
+    }
+
+    /// The format of `text`: given, known from before, or found by looking. Plain until a record
+    /// shows more: a header does not hide what comes after it.
+    pub fn format_of(&mut self, text: Text<'_>) -> Arc<Format> {
+        let mut at = 0;
+        while self.known.is_none() && self.records_left > 0 && at < text.bytes.len() {
+            self.records_left -= 1;
+            let record = text.bytes.get(text.about(at)).unwrap_or_default();
+            let mut format = Format::detect(record);
+            // JSON may be spread over all lines of a record, and a trace stands behind one line.
+            if !format.has_time()
+                && let Some(lf) = memchr::memchr(b'\n', record)
+            {
+                format = Format::detect(record.get(..lf).unwrap_or_default());
+            }
+            if format.has_time() {
+                self.known = Some(Arc::new(format));
+            }
+            at = text.behind(at);
+        }
+        Arc::clone(self.known.as_ref().unwrap_or(&self.plain))
+    }
+}
