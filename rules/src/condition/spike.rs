@@ -71,7 +71,7 @@ const MOST_BUCKETS: u128 = 16_384;
 /// Buckets of a window: fewer of them where the reference lies many windows back.
 fn steps(timeframe: Duration, reach: Duration) -> i64 {
     let windows = reach.as_nanos() / timeframe.as_nanos().max(1) + 1;
-    let fits = |steps: &i64| windows * steps.unsigned_abs() as u128 <= MOST_BUCKETS;
+    let fits = |steps: &i64| windows * u128::from(steps.unsigned_abs()) <= MOST_BUCKETS;
     [STEPS, 30, 12, 6, 4, 2].into_iter().find(fits).unwrap_or(1)
 }
 

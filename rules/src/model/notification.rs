@@ -162,9 +162,9 @@ pub struct Notification {
     pub host: String,
     /// The input of the latest hit.
     pub input: String,
-    /// The values of the rule's `group_by` fields; for new_term those of the term, too.
+    /// The values of the rule's `group_by` fields; for `new_term` those of the term, too.
     pub group: BTreeMap<String, String>,
-    /// For new_pattern: the shape of the lines, with what varies masked.
+    /// For `new_pattern`: the shape of the lines, with what varies masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
     /// For flatline: how the rule's inputs were.

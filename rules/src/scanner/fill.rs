@@ -80,7 +80,7 @@ pub(super) fn fill(
     hit.sample.cut = !whole || batch.is_cut(found.line.start);
 }
 
-/// The values that the type asks for; for new_pattern the line's shape.
+/// The values that the type asks for; for `new_pattern` the line's shape.
 fn fill_values(hit: &mut Hit, found: &Found<'_>, clean: &mut Clean<'_>) {
     match &clean.rule.condition {
         ConditionSpec::NewPattern { masks, .. } => {

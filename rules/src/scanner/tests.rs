@@ -328,16 +328,11 @@ fn a_line_that_meets_several_parts_of_a_rule_is_one_hit() {
             }
         },
     );
-    let starts: Vec<u64> = text
-        .iter()
-        .scan(0, |at, line| {
-            Some(std::mem::replace(at, *at + line.len() as u64))
-        })
-        .collect();
     let told: Vec<String> = hits
         .iter()
         .map(|(rule, parts, at)| {
-            let line = starts.iter().position(|start| start == at).unwrap();
+            let before = &batch.bytes[..usize::try_from(*at).unwrap()];
+            let line = memchr::memchr_iter(b'\n', before).count();
             format!("{line} {rule} {parts:b}")
         })
         .collect();

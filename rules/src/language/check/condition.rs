@@ -131,6 +131,9 @@ fn foreign_keys(reader: &mut Reader, section: &Section<'_>, of: &str) {
     }
 }
 
+/// A value is wrong, and that was said.
+struct Wrong;
+
 /// The keys of one rule.
 struct OfType<'r, 's> {
     reader: &'r mut Reader,
@@ -174,26 +177,27 @@ impl<'s> OfType<'_, 's> {
         }
     }
 
-    /// A bound that may be left out; the outer `None` when it is wrong.
-    fn bound(&mut self, key: &str) -> Option<Option<u64>> {
-        match self.section.get(key) {
-            Some(node) => self.reader.integer(node, key, 1..=MOST).map(Some),
-            None => Some(None),
-        }
+    /// A bound that may be left out.
+    fn bound(&mut self, key: &str) -> Result<Option<u64>, Wrong> {
+        let Some(node) = self.section.get(key) else {
+            return Ok(None);
+        };
+        let number = self.reader.integer(node, key, 1..=MOST);
+        number.ok_or(Wrong).map(Some)
     }
 
-    fn percentage(&mut self, key: &str) -> Option<Option<f64>> {
+    fn percentage(&mut self, key: &str) -> Result<Option<f64>, Wrong> {
         let Some(node) = self.section.get(key) else {
-            return Some(None);
+            return Ok(None);
         };
-        let number = self.reader.number(node, key)?;
+        let number = self.reader.number(node, key).ok_or(Wrong)?;
         if (0.0..=100.0).contains(&number) {
-            return Some(Some(number));
+            return Ok(Some(number));
         }
         let message = format!("`{key}` must be from 0 to 100");
         self.reader
             .error("out-of-range", &node.place, message, None);
-        None
+        Err(Wrong)
     }
 
     /// Says that one of two keys is needed, or that they contradict each other.
@@ -360,7 +364,7 @@ impl<'s> OfType<'_, 's> {
             .and_then(|node| self.reader.text(node, "cardinality_field"));
         let (min, max) = (self.bound("min_cardinality"), self.bound("max_cardinality"));
         let timeframe = self.timeframe();
-        let (min, max) = (min?, max?);
+        let (min, max) = (min.ok()?, max.ok()?);
         self.bounds(["min_cardinality", "max_cardinality"], min, max)?;
         Some(ConditionSpec::Cardinality {
             field: field?.to_owned(),
@@ -378,7 +382,7 @@ impl<'s> OfType<'_, 's> {
         let max = self.percentage("max_percentage");
         let min_denominator = self.count("min_denominator", 10, 1);
         let timeframe = self.timeframe();
-        let (min, max) = (min?, max?);
+        let (min, max) = (min.ok()?, max.ok()?);
         self.bounds(["min_percentage", "max_percentage"], min, max)?;
         let spec = ConditionSpec::PercentageMatch {
             min,

@@ -142,9 +142,8 @@ fn rule(
         .get("match")
         .map(|node| matching::read(reader, node))
         .unwrap_or_default();
-    let redact = shared
-        .redact
-        .as_ref()
+    let redact = shared.redact.as_ref();
+    let redact = redact
         .map(|node| redactor(reader, node))
         .unwrap_or_default();
     let mut names = group_by.clone();
