@@ -41,8 +41,8 @@ rules:
     type: any
     samples: 1000
   - name: later
-    type: spike
-    spike_height: 3
+    type: any
+    escalate: {after: 10m}
   - name: nearest
     type: any
     serverity: info
@@ -67,7 +67,7 @@ const IN_RULES: &[(u64, u64, &str, &str)] = &[
     (17, 5, "missing-key", "needs `num_events`"),
     (21, 18, "bad-template", "did you mean `count`?"),
     (25, 14, "out-of-range", "from 0 to 100"),
-    (27, 11, "not-yet-known", "`spike` is not yet known"),
+    (28, 5, "not-yet-known", "`escalate` is not yet known"),
     (31, 5, "unknown-key", "did you mean `severity`?"),
 ];
 

@@ -11,6 +11,7 @@
 //! Shutdown follows the data: inputs stop, the engine drains and commits, the outputs get a grace
 //! time, the store ends. What is not delivered by then stays in the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
@@ -22,6 +23,7 @@ use lapwing_rules::model::InputId;
 use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::clock;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
@@ -31,6 +33,8 @@ use crate::pump::{self, Notice, Pump};
 use crate::store::{GroupRecord, Health, Saved, Start, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
 
+/// A log's times are often whole seconds: a line that bears one may come until the next.
+const WAIT_FOR_LINES: Duration = Duration::from_secs(1);
 /// Batches that may wait for the engine; each is at most some 256 KiB.
 const INBOX: usize = 8;
 
@@ -111,6 +115,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
     })?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
     let (tail_handle, control) = tail::control();
+    let counters: Arc<tail::Counters> = Arc::default();
     let pump = pump(
         config,
         rules,
@@ -119,10 +124,10 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         inbox.clone(),
         tail_handle.clone(),
         (happen, Arc::clone(&stopping)),
+        Arc::clone(&counters),
     );
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let setup = tail_setup(config, saved);
-    let counters = Arc::clone(&setup.counters);
+    let setup = tail_setup(config, saved, Arc::clone(&counters));
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
     for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
@@ -199,6 +204,7 @@ fn pump(
     inbox: SyncSender<pump::Input>,
     tail: tail::Handle,
     (happen, stopping): (UnboundedSender<Happening>, Arc<AtomicBool>),
+    counters: Arc<tail::Counters>,
 ) -> Pump {
     let specs: Vec<InputSpec> = config
         .inputs
@@ -215,6 +221,15 @@ fn pump(
         .collect();
     let mut engine = Engine::new(Arc::clone(rules), Arc::clone(&config.host), names);
     let stale = restore(&mut engine, saved);
+    engine.wait_for_lines(WAIT_FOR_LINES);
+    engine.watch(clock::now());
+    for position in &saved.positions {
+        let mut inputs = (0..).map(InputId).zip(&config.inputs);
+        let input = inputs.find(|(_, input)| *input.name == *position.key.input);
+        if let (Some((id, _)), Some(last)) = (input, position.memory.last_time) {
+            engine.heard(id, &[(last, last)]);
+        }
+    }
     let memories = saved
         .positions
         .iter()
@@ -237,6 +252,7 @@ fn pump(
         store,
         inbox,
         tail,
+        unreadable: Box::new(unreadable(config, counters)),
         notice: Box::new(move |notice| {
             let happening = match notice {
                 Notice::Ready => Happening::Ready,
@@ -286,7 +302,25 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
     stale
 }
 
-fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
+/// Finds the inputs of which something cannot be read.
+fn unreadable(
+    config: &Config,
+    counters: Arc<tail::Counters>,
+) -> impl Fn() -> Vec<InputId> + Send + use<> {
+    let names = (0..).map(InputId).zip(&config.inputs);
+    let ids: HashMap<Arc<str>, InputId> = names
+        .map(|(id, input)| (Arc::clone(&input.name), id))
+        .collect();
+    move || {
+        let figures = counters.inputs().into_iter();
+        let unreadable = figures.filter(|figures| figures.unreadable_total > 0);
+        unreadable
+            .filter_map(|figures| ids.get(&figures.input).copied())
+            .collect()
+    }
+}
+
+fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> tail::Setup {
     let configs = (0u32..)
         .map(InputId)
         .zip(&config.inputs)
@@ -315,7 +349,7 @@ fn tail_setup(config: &Config, saved: Saved) -> tail::Setup {
         },
         own: own_files(config),
         notices: tail::Notices::System,
-        counters: Arc::default(),
+        counters,
     }
 }
 

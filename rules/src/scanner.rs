@@ -5,21 +5,25 @@
 
 mod clock;
 mod fill;
+mod heard;
+pub mod parts;
 mod plans;
 mod source;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::fields::{Format, Zone};
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
-use crate::model::{Batch, InputId, RuleId, Sample, Timestamp};
+use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp};
 
 use clock::Clock;
-use fill::fill;
+use fill::{fill, fill_gaps};
 use plans::Plans;
 
+pub use heard::{Span, tolerance};
 pub use plans::{Replan, Replanned};
 pub use source::{Detector, Memory, SourceState};
 
@@ -36,12 +40,19 @@ pub struct Hit {
     pub arrival: Timestamp,
     /// The values of the rule's `group_by` fields; a missing one is empty. Redacted.
     pub group: Vec<String>,
+    /// Which parts of the rule it meets.
+    pub parts: Parts,
+    /// The values that the rule's type asks for, or the line's shape. Redacted.
+    pub values: Vec<Option<String>>,
     /// The values of the rule's `top_count_keys`. Redacted.
     pub top: Vec<Option<String>>,
     /// The line. Redacted.
     pub sample: Sample,
     /// All fields, where the rule's templates ask for them. Redacted.
     pub fields: BTreeMap<String, String>,
+    /// Where lines came since the hit before of the same source, and a little ahead, hits or not;
+    /// where a rule asks for that.
+    pub heard: Vec<Span>,
 }
 
 /// An input, as far as the scanner cares.
@@ -69,6 +80,8 @@ pub struct Scanner {
     plans: Vec<Plans>,
     inputs: Vec<Input>,
     zone: Zone,
+    /// See [`tolerance`].
+    tolerance: Option<Duration>,
     scratch: Scratch,
     hit: Hit,
     redacted: Vec<u8>,
@@ -124,6 +137,7 @@ impl Scanner {
             inputs: inputs.collect(),
             plans,
             rules: Arc::clone(rules),
+            tolerance: tolerance(rules),
             zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
@@ -191,14 +205,48 @@ impl Scanner {
         };
         let matcher = plans.matcher(&self.rules, &format);
         plans.note(&batch.bytes);
+        if let Some(tolerance) = self.tolerance {
+            state.hear(clock.spans(tolerance), tolerance);
+        }
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
+        let heard = &mut state.heard;
+        // Where the hit that waits for further parts begins, and its rule.
+        let mut waits: Option<(usize, RuleId)> = None;
         let mut accept = |found: Found<'_>| {
+            let (id, part) = parts::split(found.rule);
+            let rule = rules.get(id);
+            if waits == Some((found.line.start, id)) {
+                hit.parts = hit.parts.and(part);
+                fill_gaps(hit, &found, rule, batch, redacted);
+                return;
+            }
+            if let Some((_, waiting)) = waits.take()
+                && rules.get(waiting).accepts(hit.parts)
+            {
+                each(hit);
+                hit.heard.clear();
+            }
+            hit.heard.append(heard);
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
+            (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
-            fill(hit, &found, rules.get(found.rule), batch, redacted);
-            each(hit);
+            fill(hit, &found, rule, batch, redacted);
+            if rule.parts.is_empty() {
+                each(hit);
+                hit.heard.clear();
+            } else {
+                waits = Some((found.line.start, id));
+            }
         };
         matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
+        if let Some((_, waiting)) = waits
+            && rules.get(waiting).accepts(hit.parts)
+        {
+            each(hit);
+            hit.heard.clear();
+        }
+        // What belonged to a line that was no hit after all waits for the next one.
+        heard.append(&mut hit.heard);
         if format.has_time() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
@@ -218,6 +266,7 @@ impl Scanner {
             rules: Arc::clone(&self.rules),
             plans: self.plans.clone(),
             inputs: self.inputs.clone(),
+            tolerance: self.tolerance,
             zone: Zone::UTC,
             scratch: Scratch::default(),
             hit: Hit::empty(),
@@ -227,28 +276,12 @@ impl Scanner {
 }
 
 /// Whether a rule's `inputs` name this one.
-fn listens_to(rule: &Rule, input: &str) -> bool {
+pub(crate) fn listens_to(rule: &Rule, input: &str) -> bool {
     rule.inputs.is_empty()
         || rule.inputs.iter().any(|name| {
             name == input
                 || globset::Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(input))
         })
-}
-
-fn needs_fields(rule: &Rule) -> bool {
-    !rule.group_by.is_empty() || !rule.top_count_keys.is_empty() || wants_all_fields(rule)
-}
-
-fn wants_all_fields(rule: &Rule) -> bool {
-    let templates = [
-        Some(&rule.summary),
-        rule.runbook_url.as_ref(),
-        rule.dashboard_url.as_ref(),
-    ];
-    templates
-        .into_iter()
-        .flatten()
-        .any(crate::language::template::Template::wants_fields)
 }
 
 impl Hit {
@@ -268,9 +301,12 @@ impl Hit {
             time: Timestamp::default(),
             arrival: Timestamp::default(),
             group: Vec::new(),
+            parts: Parts::of(Part::MATCH),
+            values: Vec::new(),
             top: Vec::new(),
             sample,
             fields: BTreeMap::new(),
+            heard: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::{AlertView, Engine, Told};
 use crate::fields::Format;
-use crate::language::rule::{Expectation, Rule, RuleSet, RuleTest};
+use crate::language::rule::{Expectation, RuleSet, RuleTest};
 use crate::model::{Batch, InputId, Reason, RuleId, Source, Timestamp};
 use crate::scanner::{Hit, InputSpec, Scanner, SourceState};
 
@@ -61,7 +61,6 @@ pub fn run(
         format: own.or(format),
     };
     let mut trial = Trial {
-        rule: rules.get(id),
         scanner: Scanner::of_one(rules, id, input),
         engine: Engine::new(
             Arc::clone(rules),
@@ -77,6 +76,7 @@ pub fn run(
         ended: None,
         outcome: Outcome::default(),
     };
+    trial.engine.watch(START);
     let lines = schedule(test);
     let mut lines = lines.iter().peekable();
     let mut order: Vec<(usize, &Expectation)> = test.expect.iter().enumerate().collect();
@@ -104,8 +104,7 @@ fn schedule(test: &RuleTest) -> Vec<(Timestamp, &str)> {
     lines
 }
 
-struct Trial<'r> {
-    rule: &'r Rule,
+struct Trial {
     scanner: Scanner,
     engine: Engine,
     source: Arc<Source>,
@@ -116,9 +115,10 @@ struct Trial<'r> {
     outcome: Outcome,
 }
 
-impl Trial<'_> {
+impl Trial {
     fn feed(&mut self, at: Timestamp, line: &str) {
-        self.advance(at);
+        self.engine.advance_before(at, &mut self.told);
+        self.note_ended();
         // One that holds line feeds is a record, as `multiline` makes them.
         let inner = line.strip_suffix('\n').unwrap_or(line);
         let record = inner.contains('\n').then_some(0..line.len());
@@ -136,7 +136,11 @@ impl Trial<'_> {
                 hits.push(hit.clone());
             });
         self.outcome.lines += 1;
+        // `at` is when the line came, whatever it says of itself.
+        self.state.take_heard();
+        self.engine.heard(InputId(0), &[(at, at)]);
         for mut hit in hits {
+            hit.heard.clear();
             // `at` is the line's time, whatever the line says of itself.
             (hit.time, hit.arrival, hit.sample.at) = (at, at, at);
             self.outcome.hits += 1;
@@ -166,13 +170,7 @@ impl Trial<'_> {
             count: told.notification.count,
             suppressed: told.notification.suppressed,
             started_at: told.notification.started_at,
-            group: self
-                .rule
-                .group_by
-                .iter()
-                .filter_map(|name| told.notification.group.get(name))
-                .cloned()
-                .collect(),
+            group: told.notification.group.clone(),
         });
     }
 
@@ -199,7 +197,7 @@ impl Trial<'_> {
         let group = expected
             .group
             .as_ref()
-            .map(|group| (Named(group).to_string(), self.named(latest.as_ref(), group)));
+            .map(|group| (Named(group).to_string(), named(latest.as_ref(), group)));
         let (wanted_group, group) = group.unzip();
         for (what, expected, got) in [
             ("alerts", text(expected.alerts), text(alerts)),
@@ -229,20 +227,14 @@ impl Trial<'_> {
             .chain(self.ended.clone())
             .max_by_key(|alert| alert.started_at)
     }
+}
 
-    /// Those values of the alert's group that a test asks for.
-    fn named(&self, alert: Option<&AlertView>, asked: &BTreeMap<String, String>) -> String {
-        let values = alert
-            .map(|alert| alert.group.as_slice())
-            .unwrap_or_default();
-        let all = self
-            .rule
-            .group_by
-            .iter()
-            .cloned()
-            .zip(values.iter().cloned());
-        Named(&all.filter(|(name, _)| asked.contains_key(name)).collect()).to_string()
-    }
+/// Those values of the alert's group that a test asks for.
+fn named(alert: Option<&AlertView>, asked: &BTreeMap<String, String>) -> String {
+    let group = alert.map(|alert| &alert.group).into_iter().flatten();
+    let asked = group.filter(|(name, _)| asked.contains_key(*name));
+    let asked = asked.map(|(name, value)| (name.clone(), value.clone()));
+    Named(&asked.collect()).to_string()
 }
 
 /// `upstream=10.2.0.7 host=a`

@@ -2,15 +2,20 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::pattern::Pattern;
 use lapwing_rules::language::quantity::duration_text;
 use lapwing_rules::language::reader::meant;
-use lapwing_rules::language::rule::{ConditionSpec, Rule, RuleSet};
+use lapwing_rules::language::rule::{
+    ConditionSpec, FireOn, Match, Reference, Rule, RuleSet, SpikeType,
+};
 use lapwing_rules::matcher::plan::Tier;
-use lapwing_rules::matcher::{Matcher, Setup};
-use lapwing_rules::model::RuleId;
+use lapwing_rules::matcher::{FieldUse, Matcher, Setup};
+use lapwing_rules::model::{Part, RuleId};
+use lapwing_rules::scanner::parts;
 
 use super::rules_of;
 use super::terminal::{Terminal, counted, print};
@@ -37,17 +42,21 @@ pub(super) fn run(args: &Explain, terminal: Terminal) -> Result<ExitCode, AgentE
     };
     let plans = plans(&rules, &ids);
     let mut text = String::new();
-    for plan in &plans {
-        explain(&mut text, rules.get(plan.rule), plan);
+    for of_rule in plans.chunk_by(|a, b| a.rule == b.rule) {
+        if let Some(first) = of_rule.first() {
+            explain(&mut text, rules.get(first.rule), of_rule);
+        }
     }
     text.push_str(&summary(&plans));
     print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A rule's plan, and the format whose lines it is for, where that matters.
+/// The plan of a rule's part, and the format whose lines it is for, where that matters.
 struct Explained {
     rule: RuleId,
+    part: Part,
+    matching: Arc<Match>,
     tier: Tier,
     format: Option<&'static str>,
 }
@@ -60,10 +69,10 @@ const ERRORS: &str = " time level pid tid cid message client server request subr
                       referrer ";
 
 /// How the lines are written, by the fields that a rule asks for.
-fn likely_format(rule: &Rule) -> Option<&'static str> {
-    let condition = rule.matching.condition.as_ref()?;
+fn likely_format(matching: &Match) -> Option<&'static str> {
+    let condition = matching.condition.as_ref()?;
     let is_group = |name: &str| {
-        let mut groups = rule.matching.regex.iter().flat_map(Pattern::names);
+        let mut groups = matching.regex.iter().flat_map(Pattern::names);
         groups.any(|group| group == name)
     };
     let names = condition.names();
@@ -89,12 +98,13 @@ fn likely_format(rule: &Rule) -> Option<&'static str> {
 /// What a rule with a `where` needs depends on how lines are written: it is explained for the format
 /// that its fields are most likely of.
 fn plans(rules: &RuleSet, ids: &[RuleId]) -> Vec<Explained> {
+    let wanted = parts::wanted(rules, ids, &|_| FieldUse::Unwanted);
     let plan = |format: Option<&Format>| {
         let setup = Setup {
             format,
             ..Setup::default()
         };
-        Matcher::new(rules, ids, &|_| false, &setup)
+        Matcher::with(wanted.clone(), &setup)
     };
     let plain = plan(None);
     let formats = ["nginx", "nginx_error", "json"];
@@ -102,24 +112,26 @@ fn plans(rules: &RuleSet, ids: &[RuleId]) -> Vec<Explained> {
         .into_iter()
         .filter_map(|name| Some((name, plan(Some(&Format::named(name)?)))))
         .collect();
-    let explained = plain.plan().rules.iter().enumerate().map(|(index, found)| {
-        let likely = likely_format(rules.get(found.rule));
+    let planned = plain.plan().rules.iter().enumerate();
+    let explained = planned.filter_map(|(index, found)| {
+        let of_part = wanted.iter().find(|wanted| wanted.rule == found.rule)?;
+        let likely = likely_format(&of_part.matching);
         let better = by_format.iter().find_map(|(name, matcher)| {
             let plan = matcher.plan().rules.get(index)?;
             (Some(*name) == likely).then(|| (*name, plan.tier.clone()))
         });
-        match better {
-            Some((name, tier)) => Explained {
-                rule: found.rule,
-                tier,
-                format: Some(name),
-            },
-            None => Explained {
-                rule: found.rule,
-                tier: found.tier.clone(),
-                format: None,
-            },
-        }
+        let (format, tier) = match better {
+            Some((name, tier)) => (Some(name), tier),
+            None => (None, found.tier.clone()),
+        };
+        let (rule, part) = parts::split(found.rule);
+        Some(Explained {
+            rule,
+            part,
+            matching: Arc::clone(&of_part.matching),
+            tier,
+            format,
+        })
     });
     explained.collect()
 }
@@ -148,9 +160,24 @@ fn summary(plans: &[Explained]) -> String {
     text
 }
 
-fn explain(text: &mut String, rule: &Rule, plan: &Explained) {
-    let tier = &plan.tier;
+fn explain(text: &mut String, rule: &Rule, plans: &[Explained]) {
     writeln!(text, "{}", rule.name).ok();
+    for plan in plans {
+        if !rule.parts.is_empty() {
+            writeln!(text, "  {}", part_name(&rule.condition, plan.part)).ok();
+        }
+        explain_part(text, plan);
+    }
+    let group = if rule.group_by.is_empty() {
+        String::new()
+    } else {
+        format!(", for each {}", rule.group_by.join(", "))
+    };
+    writeln!(text, "  fires  {}{group}\n", fires(&rule.condition)).ok();
+}
+
+fn explain_part(text: &mut String, plan: &Explained) {
+    let (tier, matching) = (&plan.tier, &plan.matching);
     match plan.format {
         Some(format) => writeln!(text, "  asked  {tier}, in {format} lines").ok(),
         None => writeln!(text, "  asked  {tier}").ok(),
@@ -160,12 +187,12 @@ fn explain(text: &mut String, rule: &Rule, plan: &Explained) {
         writeln!(text, "  advice {advice}").ok();
     }
     let keys = [
-        ("contains", rule.matching.contains.len()),
-        ("regex", rule.matching.regex.len()),
-        ("where", usize::from(rule.matching.condition.is_some())),
+        ("contains", matching.contains.len()),
+        ("regex", matching.regex.len()),
+        ("where", usize::from(matching.condition.is_some())),
         (
             "not",
-            rule.matching.not_contains.len() + rule.matching.not_regex.len(),
+            matching.not_contains.len() + matching.not_regex.len(),
         ),
     ];
     let confirmed: Vec<String> = keys
@@ -179,19 +206,123 @@ fn explain(text: &mut String, rule: &Rule, plan: &Explained) {
         confirmed.join(", ")
     };
     writeln!(text, "  then   {confirmed}").ok();
-    let fires = match &rule.condition {
+}
+
+/// The key that a part stands under.
+fn part_name(condition: &ConditionSpec, part: Part) -> String {
+    match condition {
+        _ if part == Part::MATCH => "match".to_owned(),
+        ConditionSpec::Pair { .. } if part == Part::START => "start".to_owned(),
+        ConditionSpec::Pair { .. } => "finish".to_owned(),
+        ConditionSpec::PercentageMatch { .. } => "match_bucket".to_owned(),
+        _ => format!("step {}", part.number()),
+    }
+}
+
+fn fires(condition: &ConditionSpec) -> String {
+    let text = |span: &Duration| duration_text(*span);
+    match condition {
         ConditionSpec::Any => "on each hit".to_owned(),
         ConditionSpec::Frequency {
             num_events,
             timeframe,
-        } => {
-            format!("at {num_events} hits in {}", duration_text(*timeframe))
+        } => format!("at {num_events} hits in {}", text(timeframe)),
+        ConditionSpec::Spike(spec) => {
+            let way = match spec.direction {
+                SpikeType::Up => "more",
+                SpikeType::Down => "fewer",
+                SpikeType::Both => "more or fewer",
+            };
+            let than = match spec.reference {
+                Reference::Previous => "the window before".to_owned(),
+                Reference::SameTime(span) => format!("{} before", text(&span)),
+            };
+            let (height, timeframe) = (spec.height, text(&spec.timeframe));
+            format!("at {height} times {way} hits in {timeframe} than {than}")
         }
-    };
-    let group = if rule.group_by.is_empty() {
-        String::new()
-    } else {
-        format!(", for each {}", rule.group_by.join(", "))
-    };
-    writeln!(text, "  fires  {fires}{group}\n").ok();
+        ConditionSpec::Flatline {
+            threshold,
+            timeframe,
+        } => format!("at fewer than {threshold} hits in {}", text(timeframe)),
+        ConditionSpec::Pair { within, fire_on } => match fire_on {
+            FireOn::Missing => format!("when no finish follows within {}", text(within)),
+            FireOn::Completed => format!("when a finish follows within {}", text(within)),
+        },
+        ConditionSpec::Sequence { num_events, within } => {
+            let counts: Vec<String> = num_events.iter().map(u32::to_string).collect();
+            format!(
+                "at {} lines in this order within {}",
+                counts.join(", then "),
+                text(within)
+            )
+        }
+        other => fires_by_values(other),
+    }
+}
+
+/// The same for types that look at what the hits hold.
+fn fires_by_values(condition: &ConditionSpec) -> String {
+    let text = |span: &Duration| duration_text(*span);
+    match condition {
+        ConditionSpec::NewTerm {
+            fields,
+            terms_window_size,
+            learn_for,
+        } => {
+            let items: Vec<String> = fields.iter().map(|names| names.join(" and ")).collect();
+            format!(
+                "on a {} not seen in {}, after {} of learning",
+                items.join(", or a "),
+                text(terms_window_size),
+                text(learn_for)
+            )
+        }
+        ConditionSpec::Cardinality {
+            field,
+            min,
+            max,
+            timeframe,
+        } => {
+            let bounds = [
+                max.map(|max| format!("more than {max}")),
+                min.map(|min| format!("fewer than {min}")),
+            ];
+            let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+            format!(
+                "at {} values of {field} in {}",
+                bounds.join(" or "),
+                text(timeframe)
+            )
+        }
+        ConditionSpec::PercentageMatch {
+            min,
+            max,
+            min_denominator,
+            timeframe,
+        } => {
+            let bounds = [
+                max.map(|max| format!("more than {max} %")),
+                min.map(|min| format!("less than {min} %")),
+            ];
+            let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+            format!(
+                "when {} of at least {min_denominator} hits in {} are in the bucket",
+                bounds.join(" or "),
+                text(timeframe)
+            )
+        }
+        ConditionSpec::NewPattern {
+            learn_for,
+            returned_after,
+            ..
+        } => {
+            let returns = returned_after
+                .map_or_else(String::new, |span| format!(", or not for {}", text(&span)));
+            format!(
+                "on a shape of line not seen before{returns}, after {} of learning",
+                text(learn_for)
+            )
+        }
+        _ => String::new(),
+    }
 }

@@ -1,6 +1,7 @@
 //! `lapwing match`: the lines that a rule accepts, as grep would print them.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -8,9 +9,9 @@ use std::sync::atomic::AtomicU64;
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::reader::meant;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::matcher::{Matcher, Scratch, Setup};
-use lapwing_rules::model::RuleId;
-use lapwing_rules::scanner::Detector;
+use lapwing_rules::matcher::{FieldUse, Matcher, Scratch, Setup};
+use lapwing_rules::model::{Parts, RuleId};
+use lapwing_rules::scanner::{Detector, parts};
 
 use super::logs::{Log, Ways};
 use super::terminal::{Terminal, say};
@@ -91,16 +92,33 @@ fn search(
                     sample: &batch.bytes,
                     ..Setup::default()
                 };
-                let matcher = Matcher::new(rules, &[id], &|_| false, &setup);
+                let wanted = parts::wanted(rules, &[id], &|_| FieldUse::Unwanted);
+                let matcher = Matcher::with(wanted, &setup);
                 &mut other.insert((format.name(), matcher)).1
             }
         };
         let mut outcome = Ok(());
+        let mut print = |line: &Range<usize>, met: Parts| {
+            if outcome.is_ok() && rules.get(id).accepts(met) {
+                outcome = printer.line(name, batch.bytes.get(line.clone()).unwrap_or_default());
+            }
+        };
+        // A line that meets several parts of the rule is found by each of them.
+        let mut last: Option<(Range<usize>, Parts)> = None;
         matcher.scan_records(batch.text(), &format, &mut scratch, &mut |found| {
-            if outcome.is_ok() {
-                outcome = printer.line(name, batch.bytes.get(found.line).unwrap_or_default());
+            let part = parts::split(found.rule).1;
+            match &mut last {
+                Some((line, met)) if line.start == found.line.start => *met = met.and(part),
+                _ => {
+                    if let Some((line, met)) = last.replace((found.line, Parts::of(part))) {
+                        print(&line, met);
+                    }
+                }
             }
         });
+        if let Some((line, met)) = last {
+            print(&line, met);
+        }
         outcome.map_err(AgentError::io("cannot write to standard output"))?;
         log.recycle(batch);
     }

@@ -36,6 +36,8 @@ pub(crate) fn notification() -> Notification {
         host: "web-1".to_owned(),
         input: "nginx-access".to_owned(),
         group: BTreeMap::from([("upstream".to_owned(), "10.2.0.7:8080".to_owned())]),
+        pattern: None,
+        input_state: None,
         summary: "10 bad gateways in 1m on web-1".to_owned(),
         description: "The upstream refuses connections or dies mid-answer.".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "web".to_owned())]),

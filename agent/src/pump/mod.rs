@@ -127,6 +127,8 @@ pub struct Setup {
     pub tail: tail::Handle,
     /// Plans elsewhere; what comes of it goes to the inbox. Must not block.
     pub planner: Box<dyn FnMut(Replan) + Send>,
+    /// The inputs of which something cannot be read now; must not block.
+    pub unreadable: Box<dyn Fn() -> Vec<InputId> + Send>,
     /// Told what happens; must not block.
     pub notice: Box<dyn FnMut(Notice) + Send>,
 }
@@ -283,6 +285,7 @@ impl Pump {
         self.setup
             .scanner
             .scan(batch, state, latest, &mut |hit| engine.observe(hit, told));
+        engine.heard(batch.source.input, &state.take_heard());
         if let Some(replan) = self.setup.scanner.replan() {
             (self.setup.planner)(replan);
         }
@@ -322,6 +325,8 @@ impl Pump {
     /// Everything that was written before `at` has been read.
     fn let_time_pass(&mut self, at: Timestamp) {
         self.is_asking = false;
+        let unreadable = (self.setup.unreadable)();
+        self.setup.engine.set_unreadable(&unreadable);
         self.setup.engine.advance(at, &mut self.told);
         self.route();
     }

@@ -135,6 +135,8 @@ fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
         host: host.to_string(),
         input: String::new(),
         group: BTreeMap::new(),
+        pattern: None,
+        input_state: None,
         summary: String::new(),
         description: "lapwing watches itself: see its own log for more.".to_owned(),
         labels: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! `type: any`: each hit is trouble by itself.
 
-use super::Held;
+use super::verdict::{Cause, Held};
 use crate::model::Timestamp;
 
 /// What there is to say about a hit at `time`.
@@ -10,5 +10,8 @@ pub(super) fn held(time: Timestamp) -> Held {
         until: time,
         first: time,
         count: 1,
+        value: 1.0,
+        threshold: 1.0,
+        by: Cause::Hits,
     }
 }

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Held, TopValues, Window};
+use super::verdict::{Cause, Held, number};
+use super::{TopValues, Window};
 use crate::model::Timestamp;
 
 /// The state of one group.
@@ -27,11 +28,15 @@ impl Frequency {
     /// Takes a hit.
     pub fn observe(&mut self, time: Timestamp, top: Option<TopValues>) -> Option<Held> {
         let full = self.window.push(time, top)?;
+        let count = self.num_events as u64;
         Some(Held {
             at: full.last,
             until: full.until,
             first: full.first,
-            count: self.num_events as u64,
+            count,
+            value: number(count),
+            threshold: number(count),
+            by: Cause::Hits,
         })
     }
 

@@ -191,6 +191,12 @@ impl Window {
         Some(Full { first, last, until })
     }
 
+    /// The time of the `n`-th newest hit, counted from 0.
+    pub fn newest_but(&self, n: usize) -> Option<Timestamp> {
+        let at = self.entries.len().checked_sub(n + 1)?;
+        self.entries.get(at).map(|entry| entry.time)
+    }
+
     fn oldest(&self) -> Option<Timestamp> {
         self.entries.front().map(|entry| entry.time)
     }

@@ -1,13 +1,15 @@
-//! What is remembered of one rule's group: its window, its latest lines, its alert, its past.
+//! What is remembered of one rule's group: its condition, its latest lines, its alert, its past.
 
 use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
 use super::past::Past;
 use super::rate::{self, Buckets};
 use super::top::Top;
-use crate::condition::{Condition, Entry, Held, TopValues};
-use crate::language::rule::Rule;
+use crate::condition::{Condition, Entry, Held, Observation, TopValues, Verdict};
+use crate::language::rule::{ConditionSpec, Rule};
 use crate::model::{InputId, Sample, Timestamp};
 use crate::scanner::Hit;
 
@@ -16,6 +18,8 @@ use crate::scanner::Hit;
 pub(super) struct Group {
     /// The values of the rule's `group_by` fields.
     pub(super) values: Box<[String]>,
+    /// What is new, where the group is there for that.
+    pub(super) subject: Option<Subject>,
     pub(super) condition: Condition,
     /// The latest lines, oldest first, at most the rule's `samples`.
     pub(super) samples: VecDeque<Sample>,
@@ -25,12 +29,23 @@ pub(super) struct Group {
     pub(super) latest_arrival: Timestamp,
     /// Of the latest hit.
     pub(super) input: InputId,
+    /// Fields of the latest hit, where a template asks for them and an alert may begin without one.
+    pub(super) fields: BTreeMap<String, String>,
     pub(super) alert: Option<Firing>,
     pub(super) past: Past,
     /// Whether a state of it was handed out to be stored, which must be taken back when it goes.
     pub(super) is_saved: bool,
     /// Whether it is on the engine's list of those that changed.
     pub(super) is_changed: bool,
+}
+
+/// A term or a pattern that was not seen before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Subject {
+    /// The index of the item of `fields`; 0 for a pattern.
+    pub(super) item: usize,
+    /// Its values, or the pattern.
+    pub(super) values: Box<[String]>,
 }
 
 /// A running alert and what its messages hold.
@@ -44,15 +59,29 @@ pub(super) struct Firing {
 }
 
 impl Group {
-    pub(super) fn new(rule: &Rule, hit: &Hit) -> Self {
+    pub(super) fn new(rule: &Rule, hit: &Hit, subject: Option<Subject>) -> Self {
+        let mut group = Self::unheard(rule, hit.time, hit.arrival);
+        group.values = hit.group.clone().into_boxed_slice();
+        group.input = hit.input;
+        if subject.is_some() {
+            group.condition = Condition::Told;
+        }
+        group.subject = subject;
+        group
+    }
+
+    /// One that is watched from `time` on, when it was `arrival`, without a hit.
+    pub(super) fn unheard(rule: &Rule, time: Timestamp, arrival: Timestamp) -> Self {
         Self {
-            values: hit.group.clone().into_boxed_slice(),
-            condition: Condition::new(&rule.condition),
+            values: Box::default(),
+            subject: None,
+            condition: Condition::new(rule),
             samples: VecDeque::new(),
             rate: Buckets::default(),
-            latest: hit.time,
-            latest_arrival: hit.arrival,
-            input: hit.input,
+            latest: time,
+            latest_arrival: arrival,
+            input: InputId(0),
+            fields: BTreeMap::new(),
             alert: None,
             past: Past::default(),
             is_saved: false,
@@ -60,24 +89,39 @@ impl Group {
         }
     }
 
-    /// Takes a hit's line into everything but the alert.
-    /// Its sample is cut at `sample_bytes`.
-    pub(super) fn note(&mut self, hit: &Hit, rule: &Rule, sample_bytes: usize) -> Option<Held> {
+    /// Takes a hit's time and place.
+    pub(super) fn hear(&mut self, hit: &Hit) {
         if hit.time >= self.latest {
             self.latest = hit.time;
             self.latest_arrival = hit.arrival;
         }
         self.input = hit.input;
+    }
+
+    /// Takes a hit's line; its sample is cut at `sample_bytes`.
+    pub(super) fn keep_line(&mut self, hit: &Hit, rule: &Rule, sample_bytes: usize) {
         self.keep_sample(&hit.sample, rule.samples, sample_bytes);
         self.rate
             .add(hit.time, rate::step(rule.condition.timeframe()));
+        if !hit.fields.is_empty() && rule.condition.may_begin_by_time() {
+            self.fields.clone_from(&hit.fields);
+        }
+    }
+
+    /// Lets the condition take a hit.
+    pub(super) fn observe(&mut self, hit: &Hit) -> Verdict {
         let top: Option<TopValues> = (!hit.top.is_empty()).then(|| {
             hit.top
                 .iter()
                 .map(|value| value.as_deref().map(Into::into))
                 .collect()
         });
-        self.condition.observe(hit.time, top)
+        self.condition.observe(Observation {
+            time: hit.time,
+            parts: hit.parts,
+            values: &hit.values,
+            top,
+        })
     }
 
     fn keep_sample(&mut self, sample: &Sample, most: usize, most_bytes: usize) {
@@ -117,18 +161,59 @@ impl Group {
 
     /// Whether nothing of it can matter any more at line time `now`, but for its past.
     pub(super) fn is_spent(&self, now: Timestamp, rule: &Rule) -> bool {
-        let remembers = rule.condition.timeframe().unwrap_or_default();
-        self.alert.is_none() && self.latest.plus(remembers) <= now
+        // Without groups, silence is watched for from the start on and for ever.
+        let is_always_there = rule.group_by.is_empty() && rule.condition.watches_for_silence();
+        self.alert.is_none()
+            && !is_always_there
+            && self.condition.due().is_none()
+            && self.condition.matters_until(self.latest, &rule.condition) <= now
+    }
+
+    /// Everything that tells it from other groups, for the alert's name.
+    pub(super) fn all_values(&self) -> impl Iterator<Item = &str> {
+        let subject = self.subject.iter().flat_map(|subject| &subject.values);
+        self.values.iter().chain(subject).map(String::as_str)
+    }
+
+    /// Names and values, as messages show them.
+    pub(super) fn named(&self, rule: &Rule) -> BTreeMap<String, String> {
+        let mut named: BTreeMap<String, String> = rule
+            .group_by
+            .iter()
+            .cloned()
+            .zip(self.values.iter().cloned())
+            .collect();
+        if let (Some(subject), ConditionSpec::NewTerm { fields, .. }) =
+            (&self.subject, &rule.condition)
+            && let Some(names) = fields.get(subject.item)
+        {
+            named.extend(names.iter().cloned().zip(subject.values.iter().cloned()));
+        }
+        named
+    }
+
+    /// The shape of the lines, where that is what is new.
+    pub(super) fn pattern(&self, rule: &Rule) -> Option<String> {
+        let is_pattern = matches!(rule.condition, ConditionSpec::NewPattern { .. });
+        let subject = self.subject.as_ref().filter(|_| is_pattern)?;
+        subject.values.first().cloned()
     }
 }
 
 impl Firing {
-    /// Counts the values of the hits that made it fire.
-    pub(super) fn start(alert: Alert, held: Held, group: &Group, hit: &Hit) -> Self {
+    /// Counts the values of the hits that made it fire. `hit`: the last of them, where it was a hit.
+    pub(super) fn start(
+        alert: Alert,
+        held: Held,
+        group: &Group,
+        hit: Option<&Hit>,
+        rule: &Rule,
+    ) -> Self {
+        let fields = hit.map_or(&group.fields, |hit| &hit.fields);
         let mut firing = Self {
             alert,
-            top: vec![Top::default(); hit.top.len()],
-            fields: hit.fields.clone(),
+            top: vec![Top::default(); rule.top_count_keys.len()],
+            fields: fields.clone(),
         };
         let mut counted = false;
         let counts = |entry: &&Entry| (held.first..=held.at).contains(&entry.time);
@@ -141,7 +226,7 @@ impl Firing {
             counted = true;
             firing.count_values(values.iter().map(Option::as_deref));
         }
-        if !counted {
+        if let Some(hit) = hit.filter(|_| !counted) {
             firing.count_values(hit.top.iter().map(Option::as_deref));
         }
         firing

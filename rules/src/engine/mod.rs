@@ -9,7 +9,9 @@
 mod alert;
 mod group;
 mod groups;
+mod inputs;
 mod names;
+mod novel;
 mod past;
 mod rate;
 mod snapshot;
@@ -19,16 +21,18 @@ mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use snapshot::SavedGroup;
 
-use crate::condition::Held;
-use crate::language::rule::{Rule, RuleSet};
-use crate::model::{InputId, Mode, Notification, Reason, RuleId, Sample, Timestamp};
-use crate::scanner::Hit;
-use alert::{Alert, Due};
-use group::{Firing, Group};
+use crate::condition::{Held, Verdict};
+use crate::language::rule::{ConditionSpec, Rule, RuleSet};
+use crate::model::{InputId, InputState, Mode, Notification, Reason, RuleId, Sample, Timestamp};
+use crate::scanner::{self, Hit, Span};
+use alert::{Alert, Due, With};
+use group::{Firing, Group, Subject};
 use groups::{Groups, Slot};
+use inputs::Inputs;
 use telling::Occasion;
 use timers::Timers;
 
@@ -70,8 +74,8 @@ pub struct AlertView {
     pub suppressed: u64,
     /// Line time of its start.
     pub started_at: Timestamp,
-    /// The values of the rule's `group_by` fields.
-    pub group: Vec<String>,
+    /// As in its notifications.
+    pub group: BTreeMap<String, String>,
 }
 
 /// Windows and alerts of all rules.
@@ -80,6 +84,7 @@ pub struct Engine {
     rules: Arc<RuleSet>,
     host: Arc<str>,
     inputs: Arc<[Arc<str>]>,
+    heard: Inputs,
     /// By rule id.
     groups: Vec<Groups>,
     counts: Vec<RuleCounts>,
@@ -92,6 +97,19 @@ pub struct Engine {
     /// Groups that were saved and are gone.
     removed: BTreeSet<(RuleId, Box<str>)>,
     key: String,
+    /// See [`Engine::wait_for_lines`].
+    patience: Duration,
+}
+
+/// What a due time is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// The condition: lines that bear the very time may still come.
+    Condition,
+    /// The alert.
+    Alert,
+    /// The alert, while its condition waits that is due no later.
+    AlertFirst,
 }
 
 impl Engine {
@@ -99,7 +117,9 @@ impl Engine {
     /// [`InputId`]s stand for.
     pub fn new(rules: Arc<RuleSet>, host: Arc<str>, inputs: Arc<[Arc<str>]>) -> Self {
         let len = rules.len();
+        let tolerance = scanner::tolerance(&rules).unwrap_or_default();
         Self {
+            heard: Inputs::new(inputs.len(), tolerance),
             rules,
             host,
             inputs,
@@ -110,6 +130,47 @@ impl Engine {
             sample_bytes: 0,
             removed: BTreeSet::new(),
             key: String::new(),
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// A line that bears a time may arrive so much after it: only then what would have to come by
+    /// that time is taken for missing by [`Engine::advance`].
+    pub fn wait_for_lines(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Lines came from an input, hits or not, that no hit tells of ([`Hit::heard`]).
+    pub fn heard(&mut self, input: InputId, spans: &[Span]) {
+        for span in spans {
+            self.heard.heard(input, *span);
+        }
+    }
+
+    /// Something of these inputs cannot be read now; all of the others can.
+    pub fn set_unreadable(&mut self, inputs: &[InputId]) {
+        self.heard.set_unreadable(inputs);
+    }
+
+    /// From `now` on rules that fire by silence and do not group are watched, hit or not; those
+    /// that were before go on.
+    pub fn watch(&mut self, now: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        for (id, rule) in rules.iter() {
+            let watches = rule.group_by.is_empty() && rule.condition.watches_for_silence();
+            if !watches || rule.mode == Mode::Off {
+                continue;
+            }
+            let mut key = String::new();
+            names::write_key(&mut key, &[]);
+            let groups = &mut self.groups[id.0 as usize];
+            if groups.find(&key).is_none() {
+                let mut group = Group::unheard(rule, now, now);
+                group.condition.begin(now);
+                let slot = groups.insert(&key, group);
+                self.mark(id, slot);
+                self.arm(id, slot);
+            }
         }
     }
 
@@ -157,20 +218,46 @@ impl Engine {
     pub fn observe(&mut self, hit: &Hit, out: &mut Vec<Told>) {
         let rules = Arc::clone(&self.rules);
         let rule = rules.get(hit.rule);
+        for span in &hit.heard {
+            self.heard.heard(hit.input, *span);
+        }
         if rule.mode == Mode::Off {
             return;
         }
         self.counts[hit.rule.0 as usize].hits += 1;
-        let slot = self.group_of(hit, rule, out);
-        // What the group's own line time has passed comes before the hit, whatever the clock of
-        // `advance` says: a backlog is read faster than it was written.
-        self.settle(hit.rule, slot, out, |group, due| {
-            group.latest.max(hit.time) >= due
-        });
+        let slot = self.group_of(hit, rule, None, out);
+        self.settle_before(hit, slot, out);
         self.mark(hit.rule, slot);
         let groups = &mut self.groups[hit.rule.0 as usize];
         groups.touch(slot);
         let Some(group) = groups.get_mut(slot) else {
+            return;
+        };
+        group.hear(hit);
+        if rule.condition.finds_new() {
+            self.observe_new(hit, slot, out);
+        } else {
+            let verdict = group.observe(hit);
+            self.keep_line(hit, slot);
+            self.judge((hit.rule, slot), verdict, (hit.time, Some(hit)), out);
+            self.arm(hit.rule, slot);
+        }
+        self.tidy(hit.rule, hit.time);
+    }
+
+    /// What the group's own line time has passed comes before the hit, whatever the clock of
+    /// `advance` says: a backlog is read faster than it was written.
+    fn settle_before(&mut self, hit: &Hit, slot: Slot, out: &mut Vec<Told>) {
+        self.settle(hit.rule, slot, out, |group, due, of| {
+            let now = group.latest.max(hit.time);
+            // A hit at the very time is in time.
+            due < now || (due == now && of != Of::Condition)
+        });
+    }
+
+    fn keep_line(&mut self, hit: &Hit, slot: Slot) {
+        let rules = Arc::clone(&self.rules);
+        let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) else {
             return;
         };
         let most_bytes = if self.sample_bytes > SAMPLE_BUDGET {
@@ -179,38 +266,65 @@ impl Engine {
             Sample::MAX_BYTES
         };
         let before = group.sample_bytes();
-        let held = group.note(hit, rule, most_bytes);
+        group.keep_line(hit, rules.get(hit.rule), most_bytes);
         self.sample_bytes = self.sample_bytes + group.sample_bytes() - before;
-        match group.alert.as_mut() {
-            Some(firing) => {
-                firing.count_values(hit.top.iter().map(Option::as_deref));
-                let before = firing.alert.untold();
-                if let Some(reason) = firing.alert.hit(hit.time, held, rule) {
-                    let occasion = Occasion {
-                        reason,
-                        at: hit.time,
-                        ended_at: None,
-                        suppressed: before + 1,
-                    };
-                    self.tell(hit.rule, slot, occasion, out);
-                }
-            }
-            None => {
-                if let Some(held) = held.filter(|held| !group.past.covers(held.at)) {
-                    self.start(hit, slot, held, out);
-                }
-            }
-        }
-        self.arm(hit.rule, slot);
-        self.tidy(hit.rule, hit.time);
     }
 
-    /// Time has come to `now` (arrival time): settles everything that is due by then, in order.
+    /// Does what a condition's verdict asks for: at line time `time`, with a hit or by time alone.
+    fn judge(
+        &mut self,
+        (id, slot): (RuleId, Slot),
+        verdict: Verdict,
+        (time, hit): (Timestamp, Option<&Hit>),
+        out: &mut Vec<Told>,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.get(id);
+        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
+            return;
+        };
+        let Some(firing) = group.alert.as_mut() else {
+            if let Some(held) = verdict.held().filter(|held| !group.past.covers(held.at)) {
+                self.start((id, slot), hit, held, out);
+            }
+            return;
+        };
+        let with = match hit {
+            Some(hit) => {
+                firing.count_values(hit.top.iter().map(Option::as_deref));
+                With::Hit
+            }
+            None => With::Time,
+        };
+        if let Some(reason) = firing.alert.take(time, verdict, with, rule) {
+            let occasion = Occasion {
+                reason,
+                at: time,
+                ended_at: None,
+                suppressed: firing.alert.untold(),
+            };
+            self.tell(id, slot, occasion, out);
+        }
+    }
+
+    /// Time has come to `now` (arrival time), and every hit up to it has been observed: settles
+    /// everything that is due by then, in order.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Told>) {
+        let patience = self.patience;
         while let Some((rule, slot)) = self.timers.pop_due(now) {
-            self.settle(rule, slot, out, |group, due| group.arrival_of(due) <= now);
+            self.settle(rule, slot, out, |group, due, of| match of {
+                Of::Condition => group.arrival_of(due).plus(patience) <= now,
+                Of::Alert => group.arrival_of(due) <= now,
+                Of::AlertFirst => false,
+            });
             self.arm(rule, slot);
         }
+    }
+
+    /// A hit that arrived at `now` is about to be observed, and there may be more of them: settles
+    /// what is due before that.
+    pub fn advance_before(&mut self, now: Timestamp, out: &mut Vec<Told>) {
+        self.advance(now.minus(Duration::from_nanos(1)), out);
     }
 
     /// When [`Engine::advance`] may next have something to do, in arrival time.
@@ -259,11 +373,8 @@ impl Engine {
             self.removed.insert((id, key.into()));
             return true;
         };
-        if let Some(window) = groups
-            .get_mut(slot)
-            .and_then(|group| group.condition.window_mut())
-        {
-            window.forget_saved();
+        if let Some(group) = groups.get_mut(slot) {
+            group.condition.forget_saved();
         }
         self.mark(id, slot);
         true
@@ -290,6 +401,7 @@ impl Engine {
 
     /// The running alerts of a rule.
     pub fn alerts(&self, rule: RuleId) -> impl Iterator<Item = AlertView> {
+        let of_rule = self.rules.get(rule);
         self.groups[rule.0 as usize]
             .iter()
             .filter_map(|(_, group)| {
@@ -299,15 +411,24 @@ impl Engine {
                     count: alert.count,
                     suppressed: alert.untold(),
                     started_at: alert.started_at,
-                    group: group.values.to_vec(),
+                    group: group.named(of_rule),
                 })
             })
     }
 
     /// The group of a hit, made where there is none, at the cost of the longest idle one.
-    fn group_of(&mut self, hit: &Hit, rule: &Rule, out: &mut Vec<Told>) -> Slot {
+    fn group_of(
+        &mut self,
+        hit: &Hit,
+        rule: &Rule,
+        subject: Option<Subject>,
+        out: &mut Vec<Told>,
+    ) -> Slot {
         let mut key = std::mem::take(&mut self.key);
         names::write_key(&mut key, &hit.group);
+        if let Some(subject) = &subject {
+            names::write_subject(&mut key, subject);
+        }
         let groups = &mut self.groups[hit.rule.0 as usize];
         let slot = if let Some(slot) = groups.find(&key) {
             slot
@@ -320,7 +441,7 @@ impl Engine {
                 self.end(hit.rule, oldest, hit.time, out);
                 self.drop_group(hit.rule, oldest);
             }
-            let mut group = Group::new(rule, hit);
+            let mut group = Group::new(rule, hit, subject);
             group.is_saved =
                 !self.removed.is_empty() && self.removed.remove(&(hit.rule, key.as_str().into()));
             self.groups[hit.rule.0 as usize].insert(&key, group)
@@ -329,27 +450,29 @@ impl Engine {
         slot
     }
 
-    fn start(&mut self, hit: &Hit, slot: Slot, held: Held, out: &mut Vec<Told>) {
+    fn start(
+        &mut self,
+        (id, slot): (RuleId, Slot),
+        hit: Option<&Hit>,
+        held: Held,
+        out: &mut Vec<Told>,
+    ) {
         let rules = Arc::clone(&self.rules);
-        let rule = rules.get(hit.rule);
-        let id = names::alert_id(&self.host, &rule.name, &hit.group, held.at);
-        let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) else {
+        let rule = rules.get(id);
+        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
-        group.alert = Some(Firing::start(
-            Alert::start(id, held, rule),
-            held,
-            group,
-            hit,
-        ));
-        self.counts[hit.rule.0 as usize].alerts += 1;
+        let name = names::alert_id(&self.host, &rule.name, group.all_values(), held.at);
+        let alert = Alert::start(name, held, rule);
+        group.alert = Some(Firing::start(alert, held, group, hit, rule));
+        self.counts[id.0 as usize].alerts += 1;
         let occasion = Occasion {
             reason: Reason::First,
             at: held.at,
             ended_at: None,
             suppressed: 0,
         };
-        self.tell(hit.rule, slot, occasion, out);
+        self.tell(id, slot, occasion, out);
     }
 
     /// Settles what is due for a group, one thing after the other; `reached` says whether a line
@@ -359,7 +482,7 @@ impl Engine {
         id: RuleId,
         slot: Slot,
         out: &mut Vec<Told>,
-        reached: impl Fn(&Group, Timestamp) -> bool,
+        reached: impl Fn(&Group, Timestamp, Of) -> bool,
     ) {
         let rules = Arc::clone(&self.rules);
         let rule = rules.get(id);
@@ -367,21 +490,39 @@ impl Engine {
             let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
                 return;
             };
-            let Some(firing) = group.alert.as_ref() else {
-                return;
-            };
-            let (due, what) = firing.alert.due(rule);
-            if !reached(group, due) {
-                return;
+            let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule));
+            let condition = group.condition.due();
+            // Of two at one time the condition goes first: the alert may go on with it.
+            let goes_first = |due: &Timestamp| alert.is_none_or(|(other, _)| *due <= other);
+            let condition = condition.filter(goes_first);
+            if let Some(due) = condition
+                && reached(group, due, Of::Condition)
+            {
+                let verdict = group.condition.pass(due);
+                self.mark(id, slot);
+                self.judge((id, slot), verdict, (due, None), out);
+                continue;
             }
-            match what {
-                Due::Digest => self.digest(id, slot, due, out),
-                Due::End => self.end(id, slot, due, out),
+            let of = condition.map_or(Of::Alert, |_| Of::AlertFirst);
+            match alert {
+                Some((due, what)) if reached(group, due, of) => match what {
+                    Due::Digest => self.again(id, slot, (due, Reason::Digest), out),
+                    Due::Repeat => self.again(id, slot, (due, Reason::Repeat), out),
+                    Due::End => self.end(id, slot, due, out),
+                },
+                _ => return,
             }
         }
     }
 
-    fn digest(&mut self, id: RuleId, slot: Slot, at: Timestamp, out: &mut Vec<Told>) {
+    /// Tells of an alert that goes on, without a hit.
+    fn again(
+        &mut self,
+        id: RuleId,
+        slot: Slot,
+        (at, reason): (Timestamp, Reason),
+        out: &mut Vec<Told>,
+    ) {
         let rules = Arc::clone(&self.rules);
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
@@ -391,17 +532,13 @@ impl Engine {
         };
         let suppressed = firing.alert.untold();
         firing.alert.tell(at, rules.get(id));
-        self.tell(
-            id,
-            slot,
-            Occasion {
-                reason: Reason::Digest,
-                at,
-                ended_at: None,
-                suppressed,
-            },
-            out,
-        );
+        let occasion = Occasion {
+            reason,
+            at,
+            ended_at: None,
+            suppressed,
+        };
+        self.tell(id, slot, occasion, out);
     }
 
     /// Ends a group's alert, if it has one, and says so at line time `at`.
@@ -417,7 +554,7 @@ impl Engine {
         let alert = &firing.alert;
         let (ended_at, started_at) = (alert.held_until.min(at), alert.started_at);
         if alert.wants_digest(rule) {
-            self.digest(id, slot, at, out);
+            self.again(id, slot, (at, Reason::Digest), out);
         }
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
@@ -453,9 +590,13 @@ impl Engine {
         let Some(firing) = group.alert.as_ref() else {
             return;
         };
-        let input = self.input_name(group.input);
-        let notification =
-            telling::notification(rules.get(id), group, firing, occasion, &self.host, input);
+        let rule = rules.get(id);
+        let names = telling::Names {
+            host: &self.host,
+            input: self.input_name(group.input),
+            input_state: self.input_state(rule, occasion.at),
+        };
+        let notification = telling::notification(rule, group, firing, occasion, names);
         out.push(Told {
             rule: id,
             notification,
@@ -471,12 +612,20 @@ impl Engine {
 
     /// Sees to it that the group is looked at when something is due.
     fn arm(&mut self, id: RuleId, slot: Slot) {
-        if let Some((_, group)) = self.groups[id.0 as usize].get(slot)
-            && let Some(firing) = group.alert.as_ref()
-        {
-            let due = group.arrival_of(firing.alert.due(self.rules.get(id)).0);
-            self.timers.arm(id, slot, due);
-        }
+        let Some((_, group)) = self.groups[id.0 as usize].get(slot) else {
+            return;
+        };
+        let rule = self.rules.get(id);
+        let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule).0);
+        // As in `settle`: the alert waits for a condition that is due before it.
+        let due = match (group.condition.due(), alert) {
+            (Some(due), alert) if alert.is_none_or(|other| due <= other) => {
+                group.arrival_of(due).plus(self.patience)
+            }
+            (_, Some(due)) => group.arrival_of(due),
+            (_, None) => return,
+        };
+        self.timers.arm(id, slot, due);
     }
 
     /// Lets go of groups that cannot matter any more: at most two for each hit, so that no hit
@@ -520,6 +669,20 @@ impl Engine {
                 self.removed.insert((id, key));
             }
         }
+    }
+
+    /// How the inputs were that a flatline listens to, in the window that ends at `at`.
+    fn input_state(&self, rule: &Rule, at: Timestamp) -> Option<InputState> {
+        let ConditionSpec::Flatline { timeframe, .. } = rule.condition else {
+            return None;
+        };
+        let ids = || (0..).map(InputId).zip(self.inputs.iter());
+        let listens = |name: &str| scanner::listens_to(rule, name);
+        // Where there is no configuration, the names of inputs mean nothing.
+        let has_names = ids().any(|(_, name)| listens(name));
+        let inputs = ids().filter(|(_, name)| !has_names || listens(name));
+        let inputs = inputs.map(|(id, _)| id);
+        Some(self.heard.state(inputs, at.minus(timeframe), at))
     }
 
     fn input_name(&self, id: InputId) -> &str {

@@ -4,16 +4,19 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::group::Subject;
 use crate::model::Timestamp;
 
 /// The rule's name and 16 hexadecimal digits (the first 8 bytes of a SHA-256) that depend on host,
 /// rule, group and start alone: when a crash makes the engine say it again, the id is the same.
-pub(super) fn alert_id(host: &str, rule: &str, group: &[String], started_at: Timestamp) -> String {
+pub(super) fn alert_id<'a>(
+    host: &'a str,
+    rule: &'a str,
+    group: impl Iterator<Item = &'a str>,
+    started_at: Timestamp,
+) -> String {
     let mut hash = Sha256::new();
-    for part in [host, rule]
-        .into_iter()
-        .chain(group.iter().map(String::as_str))
-    {
+    for part in [host, rule].into_iter().chain(group) {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -32,5 +35,13 @@ pub(super) fn write_key(key: &mut String, values: &[String]) {
     key.clear();
     for value in values {
         write!(key, "{}:{value}", value.len()).unwrap_or_default();
+    }
+}
+
+/// Appends what is new to the key of the group in which it is: no other group has such a key.
+pub(super) fn write_subject(key: &mut String, subject: &Subject) {
+    write!(key, "|{}", subject.item).unwrap_or_default();
+    for value in &subject.values {
+        write!(key, ";{}:{value}", value.len()).unwrap_or_default();
     }
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::alert::Alert;
-use super::group::{Firing, Group};
+use super::group::{Firing, Group, Subject};
 use super::past::Past;
 use super::rate::Buckets;
 use super::top::Top;
-use crate::condition::{Condition, Entry, Saved, TopValues, Window};
+use crate::condition::{Condition, Entry, Saved, State, TopValues, Window};
 use crate::language::rule::Rule;
 use crate::model::{InputId, Sample, Timestamp};
 
@@ -40,6 +40,12 @@ struct Record {
     /// What the rule looked like: a window of another kind of rule is not carried over.
     shape: Shape,
     values: Vec<String>,
+    /// What is new, of a group that is there for it.
+    #[serde(default)]
+    subject: Option<Subject>,
+    /// What the type remembers beside its window.
+    #[serde(default)]
+    condition: Option<State>,
     /// The number of the window's oldest hit.
     #[serde(default)]
     first: u64,
@@ -55,6 +61,9 @@ struct Record {
     alert: Option<Alert>,
     top: Vec<Vec<(String, u64)>>,
     fields: BTreeMap<String, String>,
+    /// Fields of the latest hit, where an alert may begin without one.
+    #[serde(default)]
+    latest_fields: BTreeMap<String, String>,
     past: Past,
 }
 
@@ -138,7 +147,7 @@ impl Part {
 
 /// The changes of a group. `input` is the name of its latest input.
 pub(super) fn save(rule: &Rule, key: &str, group: &mut Group, input: &str) -> SavedGroup {
-    let mut parts = BTreeMap::new();
+    let mut parts = group.condition.take_parts();
     let mut first_part = 0;
     if let Some(window) = group.condition.window_mut() {
         let unsaved = window.take_unsaved();
@@ -171,6 +180,8 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
             top_count_keys: &rule.top_count_keys,
         },
         values: &group.values,
+        subject: group.subject.as_ref(),
+        condition: group.condition.save(),
         first: extent.map_or(0, |extent| extent.first),
         rest: extent.map_or(0, |extent| extent.rest),
         window: RestOf(group.condition.window()),
@@ -182,6 +193,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
         alert: alert.map(|firing| &firing.alert),
         top: alert.map_or(&[], |firing| &firing.top),
         fields: alert.map_or(&NO_FIELDS, |firing| &firing.fields),
+        latest_fields: &group.fields,
         past: &group.past,
     };
     let mut json = Vec::with_capacity(ROOM);
@@ -199,6 +211,10 @@ struct Written<'g> {
     version: u32,
     shape: ShapeOf<'g>,
     values: &'g [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'g Subject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<State>,
     first: u64,
     rest: u64,
     window: RestOf<'g>,
@@ -210,6 +226,8 @@ struct Written<'g> {
     alert: Option<&'g Alert>,
     top: &'g [Top],
     fields: &'g BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    latest_fields: &'g BTreeMap<String, String>,
     past: &'g Past,
 }
 
@@ -251,7 +269,7 @@ pub(super) fn restore(
         return None;
     }
     // The hits are observed anew, so that 9 of 10 stay 9 of 10 when the rule's numbers change.
-    let mut condition = Condition::new(&rule.condition);
+    let mut condition = Condition::new(rule);
     if let Some(window) = condition.window_mut() {
         let numbers = record.first / Window::PART..record.rest / Window::PART;
         let mut entries = Vec::new();
@@ -274,9 +292,16 @@ pub(super) fn restore(
         };
         window.restore(record.first, entries.into_iter(), how);
     }
+    if let Some(state) = record.condition
+        && !condition.restore(state, &saved.parts)
+    {
+        return None;
+    }
     let top = record.top.into_iter().map(Top::restore).collect();
     Some(Group {
         values: record.values.into_boxed_slice(),
+        subject: record.subject,
+        fields: record.latest_fields,
         condition,
         samples: record.samples.into_iter().take(rule.samples).collect(),
         rate: record.rate,

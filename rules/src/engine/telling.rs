@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::alert::Alert;
 use super::group::{Firing, Group};
 use super::rate;
 use super::top::Top;
 use crate::language::rule::{ConditionSpec, Rule};
 use crate::language::template::Template;
-use crate::model::{Notification, Number, Reason, Sample, Status, Timestamp};
+use crate::model::{InputState, Notification, Number, Reason, Sample, Status, Timestamp};
 
 /// Why and when something is said.
 #[derive(Clone, Copy, Debug)]
@@ -21,18 +22,27 @@ pub(super) struct Occasion {
     pub(super) suppressed: u64,
 }
 
-/// Puts the message together. `host` and `input` are names.
+/// What the group does not know of where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) host: &'a str,
+    /// Of the latest hit.
+    pub(super) input: &'a str,
+    pub(super) input_state: Option<InputState>,
+}
+
+/// Puts the message together.
 pub(super) fn notification(
     rule: &Rule,
     group: &Group,
     firing: &Firing,
     occasion: Occasion,
-    host: &str,
-    input: &str,
+    names: Names<'_>,
 ) -> Notification {
     let mut notification = Notification {
-        host: host.to_owned(),
-        input: input.to_owned(),
+        host: names.host.to_owned(),
+        input: names.input.to_owned(),
+        input_state: names.input_state,
         ..facts(rule, group, firing, occasion)
     };
     let fields = &firing.fields;
@@ -53,9 +63,6 @@ pub(super) fn notification(
 fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Notification {
     let alert = &firing.alert;
     let timeframe = rule.condition.timeframe();
-    let named = |names: &[String], values: &[String]| {
-        names.iter().cloned().zip(values.iter().cloned()).collect()
-    };
     let counted = |sample: &&Sample| sample.at >= alert.first_hit_at;
     Notification {
         version: 1,
@@ -73,15 +80,17 @@ fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Not
         mode: rule.mode,
         host: String::new(),
         input: String::new(),
-        group: named(&rule.group_by, &group.values),
+        group: group.named(rule),
+        pattern: group.pattern(rule),
+        input_state: None,
         summary: String::new(),
         description: rule.description.clone(),
         labels: rule.labels.clone(),
         count: alert.count,
         suppressed: occasion.suppressed,
         timeframe_s: timeframe.map(|span| Number(span.as_secs_f64())),
-        value: Number(measured(rule, group, alert.count, occasion.at)),
-        threshold: Number(threshold(&rule.condition)),
+        value: Number(measured(rule, group, alert, occasion.at)),
+        threshold: Number(threshold(&rule.condition, alert)),
         started_at: alert.started_at,
         first_hit_at: alert.first_hit_at,
         ended_at: occasion.ended_at,
@@ -112,9 +121,9 @@ fn fill_in(template: &Template, about: &Notification, fields: &BTreeMap<String, 
 
 /// What the type measures. A frequency's window keeps a little more than twice `num_events` hits:
 /// more are told as so many.
-fn measured(rule: &Rule, group: &Group, count: u64, at: Timestamp) -> f64 {
+fn measured(rule: &Rule, group: &Group, alert: &Alert, at: Timestamp) -> f64 {
     let hits = match rule.condition {
-        ConditionSpec::Any => count,
+        ConditionSpec::Any => alert.count,
         ConditionSpec::Frequency { timeframe, .. } => {
             let horizon = at.minus(timeframe);
             group
@@ -123,15 +132,17 @@ fn measured(rule: &Rule, group: &Group, count: u64, at: Timestamp) -> f64 {
                 .filter(|entry| entry.time > horizon && entry.time <= at)
                 .count() as u64
         }
+        _ => return group.condition.value(at).unwrap_or(alert.value),
     };
     #[expect(clippy::cast_precision_loss, reason = "a count of hits is below 2^53")]
     let value = hits as f64;
     value
 }
 
-fn threshold(condition: &ConditionSpec) -> f64 {
+fn threshold(condition: &ConditionSpec, alert: &Alert) -> f64 {
     match condition {
         ConditionSpec::Any => 1.0,
         ConditionSpec::Frequency { num_events, .. } => f64::from(*num_events),
+        _ => alert.threshold,
     }
 }

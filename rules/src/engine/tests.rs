@@ -1,6 +1,7 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
 mod saving;
+mod types;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ fn rule(condition: ConditionSpec) -> Rule {
         inputs: Vec::new(),
         mode: Mode::Live,
         matching: Arc::new(Match::default()),
+        parts: Vec::new(),
         condition,
         group_by: vec!["g".into()],
         max_groups: 100,

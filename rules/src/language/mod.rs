@@ -7,6 +7,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod expression;
+pub mod mask;
 pub mod packs;
 pub mod pattern;
 pub mod quantity;

@@ -37,6 +37,16 @@ static EMAIL: LazyLock<Pattern> = LazyLock::new(|| {
     .expect("a fixed pattern that the tests compile")
 });
 
+/// Calls `each` with the place of every mail address, left to right. O(text).
+pub(super) fn email_places(text: &[u8], each: &mut dyn FnMut(Range<usize>)) {
+    EMAIL.find_all(text, each);
+}
+
+/// Calls `each` with the place of every IP address, left to right. O(text).
+pub(super) fn ip_places(text: &[u8], each: &mut dyn FnMut(Range<usize>)) {
+    ip::find_all(text, each);
+}
+
 /// A place to blank, and what to write there.
 struct Blank {
     place: Range<usize>,

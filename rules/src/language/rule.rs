@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::diagnostic::Place;
 use super::expression::Expression;
+use super::mask::Masks;
 use super::pattern::Pattern;
 use super::redact::Redactor;
 use super::template::Template;
-use crate::model::{Mode, RuleId, Severity};
+use crate::model::{Mode, Part, Parts, RuleId, Severity};
 
 /// All rules of all files, in the order they were read. Names are unique.
 #[derive(Debug, Default)]
@@ -87,6 +88,9 @@ pub struct Rule {
     pub mode: Mode,
     /// Which lines count.
     pub matching: Arc<Match>,
+    /// Further parts that lines are held against, the first of them `Part` 1: `start` and `finish`,
+    /// `steps`, `match_bucket`. Empty for other types.
+    pub parts: Vec<Arc<Match>>,
     /// When they count as trouble.
     pub condition: ConditionSpec,
     /// Fields whose values tell groups apart.
@@ -130,8 +134,39 @@ pub struct Match {
     pub not_regex: Vec<Pattern>,
 }
 
+impl Match {
+    /// Whether every line is accepted.
+    pub fn is_everything(&self) -> bool {
+        self.contains.is_empty()
+            && self.regex.is_empty()
+            && self.condition.is_none()
+            && self.not_contains.is_empty()
+            && self.not_regex.is_empty()
+    }
+}
+
+impl Rule {
+    /// Whether lines are held against `match` itself: a pair and a sequence need none.
+    pub fn asks_match(&self) -> bool {
+        !self.may_do_without_match() || !self.matching.is_everything()
+    }
+
+    /// Whether a line that meets these parts is a hit.
+    pub fn accepts(&self, parts: Parts) -> bool {
+        (parts.has(Part::MATCH) || !self.asks_match())
+            && (parts.has_own() || !self.may_do_without_match())
+    }
+
+    fn may_do_without_match(&self) -> bool {
+        matches!(
+            self.condition,
+            ConditionSpec::Pair { .. } | ConditionSpec::Sequence { .. }
+        )
+    }
+}
+
 /// The rule's type with its own keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum ConditionSpec {
     /// Each hit.
     Any,
@@ -142,26 +177,179 @@ pub enum ConditionSpec {
         /// Sliding; longer than zero.
         timeframe: Duration,
     },
+    /// Many more hits than in a reference, or many fewer.
+    Spike(SpikeSpec),
+    /// Fewer than `threshold` hits within `timeframe`.
+    Flatline {
+        /// 1 to [`ConditionSpec::MAX_EVENTS`].
+        threshold: u32,
+        /// Sliding; longer than zero.
+        timeframe: Duration,
+    },
+    /// A term not seen within `terms_window_size`.
+    NewTerm {
+        /// Each item is a field, or some fields whose values make a term together. At most
+        /// [`ConditionSpec::MAX_TERMS`] items, none empty.
+        fields: Vec<Vec<String>>,
+        /// A term that was not seen for longer is new again.
+        terms_window_size: Duration,
+        /// From the first hit on nothing is said for so long.
+        learn_for: Duration,
+    },
+    /// Too many or too few distinct values of a field within `timeframe`.
+    Cardinality {
+        /// The field.
+        field: String,
+        /// There must not be fewer; one of the two bounds is given.
+        min: Option<u64>,
+        /// There must not be more.
+        max: Option<u64>,
+        /// Sliding; longer than zero.
+        timeframe: Duration,
+    },
+    /// The share of hits that also meet `match_bucket` is out of bounds.
+    PercentageMatch {
+        /// In percent; one of the two bounds is given.
+        min: Option<f64>,
+        /// In percent.
+        max: Option<f64>,
+        /// With fewer hits nothing is judged.
+        min_denominator: u64,
+        /// Sliding; longer than zero.
+        timeframe: Duration,
+    },
+    /// A start that is, or is not, followed by a finish.
+    Pair {
+        /// How long it may take.
+        within: Duration,
+        /// Which of the two is told.
+        fire_on: FireOn,
+    },
+    /// Steps in order.
+    Sequence {
+        /// Lines of each step; at most `Part::MAX_STEPS` steps.
+        num_events: Vec<u32>,
+        /// From the first line to the last.
+        within: Duration,
+    },
+    /// A line whose shape was not seen before.
+    NewPattern {
+        /// From the first hit on nothing is said for so long.
+        learn_for: Duration,
+        /// What is blanked to make a line's shape.
+        masks: Arc<Masks>,
+        /// A shape that was not seen for longer is told again.
+        returned_after: Option<Duration>,
+    },
+}
+
+/// What a spike is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpikeSpec {
+    /// Up, down or both.
+    pub direction: SpikeType,
+    /// How many times more, or fewer; more than 1.
+    pub height: f64,
+    /// Sliding; longer than zero.
+    pub timeframe: Duration,
+    /// With fewer hits in the reference nothing is judged.
+    pub threshold_ref: u64,
+    /// With fewer hits in the window there is no spike up.
+    pub threshold_cur: u64,
+    /// What the window is held against.
+    pub reference: Reference,
+}
+
+/// Which way a spike goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpikeType {
+    /// More hits.
+    Up,
+    /// Fewer hits.
+    Down,
+    /// Either.
+    Both,
+}
+
+/// What a spike's window is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// The window right before it.
+    Previous,
+    /// The window so long before it; longer than the window.
+    SameTime(Duration),
+}
+
+/// What is told of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FireOn {
+    /// A start without a finish.
+    Missing,
+    /// A start with a finish.
+    Completed,
 }
 
 impl ConditionSpec {
     /// A window keeps the time of each of so many hits, and is saved as a whole.
     pub const MAX_EVENTS: u32 = 100_000;
+    /// Items of `fields`.
+    pub const MAX_TERMS: usize = 16;
 
     /// The word after `type:`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Any => "any",
             Self::Frequency { .. } => "frequency",
+            Self::Spike(_) => "spike",
+            Self::Flatline { .. } => "flatline",
+            Self::NewTerm { .. } => "new_term",
+            Self::Cardinality { .. } => "cardinality",
+            Self::PercentageMatch { .. } => "percentage_match",
+            Self::Pair { .. } => "pair",
+            Self::Sequence { .. } => "sequence",
+            Self::NewPattern { .. } => "new_pattern",
         }
     }
 
     /// The window, where the type has one.
     pub fn timeframe(&self) -> Option<Duration> {
         match self {
-            Self::Any => None,
-            Self::Frequency { timeframe, .. } => Some(*timeframe),
+            Self::Any | Self::NewTerm { .. } | Self::NewPattern { .. } => None,
+            Self::Frequency { timeframe, .. }
+            | Self::Flatline { timeframe, .. }
+            | Self::Cardinality { timeframe, .. }
+            | Self::PercentageMatch { timeframe, .. } => Some(*timeframe),
+            Self::Spike(spec) => Some(spec.timeframe),
+            Self::Pair { within, .. } | Self::Sequence { within, .. } => Some(*within),
         }
+    }
+
+    /// The fields whose values the type asks for; a pattern is no field.
+    pub fn values(&self) -> Vec<&str> {
+        match self {
+            Self::Cardinality { field, .. } => vec![field],
+            Self::NewTerm { fields, .. } => fields.iter().flatten().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether too few hits may be what makes it hold: then it exists before the first one.
+    pub fn watches_for_silence(&self) -> bool {
+        match self {
+            Self::Flatline { .. } | Self::Spike(_) => true,
+            Self::Cardinality { min, .. } => min.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether an alert may begin without a hit.
+    pub fn may_begin_by_time(&self) -> bool {
+        self.watches_for_silence() || matches!(self, Self::Pair { .. })
+    }
+
+    /// Whether what is new has a group of its own.
+    pub fn finds_new(&self) -> bool {
+        matches!(self, Self::NewTerm { .. } | Self::NewPattern { .. })
     }
 }
 

@@ -38,6 +38,8 @@ pub const NAMES: &[&str] = &[
     "host",
     "input",
     "group",
+    "pattern",
+    "input_state",
     "summary",
     "description",
     "labels",

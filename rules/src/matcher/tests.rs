@@ -309,7 +309,9 @@ fn rules_that_begin_alike_are_asked_only_where_their_other_text_stands() {
     let mut asked = 0;
     let mut scratch = Scratch::default();
     let ask = &mut |_, _: &mut _| asked += 1;
-    matcher.search.scan(lines.as_slice().into(), rules.len(), &mut scratch, ask);
+    matcher
+        .search
+        .scan(lines.as_slice().into(), rules.len(), &mut scratch, ask);
     // The digit in each of the four lines, `end=` with its number in two, `gone`.
     assert_eq!(asked, 4 + 2 + 1);
 }

@@ -2,10 +2,12 @@
 
 pub mod line;
 pub mod notification;
+pub mod parts;
 pub mod time;
 
 pub use line::{Batch, InputId, RuleId, Segment, Source, Text};
 pub use notification::{
-    History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
+    History, InputState, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
 };
+pub use parts::{Part, Parts};
 pub use time::Timestamp;

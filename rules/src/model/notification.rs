@@ -41,6 +41,18 @@ pub enum Status {
     Resolved,
 }
 
+/// How the inputs were that a rule listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InputState {
+    /// Lines came, but no hits.
+    Ok,
+    /// No line came at all.
+    Silent,
+    /// No line came, and something could not be read.
+    Unreadable,
+}
+
 /// Why this notification is sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -150,8 +162,14 @@ pub struct Notification {
     pub host: String,
     /// The input of the latest hit.
     pub input: String,
-    /// The values of the rule's `group_by` fields.
+    /// The values of the rule's `group_by` fields; for `new_term` those of the term, too.
     pub group: BTreeMap<String, String>,
+    /// For `new_pattern`: the shape of the lines, with what varies masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// For flatline: how the rule's inputs were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_state: Option<InputState>,
     /// The rule's `summary`, rendered.
     pub summary: String,
     /// The rule's `description`.

@@ -2,9 +2,12 @@
 //! lines as are asked for.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::fields::{Assume, Format, Zone};
 use crate::model::{Batch, Text, Timestamp};
+
+use super::heard::{self, Span};
 
 /// Records looked back over at a batch's end while the source has never shown a time.
 const LOOK_BACK_RECORDS: usize = 100;
@@ -45,6 +48,22 @@ impl<'a> Clock<'a> {
             before,
             searched: (0, None),
         }
+    }
+
+    /// Where the batch's records lie in time; those nearer to each other than `tolerance` are one.
+    pub(super) fn spans(&self, tolerance: Duration) -> Vec<Span> {
+        let arrival = self.batch.arrival;
+        if self.batch.bytes.is_empty() {
+            return Vec::new();
+        }
+        if !self.format.has_time() {
+            return vec![(arrival, arrival)];
+        }
+        let latest = self.latest;
+        heard::spans(self.batch.text(), tolerance, &|record| {
+            let own = self.own_time(&record)?;
+            Some(if own > latest { arrival } else { own })
+        })
     }
 
     /// Records whose own time was too far in the future.

@@ -1,24 +1,46 @@
-//! A record that a rule accepted → a hit: its group, its counted values, its sample, each of them
-//! redacted and of bounded length.
+//! A line that was found → what a hit holds of it: group, values, sample, each redacted. Nothing
+//! behind this ever sees the line as it was.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::Hit;
 use crate::language::redact::Redactor;
-use crate::language::rule::Rule;
+use crate::language::rule::{ConditionSpec, Rule};
 use crate::matcher::Found;
 use crate::model::{Batch, Sample};
-
-use super::{Hit, wants_all_fields};
 
 /// Longest value of a field that is kept, in bytes; longer ones are cut. A window keeps one for
 /// each hit and key.
 const MAX_VALUE_BYTES: usize = 256;
 /// Fields kept for templates.
 const MAX_FIELDS: usize = 64;
+/// Where formats have what a line says, without when and by whom.
+const MESSAGES: [&str; 2] = ["message", "msg"];
 
-/// Makes `hit` that of `found`, but for its input and its times.
+/// Whether a hit of the rule holds anything of the line's fields.
+pub(super) fn needs_fields(rule: &Rule) -> bool {
+    !rule.group_by.is_empty()
+        || !rule.top_count_keys.is_empty()
+        || !rule.condition.values().is_empty()
+        || matches!(rule.condition, ConditionSpec::NewPattern { .. })
+        || wants_all_fields(rule)
+}
+
+fn wants_all_fields(rule: &Rule) -> bool {
+    let templates = [
+        Some(&rule.summary),
+        rule.runbook_url.as_ref(),
+        rule.dashboard_url.as_ref(),
+    ];
+    templates
+        .into_iter()
+        .flatten()
+        .any(crate::language::template::Template::wants_fields)
+}
+
+/// Fills in what a rule wants of a line that one of its parts was found in.
 pub(super) fn fill(
     hit: &mut Hit,
     found: &Found<'_>,
@@ -27,57 +49,133 @@ pub(super) fn fill(
     redacted: &mut Vec<u8>,
 ) {
     let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut value_of = |raw: &[u8], value: &mut String| {
-        redacted.clear();
-        if !rule.redact.is_empty() {
-            rule.redact.redact_value(raw, line, redacted);
-        }
-        let clean = if rule.redact.is_empty() {
-            raw
-        } else {
-            redacted.as_slice()
-        };
-        decode(clean, MAX_VALUE_BYTES, value);
+    let mut clean = Clean {
+        rule,
+        line,
+        redacted,
     };
-    hit.rule = found.rule;
     hit.group.resize(rule.group_by.len(), String::new());
     for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
-        let raw = found.fields.get(name).unwrap_or_default();
-        value_of(raw, value);
-        tell_apart(raw, value, &rule.redact);
+        clean.name_into(found.fields.get(name).unwrap_or_default(), value);
     }
-    let mut owned = |raw: &[u8]| {
-        let mut value = String::new();
-        value_of(raw, &mut value);
-        value
-    };
+    hit.values.clear();
+    fill_values(hit, found, &mut clean);
     hit.top.clear();
     hit.top.extend(
         rule.top_count_keys
             .iter()
-            .map(|name| found.fields.get(name).map(&mut owned)),
+            .map(|name| found.fields.get(name).map(|raw| clean.value(raw))),
     );
     hit.fields.clear();
     if wants_all_fields(rule) {
         let fields = found.fields.iter().take(MAX_FIELDS);
         hit.fields
-            .extend(fields.map(|(name, raw)| (name.to_owned(), owned(raw))));
+            .extend(fields.map(|(name, raw)| (name.to_owned(), clean.value(raw))));
     }
     hit.sample.at = hit.time;
     hit.sample.source.clear();
     hit.sample.source.push_str(&batch.source.name);
     hit.sample.offset = batch.offset_of(found.line.start);
-    redacted.clear();
-    if !rule.redact.is_empty() {
-        rule.redact.redact(line, redacted);
-    }
-    let clean = if rule.redact.is_empty() {
-        line
-    } else {
-        redacted.as_slice()
-    };
-    let whole = decode(clean, Sample::MAX_BYTES, &mut hit.sample.line);
+    let whole = decode(clean.line(), Sample::MAX_BYTES, &mut hit.sample.line);
     hit.sample.cut = !whole || batch.is_cut(found.line.start);
+}
+
+/// The values that the type asks for; for `new_pattern` the line's shape.
+fn fill_values(hit: &mut Hit, found: &Found<'_>, clean: &mut Clean<'_>) {
+    match &clean.rule.condition {
+        ConditionSpec::NewPattern { masks, .. } => {
+            // The line around its message says when and who.
+            let message = MESSAGES.iter().find_map(|name| found.fields.get(name));
+            let text = match message {
+                Some(raw) => clean.bytes(raw),
+                None => clean.line(),
+            };
+            hit.values.push(Some(masks.shape(text)));
+        }
+        condition => {
+            let names = condition.values().into_iter();
+            hit.values.extend(names.map(|name| {
+                let raw = found.fields.get(name)?;
+                let mut value = String::new();
+                clean.name_into(raw, &mut value);
+                Some(value)
+            }));
+        }
+    }
+}
+
+/// The same line meets a further part, which may give what the parts before did not.
+pub(super) fn fill_gaps(
+    hit: &mut Hit,
+    found: &Found<'_>,
+    rule: &Rule,
+    batch: &Batch,
+    redacted: &mut Vec<u8>,
+) {
+    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
+    let mut clean = Clean {
+        rule,
+        line,
+        redacted,
+    };
+    for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
+        if value.is_empty() {
+            clean.name_into(found.fields.get(name).unwrap_or_default(), value);
+        }
+    }
+    for (name, value) in rule.top_count_keys.iter().zip(&mut hit.top) {
+        if value.is_none() {
+            *value = found.fields.get(name).map(|raw| clean.value(raw));
+        }
+    }
+    if wants_all_fields(rule) {
+        for (name, raw) in found.fields.iter().take(MAX_FIELDS) {
+            if !hit.fields.contains_key(name) {
+                hit.fields.insert(name.to_owned(), clean.value(raw));
+            }
+        }
+    }
+}
+
+/// What of a line may be seen.
+struct Clean<'a> {
+    rule: &'a Rule,
+    line: &'a [u8],
+    redacted: &'a mut Vec<u8>,
+}
+
+impl Clean<'_> {
+    /// A value of the line.
+    fn bytes<'s>(&'s mut self, raw: &'s [u8]) -> &'s [u8] {
+        if self.rule.redact.is_empty() {
+            return raw;
+        }
+        self.redacted.clear();
+        self.rule.redact.redact_value(raw, self.line, self.redacted);
+        self.redacted
+    }
+
+    /// The line itself.
+    fn line(&mut self) -> &[u8] {
+        if self.rule.redact.is_empty() {
+            return self.line;
+        }
+        self.redacted.clear();
+        self.rule.redact.redact(self.line, self.redacted);
+        self.redacted
+    }
+
+    fn value(&mut self, raw: &[u8]) -> String {
+        let mut value = String::new();
+        decode(self.bytes(raw), MAX_VALUE_BYTES, &mut value);
+        value
+    }
+
+    /// A value by which things are told apart.
+    fn name_into(&mut self, raw: &[u8], value: &mut String) {
+        decode(self.bytes(raw), MAX_VALUE_BYTES, value);
+        tell_apart(raw, value, &self.rule.redact);
+    }
 }
 
 /// Two values that differ only behind the cut, or in bytes that are no UTF-8, are two groups all

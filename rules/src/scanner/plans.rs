@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use crate::fields::Format;
-use crate::language::rule::RuleSet;
-use crate::matcher::{Matcher, Setup};
+use crate::language::rule::{Rule, RuleSet};
+use crate::matcher::{FieldUse, Matcher, Setup};
 use crate::model::RuleId;
 
-use super::needs_fields;
+use super::fill::needs_fields;
+use super::parts;
 
 /// The matchers for some rules, which all inputs share that the same rules listen to.
 #[derive(Clone, Debug)]
@@ -55,7 +56,8 @@ pub struct Replanned {
 
 impl Plans {
     pub(super) fn new(rules: &RuleSet, ids: Vec<RuleId>) -> Self {
-        let mut matches = ids.iter().map(|id| &rules.get(*id).matching);
+        let wanted = parts::wanted(rules, &ids, &|_| FieldUse::Unwanted);
+        let mut matches = wanted.iter().map(|wanted| &wanted.matching);
         Self {
             has_conditions: matches.any(|matching| matching.condition.is_some()),
             ids: ids.into(),
@@ -224,6 +226,12 @@ fn make(
         sample,
         ..Setup::default()
     };
-    let needs_fields = |id: RuleId| needs_fields(rules.get(id));
-    Arc::new(Matcher::new(rules, ids, &needs_fields, &setup))
+    let fields = |rule: &Rule| {
+        if needs_fields(rule) {
+            FieldUse::Wanted
+        } else {
+            FieldUse::Unwanted
+        }
+    };
+    Arc::new(Matcher::with(parts::wanted(rules, ids, &fields), &setup))
 }

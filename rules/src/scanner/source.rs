@@ -2,14 +2,20 @@
 //! the time of the last one that bore one. Asked and told by the scanner; nothing is read here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fields::Format;
 use crate::model::{Text, Timestamp};
 
+use super::heard::Span;
+
 /// Records of a source looked at to find out a format; after so many it is taken for plain.
 const DETECT_RECORDS: usize = 2_000;
+
+/// Times at which lines came that wait for a hit to tell of them.
+const MOST_HEARD: usize = 256;
 
 /// What is remembered of a source over a restart: a line without a time of its own takes that of
 /// the line before it, wherever the reading was interrupted.
@@ -26,6 +32,8 @@ pub struct Memory {
 pub struct SourceState {
     pub(super) detector: Option<Detector>,
     pub(super) last_time: Option<Timestamp>,
+    /// Where lines came that no hit has told of yet.
+    pub(super) heard: Vec<Span>,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
 }
@@ -50,6 +58,11 @@ impl SourceState {
         Self {
             detector: format.map(|format| Detector::new(Some(format))),
             last_time: memory.last_time,
+            heard: memory
+                .last_time
+                .map(|time| (time, time))
+                .into_iter()
+                .collect(),
             skewed: 0,
         }
     }
@@ -64,6 +77,30 @@ impl SourceState {
             last_time: self.last_time,
             format: format.map(|format| format.name().to_owned()),
         }
+    }
+
+    /// Where lines came that no hit has told of.
+    pub fn heard(&self) -> &[Span] {
+        &self.heard
+    }
+
+    /// The same; from now on they are told.
+    pub fn take_heard(&mut self) -> Vec<Span> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Lines came.
+    pub(super) fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
+        for (from, to) in spans {
+            match self.heard.last_mut() {
+                Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
+                    last.1 = last.1.max(to);
+                }
+                _ => self.heard.push((from, to)),
+            }
+        }
+        let too_many = self.heard.len().saturating_sub(MOST_HEARD);
+        self.heard.drain(..too_many);
     }
 
     /// The time of the last line that had one.

@@ -31,10 +31,55 @@ rules:
     resolve_after: 10s
 ";
 
+/// Of the other types, behind those.
+const MORE_RULES: &str = r"
+  - name: pair
+    type: pair
+    start: {contains: ['oops']}
+    finish: {regex: ['oo(?P<what>p+)s oops', 'fine']}
+    within: 20s
+    resolve_after: 10s
+  - name: sequence
+    match: {where: 'status > 0'}
+    type: sequence
+    steps: [{contains: ['oops'], num_events: 2}, {where: 'status == 502'}]
+    within: 50s
+    group_by: [path]
+  - name: share
+    match: {where: 'status > 0'}
+    type: percentage_match
+    match_bucket: {where: 'status == 502'}
+    max_percentage: 40
+    min_denominator: 3
+    timeframe: 30s
+  - name: values
+    type: cardinality
+    cardinality_field: path
+    max_cardinality: 2
+    timeframe: 30s
+  - name: term
+    type: new_term
+    fields: [path, [path, status]]
+    learn_for: 10s
+  - name: pattern
+    type: new_pattern
+    mask: [number]
+    learn_for: 10s
+    group_by: [status]
+";
+
 fn rules() -> Arc<RuleSet> {
+    read(RULES)
+}
+
+fn rules_of_all_types() -> Arc<RuleSet> {
+    read(&[RULES.trim_end(), MORE_RULES].concat())
+}
+
+fn read(text: &str) -> Arc<RuleSet> {
     let file = SourceFile {
         name: "test".into(),
-        text: RULES.into(),
+        text: text.into(),
     };
     let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
     assert_eq!(problems, []);
@@ -57,7 +102,10 @@ fn batch(bytes: &[u8], offset: u64) -> Batch {
 
 /// What is told of these batches, and how many lines were skewed.
 fn run(batches: &[Batch]) -> (Vec<Told>, u64) {
-    let rules = rules();
+    run_with(rules(), batches)
+}
+
+fn run_with(rules: Arc<RuleSet>, batches: &[Batch]) -> (Vec<Told>, u64) {
     let name: Arc<str> = "in".into();
     let input = InputSpec {
         name: Arc::clone(&name),
@@ -118,7 +166,9 @@ proptest! {
             }
         }
         parts.push(batch(&whole.as_bytes()[start..], start as u64));
-        prop_assert_eq!(run(&parts), run(&[batch(whole.as_bytes(), 0)]));
+        let rules = rules_of_all_types();
+        let expected = run_with(Arc::clone(&rules), &[batch(whole.as_bytes(), 0)]);
+        prop_assert_eq!(run_with(rules, &parts), expected);
     }
 }
 
@@ -241,4 +291,67 @@ rules:
     assert!(scanner.replan().is_none());
     scanner.adopt(replan.run());
     assert_eq!(hits(&mut scanner), expected);
+}
+
+#[test]
+fn a_line_that_meets_several_parts_of_a_rule_is_one_hit() {
+    let rules = rules_of_all_types();
+    let input = InputSpec {
+        name: "in".into(),
+        format: Some(Arc::new(Format::Nginx)),
+    };
+    let mut scanner = Scanner::new(&rules, &[input], Listening::AsConfigured);
+    let line = |word: &str, status: u16| {
+        format!(
+            "1.1.1.1 - - [01/Jan/1970:00:00:07 +0000] \"GET /a HTTP/1.1\" {status} 1 \"-\" \"{word}\"\n"
+        )
+    };
+    let text = [
+        line("oops", 200),
+        line("oops", 502),
+        line("no", 502),
+        line("no", 200),
+        "oops without fields\n".to_owned(),
+        line("oops oops", 200),
+    ];
+    let mut hits: Vec<(String, u32, u64)> = Vec::new();
+    let mut state = SourceState::default();
+    let batch = batch(text.concat().as_bytes(), 0);
+    scanner.scan(
+        &batch,
+        &mut state,
+        Timestamp::from_secs(6_000),
+        &mut |hit| {
+            let rule = rules.get(hit.rule);
+            if !rule.parts.is_empty() {
+                hits.push((rule.name.clone(), hit.parts.bits(), hit.sample.offset));
+            }
+        },
+    );
+    let told: Vec<String> = hits
+        .iter()
+        .map(|(rule, parts, at)| {
+            let before = &batch.bytes[..usize::try_from(*at).unwrap()];
+            let line = memchr::memchr_iter(b'\n', before).count();
+            format!("{line} {rule} {parts:b}")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "0 pair 10",
+            "0 sequence 11",
+            "0 share 1",
+            "1 pair 10",
+            "1 sequence 111",
+            "1 share 11",
+            "2 sequence 101",
+            "2 share 11",
+            "3 share 1",
+            "4 pair 10",
+            "5 pair 110",
+            "5 sequence 11",
+            "5 share 1",
+        ]
+    );
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lapwing_rules::engine::{Engine, RuleCounts, Told};
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{Notification, Timestamp};
+use lapwing_rules::model::{InputId, Notification, Timestamp};
 use lapwing_rules::scanner::{Detector, Hit, Scanner};
 
 use super::merge::{Merge, Width};
@@ -90,7 +90,7 @@ impl Replay {
         let inputs = ways.inputs();
         let mut scanner = Scanner::new(rules, &inputs, ways.listening());
         let names = inputs.into_iter().map(|input| input.name).collect();
-        let engine = Engine::new(Arc::clone(rules), ways.host(), names);
+        let mut engine = Engine::new(Arc::clone(rules), ways.host(), names);
         let keeps_first = logs.len() <= width.most_open;
         let mut streams = Vec::new();
         let mut samples: Vec<(Arc<Format>, Vec<u8>)> = Vec::new();
@@ -105,6 +105,9 @@ impl Replay {
         }
         for (format, sample) in &samples {
             scanner.prepare_for(format, sample);
+        }
+        if let Some(begins) = streams.iter().map(|stream| stream.begins).min() {
+            engine.watch(begins.max(bounds.since));
         }
         Ok(Self {
             streams,
@@ -178,7 +181,8 @@ impl Replay {
 
 impl Clockwork {
     fn observe(&mut self, hit: &Hit, audience: &mut Audience<'_>) -> Result<(), AgentError> {
-        self.engine.advance(hit.time, &mut self.told);
+        self.engine.heard(hit.input, &hit.heard);
+        self.engine.advance_before(hit.time, &mut self.told);
         self.engine.observe(hit, &mut self.told);
         self.tell(audience)
     }
@@ -197,6 +201,9 @@ impl Clockwork {
     ) -> Result<Totals, AgentError> {
         let begins = streams.iter().map(|stream| stream.begins).min();
         let ends = streams.iter().filter_map(|stream| stream.ends).max();
+        for stream in streams {
+            self.engine.heard(InputId(0), stream.heard());
+        }
         if let Some(end) = bounds.until.or(ends) {
             self.engine.advance(end, &mut self.told);
             self.tell(audience)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapwing_rules::fields::{Assume, Format, Zone};
 use lapwing_rules::model::{Batch, Timestamp};
-use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState};
+use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState, Span};
 
 use crate::clock;
 use crate::commands::logs::Log;
@@ -72,6 +72,11 @@ impl Stream {
     pub(super) fn first_lines(&self) -> Option<(&Arc<Format>, &[u8])> {
         let batch = self.first.as_ref()?.as_ref().ok()?;
         Some((self.format.as_ref()?, &batch.bytes))
+    }
+
+    /// Where lines came that no hit has told of.
+    pub(super) fn heard(&self) -> &[Span] {
+        self.state.heard()
     }
 
     /// Lines whose own time was too far in the future.

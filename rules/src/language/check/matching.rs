@@ -2,7 +2,7 @@
 
 use crate::language::expression::Expression;
 use crate::language::pattern::{Case, Pattern};
-use crate::language::reader::{Keys, Reader};
+use crate::language::reader::{Keys, Reader, Section};
 use crate::language::rule::Match;
 use crate::language::yaml::Node;
 
@@ -17,11 +17,39 @@ pub(super) const NOT_KEYS: Keys = Keys {
     not_yet: &[],
 };
 
+pub(super) const STEP_KEYS: Keys = Keys {
+    of: "a step",
+    known: &[
+        "contains",
+        "regex",
+        "ignore_case",
+        "where",
+        "not",
+        "num_events",
+    ],
+    not_yet: &[],
+};
+
 /// Reads a `match:` map; what is wrong in it is left out of the result.
 pub(super) fn read(reader: &mut Reader, node: &Node) -> Match {
-    let Some(section) = reader.section(node, MATCH_KEYS) else {
-        return Match::default();
+    match reader.section(node, MATCH_KEYS) {
+        Some(section) => of_section(reader, &section),
+        None => Match::default(),
+    }
+}
+
+/// Reads one of `steps`: which lines, and how many of them.
+pub(super) fn read_step(reader: &mut Reader, node: &Node, most: u32) -> (Match, u32) {
+    let Some(section) = reader.section(node, STEP_KEYS) else {
+        return (Match::default(), 1);
     };
+    let count = section
+        .get("num_events")
+        .and_then(|node| reader.integer(node, "num_events", 1..=most));
+    (of_section(reader, &section), count.unwrap_or(1))
+}
+
+fn of_section(reader: &mut Reader, section: &Section<'_>) -> Match {
     let ignore_case = section
         .get("ignore_case")
         .and_then(|node| reader.boolean(node, "ignore_case"))

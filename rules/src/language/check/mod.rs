@@ -3,10 +3,12 @@
 //! A rule with an error is left out, all others are there: what is done about it is up to the
 //! caller (`run` refuses to start, a reload keeps the old rules).
 
+mod condition;
 mod defaults;
 mod inline_test;
 mod matching;
 mod rule;
+mod summary;
 
 use std::collections::HashMap;
 use std::sync::Arc;

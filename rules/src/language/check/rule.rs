@@ -1,12 +1,12 @@
 //! One rule's map → [`Rule`].
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::defaults::{self, Defaults, check_realert, shared_key};
-use super::{Known, inline_test, matching, unknown_name};
-use crate::language::reader::{Keys, Reader, Section, meant, shown};
+use super::{Known, condition, inline_test, matching, summary, unknown_name};
+use crate::language::reader::{Keys, Reader, Section, shown};
 use crate::language::redact::Redactor;
-use crate::language::rule::{ConditionSpec, Rule};
+use crate::language::rule::{ConditionSpec, Rule, RuleTest};
 use crate::language::template::Template;
 use crate::language::yaml::{Key, Node, Value};
 use crate::model::{Mode, Severity};
@@ -25,8 +25,6 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "mode",
         "match",
         "type",
-        "num_events",
-        "timeframe",
         "group_by",
         "max_groups",
         "top_count_keys",
@@ -37,16 +35,9 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "resolve_after",
         "notify",
         "tests",
-    ],
-    not_yet: &[
-        "context",
-        "escalate",
-        "attach",
-        "active_time_intervals",
-        "mute_time_intervals",
-        "fold_groups",
-        "expand_repeats",
-        // Keys of the types that are not there yet.
+        // Those of the types: see `condition::OWN_KEYS`.
+        "num_events",
+        "timeframe",
         "spike_type",
         "spike_height",
         "threshold_ref",
@@ -72,19 +63,16 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "also_when",
         "returned_after",
     ],
+    not_yet: &[
+        "context",
+        "escalate",
+        "attach",
+        "active_time_intervals",
+        "mute_time_intervals",
+        "fold_groups",
+        "expand_repeats",
+    ],
 };
-const TYPES: &[&str] = &["any", "frequency"];
-const TYPES_NOT_YET: &[&str] = &[
-    "spike",
-    "flatline",
-    "new_term",
-    "cardinality",
-    "percentage_match",
-    "pair",
-    "sequence",
-    "new_pattern",
-];
-const YEAR: Duration = Duration::from_hours(366 * 24);
 
 /// Reads one rule: its name, where it has one, and the rule, where it has no error.
 pub(super) fn read(
@@ -94,7 +82,7 @@ pub(super) fn read(
     known: Known<'_>,
 ) -> Option<(Key, Option<Rule>)> {
     let before = reader.problems.len();
-    let section = section(reader, node)?;
+    let section = reader.section(node, RULE_KEYS)?;
     let name = name(reader, &section);
     let rule = rule(reader, &section, defaults, known, name.as_ref());
     let clean = reader
@@ -103,31 +91,6 @@ pub(super) fn read(
         .skip(before)
         .all(|p| p.level != crate::language::diagnostic::Level::Error);
     name.map(|name| (name, rule.filter(|_| clean)))
-}
-
-/// Checks the keys; those of a type that is not there yet are told by their type alone.
-fn section<'n>(reader: &mut Reader, node: &'n Node) -> Option<Section<'n>> {
-    let before = reader.problems.len();
-    let section = reader.section(node, RULE_KEYS)?;
-    let of_unknown_type = section.get("type").is_some_and(|node| {
-        matches!(&node.value, Value::Scalar(scalar) if TYPES_NOT_YET.contains(&scalar.text.as_str()))
-    });
-    if of_unknown_type {
-        let own = RULE_KEYS
-            .not_yet
-            .iter()
-            .skip_while(|key| **key != "spike_type");
-        let messages: Vec<String> = own.map(|key| format!("`{key}` is not yet known")).collect();
-        let mut at = 0;
-        reader.problems.retain(|problem| {
-            at += 1;
-            at <= before
-                || !messages
-                    .iter()
-                    .any(|message| problem.message.starts_with(message))
-        });
-    }
-    Some(section)
 }
 
 fn name(reader: &mut Reader, section: &Section<'_>) -> Option<Key> {
@@ -173,33 +136,40 @@ fn rule(
     ) {
         check_realert(reader, node, realert, most);
     }
-    let condition = condition(reader, section);
+    let spec = condition::read(reader, section);
     let group_by = texts(reader, section, "group_by");
     let matching = section
         .get("match")
         .map(|node| matching::read(reader, node))
         .unwrap_or_default();
-    let redact = shared
-        .redact
-        .as_ref()
+    let redact = shared.redact.as_ref();
+    let redact = redact
         .map(|node| redactor(reader, node))
         .unwrap_or_default();
-    let summary = template(reader, section, "summary", &group_by);
-    let condition_name = condition.as_ref().map_or("any", ConditionSpec::name);
-    let name = name?;
+    let mut names = group_by.clone();
+    if let Some((ConditionSpec::NewTerm { fields, .. }, _)) = &spec {
+        names.extend(fields.iter().flatten().cloned());
+    }
+    let summary = template(reader, section, "summary", &names);
+    let runbook_url = template(reader, section, "runbook_url", &names);
+    let dashboard_url = template(reader, section, "dashboard_url", &names);
+    let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
+    let description = optional_text(reader, section, "description").unwrap_or_default();
+    let top_count_keys = texts(reader, section, "top_count_keys");
+    let (name, (condition, parts)) = (name?, spec?);
     Some(Rule {
         name: name.text.clone(),
         place: name.place.clone(),
-        summary: summary.or_else(|| default_summary(condition_name))?,
-        description: optional_text(reader, section, "description").unwrap_or_default(),
+        summary: summary.or_else(|| summary::default_of(&condition))?,
+        description,
         severity: shared.severity.unwrap_or(Severity::Warning),
         labels: shared.labels.unwrap_or_default(),
-        runbook_url: template(reader, section, "runbook_url", &group_by),
-        dashboard_url: template(reader, section, "dashboard_url", &group_by),
-        inputs: inputs(reader, section, known),
+        runbook_url,
+        dashboard_url,
+        inputs,
         mode: shared.mode.unwrap_or(Mode::Live),
-        matching: std::sync::Arc::new(matching),
-        top_count_keys: texts(reader, section, "top_count_keys"),
+        matching: Arc::new(matching),
+        top_count_keys,
         max_groups: shared.max_groups.unwrap_or(defaults::MAX_GROUPS),
         samples: shared.samples.unwrap_or(defaults::SAMPLES),
         redact,
@@ -207,93 +177,17 @@ fn rule(
         exponential_realert: shared.exponential_realert,
         resolve_after: shared.resolve_after.unwrap_or(defaults::RESOLVE_AFTER),
         notify: shared.notify,
-        tests: section
-            .get("tests")
-            .map(|node| inline_test::read(reader, node))
-            .unwrap_or_default(),
+        tests,
         group_by,
-        condition: condition?,
+        parts: parts.into_iter().map(Arc::new).collect(),
+        condition,
     })
 }
 
-fn condition(reader: &mut Reader, section: &Section<'_>) -> Option<ConditionSpec> {
-    let Some(node) = section.get("type") else {
-        let help = format!("one of {}", TYPES.join(", "));
-        reader.error(
-            "missing-key",
-            section.place,
-            "a rule needs a `type`",
-            Some(help),
-        );
-        return None;
-    };
-    match reader.text(node, "type")? {
-        "any" => {
-            foreign_keys(reader, section, "any", &["num_events", "timeframe"]);
-            Some(ConditionSpec::Any)
-        }
-        "frequency" => {
-            let num_events = required(reader, section, "num_events", |reader, node| {
-                reader.integer(node, "num_events", 1..=ConditionSpec::MAX_EVENTS)
-            });
-            let timeframe = required(reader, section, "timeframe", |reader, node| {
-                reader.duration(node, "timeframe", Duration::from_millis(1)..=YEAR)
-            });
-            Some(ConditionSpec::Frequency {
-                num_events: num_events?,
-                timeframe: timeframe?,
-            })
-        }
-        later if TYPES_NOT_YET.contains(&later) => {
-            reader.not_yet(&node.place, &format!("the type `{later}`"));
-            None
-        }
-        other => {
-            let help = meant(other, TYPES.iter().chain(TYPES_NOT_YET).copied());
-            let help = help.unwrap_or_else(|| format!("one of {}", TYPES.join(", ")));
-            reader.error(
-                "unknown-type",
-                &node.place,
-                format!("there is no type `{}`", shown(node)),
-                Some(help),
-            );
-            None
-        }
-    }
-}
-
-fn required<T>(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    key: &str,
-    read: impl Fn(&mut Reader, &Node) -> Option<T>,
-) -> Option<T> {
-    let Some(node) = section.get(key) else {
-        reader.error(
-            "missing-key",
-            section.place,
-            format!("this type of rule needs `{key}`"),
-            None,
-        );
-        return None;
-    };
-    read(reader, node)
-}
-
-fn foreign_keys(reader: &mut Reader, section: &Section<'_>, of: &str, foreign: &[&str]) {
-    for (key, _) in section
-        .entries()
-        .iter()
-        .filter(|(key, _)| foreign.contains(&key.text.as_str()))
-    {
-        let message = format!("`{}` means nothing to a rule of type `{of}`", key.text);
-        reader.error(
-            "foreign-key",
-            &key.place,
-            message,
-            Some("it belongs to `type: frequency`".to_owned()),
-        );
-    }
+fn tests(reader: &mut Reader, section: &Section<'_>) -> Vec<RuleTest> {
+    let node = section.get("tests");
+    node.map(|node| inline_test::read(reader, node))
+        .unwrap_or_default()
 }
 
 fn texts(reader: &mut Reader, section: &Section<'_>, key: &str) -> Vec<String> {
@@ -368,19 +262,4 @@ fn template(
             None
         }
     }
-}
-
-fn default_summary(of_type: &str) -> Option<Template> {
-    const OF: &str = "{% for name, value in group|items %}{{ ', ' if not loop.first else ' for ' }}{{ name }} {{ value }}{% endfor %}";
-    let what = match of_type {
-        "frequency" => {
-            "{% if reason == 'first' %}{{ count }} hits in {{ timeframe }}{% else %}{{ count }} hits since {{ first_hit_at }}{% endif %}"
-        }
-        _ => "{{ count }} {{ 'hit' if count == 1 else 'hits' }}",
-    };
-    Template::new(
-        &format!("{{{{ rule }}}}: {what}{OF} on {{{{ host }}}}"),
-        &[],
-    )
-    .ok()
 }

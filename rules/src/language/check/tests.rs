@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Defaults, Known, SourceFile, check};
-use super::{defaults, inline_test, matching, rule};
+use super::{condition, defaults, inline_test, matching, rule};
 use crate::language::diagnostic::{Diagnostic, Level};
 use crate::language::packs;
 use crate::language::rule::{Rule, RuleSet};
@@ -239,6 +239,8 @@ fn every_key_of_the_language_has_an_example() {
         rule::RULE_KEYS,
         matching::MATCH_KEYS,
         matching::NOT_KEYS,
+        matching::STEP_KEYS,
+        condition::REFERENCE_KEYS,
         inline_test::TEST_KEYS,
         inline_test::LINE_KEYS,
         inline_test::EXPECT_KEYS,
@@ -251,6 +253,13 @@ fn every_key_of_the_language_has_an_example() {
                 .any(|(at, _)| !all.get(..at).unwrap_or_default().ends_with(is_inner));
             assert!(written, "no example of `{key}` in {}", section.of);
         }
+    }
+}
+
+#[test]
+fn every_key_of_a_type_is_a_key_of_a_rule() {
+    for (key, _) in condition::OWN_KEYS {
+        assert!(rule::RULE_KEYS.known.contains(key), "{key}");
     }
 }
 

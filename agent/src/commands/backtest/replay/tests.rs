@@ -154,7 +154,7 @@ fn slowly(rules: &Arc<RuleSet>, paths: &[PathBuf]) -> Vec<Notification> {
         .min_by_key(|(_, hits)| hits.last().map(|hit| hit.time))
     {
         let hit = hits.pop().unwrap();
-        engine.advance(hit.time, &mut told);
+        engine.advance_before(hit.time, &mut told);
         engine.observe(&hit, &mut told);
     }
     let end = streams.iter().filter_map(|(stream, _)| stream.ends).max();

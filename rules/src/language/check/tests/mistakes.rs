@@ -62,9 +62,84 @@ const MISTAKES: &[Mistake] = &[
         "did you mean `frequency`?",
     ),
     Mistake(
-        "rules: [{name: a, type: «flatline, threshold: 1, timeframe: 1m}]",
-        "not-yet-known",
-        "the type `flatline`",
+        "rules: [{name: a, type: flatline, «num_events: 1, timeframe: 1m}]",
+        "foreign-key",
+        "belongs to `type: frequency`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: spike, timeframe: 1m, spike_height: «1}]",
+        "out-of-range",
+        "three times as many",
+    ),
+    Mistake(
+        "rules: [{name: a, type: spike, timeframe: 1m, spike_height: 2, reference: {same_time: «30s}}]",
+        "out-of-range",
+        "from 1m to",
+    ),
+    Mistake(
+        "rules: [{name: a, type: spike, timeframe: 1m, spike_height: 2, reference: «before}]",
+        "bad-value",
+        "previous",
+    ),
+    Mistake(
+        "rules: [{name: a, type: spike, timeframe: 1m, spike_height: 2, reference: «{}}]",
+        "missing-key",
+        "same_time: 7d",
+    ),
+    Mistake(
+        "rules: [{name: a, type: new_term, fields: «[user, []]}]",
+        "bad-value",
+        "fields: [user, [user, remote_addr]]",
+    ),
+    Mistake(
+        "rules: [«{name: a, type: cardinality, cardinality_field: x, timeframe: 1m}]",
+        "missing-key",
+        "`max_cardinality` or `min_cardinality`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: percentage_match, match_bucket: {contains: x}, timeframe: 1m, min_percentage: «50, max_percentage: 20}]",
+        "out-of-range",
+        "`min_percentage` is more than `max_percentage`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: percentage_match, match_bucket: {contains: x}, timeframe: 1m, max_percentage: «101}]",
+        "out-of-range",
+        "from 0 to 100",
+    ),
+    Mistake(
+        "rules: [«{name: a, type: pair, start: {contains: x}, within: 1m}]",
+        "missing-key",
+        "`finish`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: sequence, within: 1m, steps: «[]}]",
+        "bad-value",
+        "1 to 16",
+    ),
+    Mistake(
+        "rules: [{name: a, type: sequence, within: 1m, steps: «[{contains: x, num_events: 600}, {contains: y, num_events: 600}]}]",
+        "out-of-range",
+        "at most 1000 lines",
+    ),
+    Mistake(
+        "rules: [{name: a, type: sequence, within: 1m, steps: [{contains: x, «num_event: 6}]}]",
+        "unknown-key",
+        "did you mean `num_events`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: new_pattern, mask: [ip, '«(']}]",
+        "bad-regex",
+        "",
+    ),
+    Mistake(
+        "rules: [{name: a, type: new_pattern, also_when: [«back]}]",
+        "bad-value",
+        "returned",
+    ),
+    Mistake(
+        "rules: [{name: a, type: new_pattern, returned_after: «7d}]",
+        "foreign-key",
+        "also_when: [returned]",
     ),
     Mistake(
         "rules: [{name: a, type: any, «timeframe: 1m}]",
