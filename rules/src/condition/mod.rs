@@ -113,6 +113,16 @@ impl Condition {
         }
     }
 
+    /// No hit has come yet, and the first one is of `time`, before [`Condition::begin`].
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        match self {
+            Self::Spike(spike) => spike.begin_earlier(time),
+            Self::Flatline(flatline) => flatline.begin_earlier(time),
+            Self::Cardinality(cardinality) => cardinality.begin_earlier(time),
+            _ => {}
+        }
+    }
+
     /// Takes a hit. What is new is told by [`Condition::novelties`] instead. Amortized O(1) for
     /// hits in order, or O(log n) where values are kept.
     pub fn observe(&mut self, hit: Observation<'_>) -> Verdict {

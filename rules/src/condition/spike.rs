@@ -116,6 +116,14 @@ impl Spike {
         }
     }
 
+    /// The first hit bears a time before it was watched: what was written before is looked at as
+    /// well, and it is watched from then on.
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        if self.watched.is_some_and(|since| time < since) {
+            (self.watched, self.now) = (Some(time), time);
+        }
+    }
+
     /// Takes a hit. A group that was not heard of for both windows is as good as new: whoever keeps
     /// it may have let it go.
     pub fn observe(&mut self, time: Timestamp) -> Verdict {

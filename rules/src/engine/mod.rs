@@ -226,6 +226,9 @@ impl Engine {
         }
         self.counts[hit.rule.0 as usize].hits += 1;
         let slot = self.group_of(hit, rule, None, out);
+        if let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) {
+            group.begin_earlier(hit);
+        }
         self.settle_before(hit, slot, out);
         self.mark(hit.rule, slot);
         let groups = &mut self.groups[hit.rule.0 as usize];
