@@ -61,9 +61,10 @@ impl Host {
 
     /// Writes `lapwing.yaml`: `config` below what all tests want, the control socket among it.
     pub(crate) fn configure(&self, config: &str) {
-        let common =
-            "host: web-1\nstate_dir: state\ncontrol: run/control.sock\nrules: [rules.yaml]\n";
-        self.write("lapwing.yaml", format!("{common}{config}"));
+        let common = "host: web-1\nstate_dir: state\nrules: [rules.yaml]\n";
+        // Last: tests name the lines of what they write.
+        let control = "\ncontrol: run/control.sock\n";
+        self.write("lapwing.yaml", format!("{common}{config}{control}"));
     }
 
     /// The path of `name` in the folder.

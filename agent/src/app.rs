@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::{Engine, SavedGroup};
@@ -107,25 +107,20 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
     let outputs = outputs::start(config.outputs.clone(), &store.reader(), &to_store, palette);
     let handle = outputs.handle();
     let told = happen.clone();
-    let store_thread = threads.start("store", move || {
-        if let Err(error) = run_store(store, &store_inbox, |report| handle.committed(report)) {
-            tracing::error!(%error, "the state cannot be kept any longer");
-            told.send(Happening::StateDamaged).ok();
-        }
-    })?;
+    let keep = move || keep(store, &store_inbox, &handle, &told);
+    let store_thread = threads.start("store", keep)?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
     let (tail_handle, control) = tail::control();
     let counters: Arc<tail::Counters> = Arc::default();
-    let pump = pump(
-        config,
-        rules,
-        &saved,
-        to_store.clone(),
-        inbox.clone(),
-        tail_handle.clone(),
-        (happen, Arc::clone(&stopping)),
-        Arc::clone(&counters),
-    );
+    let ends = Ends {
+        store: to_store.clone(),
+        inbox: inbox.clone(),
+        tail: tail_handle.clone(),
+        happen,
+        stopping: Arc::clone(&stopping),
+        counters: Arc::clone(&counters),
+    };
+    let pump = pump(config, rules, &saved, ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
     let setup = tail_setup(config, saved, Arc::clone(&counters));
     let to_engine = inbox.clone();
@@ -148,6 +143,29 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
         engine_thread,
         store_thread,
     })
+}
+
+/// The store thread's body.
+fn keep(
+    store: Store,
+    inbox: &Receiver<StoreMessage>,
+    outputs: &outputs::Handle,
+    happen: &UnboundedSender<Happening>,
+) {
+    if let Err(error) = run_store(store, inbox, |report| outputs.committed(report)) {
+        tracing::error!(%error, "the state cannot be kept any longer");
+        happen.send(Happening::StateDamaged).ok();
+    }
+}
+
+/// What the pump is connected with.
+struct Ends {
+    store: Sender<StoreMessage>,
+    inbox: SyncSender<pump::Input>,
+    tail: tail::Handle,
+    happen: UnboundedSender<Happening>,
+    stopping: Arc<AtomicBool>,
+    counters: Arc<tail::Counters>,
 }
 
 struct Threads {
@@ -196,24 +214,20 @@ impl Drop for LastWord {
     }
 }
 
-fn pump(
-    config: &Config,
-    rules: &Arc<RuleSet>,
-    saved: &Saved,
-    store: Sender<StoreMessage>,
-    inbox: SyncSender<pump::Input>,
-    tail: tail::Handle,
-    (happen, stopping): (UnboundedSender<Happening>, Arc<AtomicBool>),
-    counters: Arc<tail::Counters>,
-) -> Pump {
-    let specs: Vec<InputSpec> = config
-        .inputs
-        .iter()
-        .map(|input| InputSpec {
-            name: Arc::clone(&input.name),
-            format: input.format.clone(),
-        })
-        .collect();
+fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pump {
+    let Ends {
+        store,
+        inbox,
+        tail,
+        happen,
+        stopping,
+        counters,
+    } = ends;
+    let spec = |input: &Input| InputSpec {
+        name: Arc::clone(&input.name),
+        format: input.format.clone(),
+    };
+    let specs: Vec<InputSpec> = config.inputs.iter().map(spec).collect();
     let names = config
         .inputs
         .iter()

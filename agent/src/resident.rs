@@ -86,7 +86,8 @@ Anonymous:             0 kB
 7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0 [vdso]
 Anonymous:             0 kB
 ";
-        assert_eq!(clean_code(smaps), [0x55d0_0010_0000..0x55d0_0070_0000]);
+        let code = 0x55d0_0010_0000..0x55d0_0070_0000;
+        assert_eq!(clean_code(smaps), vec![code]);
         assert!(clean_code("").is_empty());
     }
 

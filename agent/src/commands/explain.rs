@@ -260,6 +260,12 @@ fn fires(condition: &ConditionSpec) -> String {
     }
 }
 
+/// One of two bounds, or both.
+fn either(upper: Option<String>, lower: Option<String>) -> String {
+    let bounds: Vec<String> = [upper, lower].into_iter().flatten().collect();
+    bounds.join(" or ")
+}
+
 /// The same for types that look at what the hits hold.
 fn fires_by_values(condition: &ConditionSpec) -> String {
     let text = |span: &Duration| duration_text(*span);
@@ -283,16 +289,10 @@ fn fires_by_values(condition: &ConditionSpec) -> String {
             max,
             timeframe,
         } => {
-            let bounds = [
-                max.map(|max| format!("more than {max}")),
-                min.map(|min| format!("fewer than {min}")),
-            ];
-            let bounds: Vec<String> = bounds.into_iter().flatten().collect();
-            format!(
-                "at {} values of {field} in {}",
-                bounds.join(" or "),
-                text(timeframe)
-            )
+            let more = max.map(|max| format!("more than {max}"));
+            let fewer = min.map(|min| format!("fewer than {min}"));
+            let span = text(timeframe);
+            format!("at {} values of {field} in {span}", either(more, fewer))
         }
         ConditionSpec::PercentageMatch {
             min,
@@ -300,14 +300,11 @@ fn fires_by_values(condition: &ConditionSpec) -> String {
             min_denominator,
             timeframe,
         } => {
-            let bounds = [
-                max.map(|max| format!("more than {max} %")),
-                min.map(|min| format!("less than {min} %")),
-            ];
-            let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+            let more = max.map(|max| format!("more than {max} %"));
+            let less = min.map(|min| format!("less than {min} %"));
             format!(
                 "when {} of at least {min_denominator} hits in {} are in the bucket",
-                bounds.join(" or "),
+                either(more, less),
                 text(timeframe)
             )
         }

@@ -116,23 +116,16 @@ async fn serve(
                         Ok((new_config, new_rules)) => {
                             shown.hide();
                             app.stop(GRACE).await;
-                            match begin(&new_config, &new_rules, terminal) {
-                                Ok(new_app) => {
-                                    (app, config, rules) = (new_app, new_config, new_rules);
-                                    Ok(())
-                                }
-                                Err(error) => {
-                                    app = begin(&config, &rules, terminal)?;
-                                    Err(error)
-                                }
+                            let begun = begin(&new_config, &new_rules, terminal);
+                            if begun.is_ok() {
+                                (config, rules) = (new_config, new_rules);
                             }
+                            let (new_app, outcome) = or_begin_again(begun, || begin(&config, &rules, terminal))?;
+                            app = new_app;
+                            outcome
                         }
                         Err(error) => Err(error),
                     };
-                    match &outcome {
-                        Ok(()) => tracing::info!("reloaded"),
-                        Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
-                    }
                     shown.reloaded(&outcome);
                     shown.show(&app, &config, &rules);
                 },
@@ -167,6 +160,17 @@ async fn serve(
 fn can_begin_again(config: &Config) -> bool {
     let reads_stdin = |input: &config::Input| matches!(input.kind, InputKind::Stdin);
     !config.inputs.iter().any(reads_stdin)
+}
+
+/// The agent that could be begun, or another one after what `again` begins; and whether it was the first.
+fn or_begin_again(
+    begun: Result<App, AgentError>,
+    again: impl FnOnce() -> Result<App, AgentError>,
+) -> Result<(App, Result<(), AgentError>), AgentError> {
+    match begun {
+        Ok(app) => Ok((app, Ok(()))),
+        Err(error) => Ok((again()?, Err(error))),
+    }
 }
 
 /// The configuration read again. Standard input cannot be opened again: an agent that reads it

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
-use lapwing_torture::peers::{Programs, contest};
+use lapwing_torture::peers::{EVERYBODY, Kind, Programs, contest};
 use lapwing_torture::record;
 use lapwing_torture::scenario::{self, Scenario};
 use lapwing_torture::settings::Settings;
@@ -23,6 +23,9 @@ struct Args {
     /// Run lapwing, rsyslog, syslog-ng, mtail and Fluent Bit, one after the other, and print a table
     #[arg(long)]
     peers: bool,
+    /// Only these of them
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    who: Vec<String>,
     /// Where install-peers unpacked syslog-ng [default: peers/syslog-ng beside the build]
     #[arg(long, value_name = "FOLDER")]
     syslog_ng: Option<PathBuf>,
@@ -120,7 +123,10 @@ fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
             .or_else(|| Some(beside?.join("peers/syslog-ng"))),
         fluent_bit: args.fluent_bit.clone(),
     };
-    let table = contest::run(&programs, settings, |text| {
+    let named = |name: &String| Kind::named(name).with_context(|| format!("who is `{name}`?"));
+    let who: Vec<Kind> = args.who.iter().map(named).collect::<anyhow::Result<_>>()?;
+    let who = if who.is_empty() { &EVERYBODY[..] } else { &who };
+    let table = contest::run(who, &programs, settings, |text| {
         // Nobody depends on it.
         drop(writeln!(io::stderr(), "{text}"));
     });

@@ -58,7 +58,12 @@ impl Shown {
         });
     }
 
+    /// Says what came of a SIGHUP, here and in the log.
     pub(super) fn reloaded(&mut self, outcome: &Result<(), AgentError>) {
+        match outcome {
+            Ok(()) => tracing::info!("reloaded"),
+            Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
+        }
         self.life.last_reload = Some(LastReload {
             at: clock::now(),
             ok: outcome.is_ok(),

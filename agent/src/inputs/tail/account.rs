@@ -24,10 +24,8 @@ impl Tailer<'_> {
             return;
         };
         let (path, what, others) = (path.display(), kind.says(), Others(others));
-        match bytes {
-            Some(bytes) => tracing::warn!(bytes, "{path} {what}{others}"),
-            None => tracing::warn!("{path} {what}{others}"),
-        }
+        // Without a number where there is none.
+        tracing::warn!(bytes, "{path} {what}{others}");
     }
 
     /// A path cannot be read now: said and listed once, until it can be again.

@@ -43,7 +43,7 @@ impl Tailer<'_> {
             return;
         };
         let named = file.path.file_name().and_then(unpacked_name).is_some();
-        let kind = file.file().and_then(|file| sniff(file));
+        let kind = file.file().and_then(sniff);
         let stage = Stage::Waiting {
             size: 0,
             since: clock::monotonic(),
@@ -70,15 +70,16 @@ impl Tailer<'_> {
             .and_then(unpacked_name)
             .is_some_and(|plain| file.door.with_file_name(plain).exists());
         if being_made {
-            self.wait_for_archive(no, None)
+            self.wait_for_archive(no, None);
+            Ok(())
         } else {
             self.look_into(no)
         }
     }
 
-    fn wait_for_archive(&mut self, no: FileNo, cut: Option<u64>) -> Result<(), Closed> {
+    fn wait_for_archive(&mut self, no: FileNo, cut: Option<u64>) {
         let Some(file) = self.table.get_mut(no) else {
-            return Ok(());
+            return;
         };
         let size = size_of(file);
         if let Some(packed) = &mut file.packed {
@@ -90,7 +91,6 @@ impl Tailer<'_> {
             };
             self.archives.insert(no);
         }
-        Ok(())
     }
 
     /// Looks into those that have stood still.
@@ -154,13 +154,16 @@ impl Tailer<'_> {
             return Ok(());
         };
         let size = size_of(file);
-        let kind = file.file().and_then(|file| sniff(file));
+        let kind = file.file().and_then(sniff);
         let packing = match kind {
             Ok(Kind::Packed(packing)) => packing,
             Ok(Kind::Foreign(name)) => return self.pass_over_foreign(no, name, size),
             Ok(Kind::Text) => return self.turns_out_plain(no),
             Ok(Kind::Short) => return self.give_up(no),
-            Err(error) => return self.look_into_later(no, &error),
+            Err(error) => {
+                self.look_into_later(no, &error);
+                return Ok(());
+            }
         };
         let held = file.packed.as_mut().and_then(|packed| {
             packed.packing = Some(packing);
@@ -179,7 +182,10 @@ impl Tailer<'_> {
             }],
             None => match self.claims_on(no, packing) {
                 Ok(claims) => claims,
-                Err(error) => return self.look_into_later(no, &error),
+                Err(error) => {
+                    self.look_into_later(no, &error);
+                    return Ok(());
+                }
             },
         };
         if let [claim] = &claims[..]
@@ -191,7 +197,7 @@ impl Tailer<'_> {
             && self.is_all_read(claim, total)
         {
             // No need to unpack it all: it is the only one that begins so, and as long.
-            return self.settled(no, claim.holder.clone());
+            return self.settled(no, &claim.holder);
         }
         if let Some(packed) = self.table.get_mut(no).and_then(|file| file.packed.as_mut()) {
             packed.compare(claims);
@@ -201,13 +207,13 @@ impl Tailer<'_> {
     }
 
     /// It could not be read just now.
-    fn look_into_later(&mut self, no: FileNo, error: &io::Error) -> Result<(), Closed> {
+    fn look_into_later(&mut self, no: FileNo, error: &io::Error) {
         if let Some(file) = self.table.get_mut(no) {
             file.failing = true;
             let (input, path) = (file.input, file.path.clone());
             self.complain(input, &path, error);
         }
-        self.wait_for_archive(no, None)
+        self.wait_for_archive(no, None);
     }
 
     /// Whether all of a text was read, or will be, without its compressed file.
@@ -300,7 +306,7 @@ impl Tailer<'_> {
                 return Ok(After::AtEnd);
             }
             News::CutOff => {
-                self.cut_off(no)?;
+                self.cut_off(no);
                 return Ok(After::AtEnd);
             }
             News::Damaged => {
@@ -332,12 +338,12 @@ impl Tailer<'_> {
     }
 
     /// It ends in the middle: it may be in the making.
-    fn cut_off(&mut self, no: FileNo) -> Result<(), Closed> {
+    fn cut_off(&mut self, no: FileNo) {
         let Some(file) = self.table.get_mut(no) else {
-            return Ok(());
+            return;
         };
         let size = size_of(file);
-        self.wait_for_archive(no, Some(size))
+        self.wait_for_archive(no, Some(size));
     }
 
     /// It counted as read, or was given up, and is another now: members may have been appended to it.
@@ -352,7 +358,8 @@ impl Tailer<'_> {
             return Ok(());
         };
         if matches!(packed.stage, Stage::Stuck { .. }) {
-            return self.wait_for_archive(no, None);
+            self.wait_for_archive(no, None);
+            return Ok(());
         }
         let grown = size > read
             && file.file().is_ok_and(|file| {
@@ -364,7 +371,8 @@ impl Tailer<'_> {
             if let Some(packed) = &mut file.packed {
                 packed.from = 0;
             }
-            return self.wait_for_archive(no, None);
+            self.wait_for_archive(no, None);
+            return Ok(());
         }
         let Some(packed) = file
             .packed
@@ -417,7 +425,7 @@ impl Tailer<'_> {
             let is_copy = copy_of.is_some_and(|other| self.holds_at(other, end.1, end.0.get()));
             self.resolve(no, None)?;
             return if is_copy {
-                self.settled(no, Holder::Past)
+                self.settled(no, &Holder::Past)
             } else {
                 self.stranger(no)
             };
@@ -431,14 +439,14 @@ impl Tailer<'_> {
         let (mark, holder) = (claim.mark, claim.holder.clone());
         match &holder {
             Holder::Live(other) if self.table.get(*other).is_some_and(is_readable) => {
-                return self.settled(no, holder);
+                return self.settled(no, &holder);
             }
             // It was read on meanwhile, or is not followed any more.
             Holder::Live(other) if self.table.get(*other).map(Tailed::mark) != Some(mark) => {
                 return self.look_into(no);
             }
             Holder::Lost(key) if !self.claimed.iter().any(|it| it.position.key == *key) => {
-                return self.settled(no, holder); // another copy of it is read
+                return self.settled(no, &holder); // another copy of it is read
             }
             Holder::Own | Holder::Lost(_) | Holder::Live(_) | Holder::Past => {}
         }
@@ -474,8 +482,8 @@ impl Tailer<'_> {
     }
 
     /// All that it holds was read, or will be, as the text of `holder`.
-    fn settled(&mut self, no: FileNo, holder: Holder) -> Result<(), Closed> {
-        self.resolve(no, Some(&holder))?;
+    fn settled(&mut self, no: FileNo, holder: &Holder) -> Result<(), Closed> {
+        self.resolve(no, Some(holder))?;
         let size = self.table.get_mut(no).map_or(0, size_of);
         self.count_as_read(no, size)
     }
@@ -490,7 +498,7 @@ impl Tailer<'_> {
             if let Some(others) = self.voice.may_say(Cause::PassedOver, clock::monotonic()) {
                 tracing::info!(file = %path.display(), others, "a compressed file is older than what was read of its log: passed over");
             }
-            return self.settled(no, Holder::Past);
+            return self.settled(no, &Holder::Past);
         }
         let replaced = self.table.get(no).is_some_and(|file| {
             file.packed
@@ -602,6 +610,6 @@ impl Tailer<'_> {
 
 fn size_of(file: &mut Tailed) -> u64 {
     file.file()
-        .and_then(|file| file.metadata())
+        .and_then(fs::File::metadata)
         .map_or(0, |metadata| metadata.size())
 }

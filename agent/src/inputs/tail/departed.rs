@@ -113,11 +113,9 @@ impl Tailer<'_> {
         self.expose(input, FileId::of(&metadata), path);
         if let Some(no) = self.table.find(input, FileId::of(&metadata)) {
             let file = self.table.get(no)?;
-            let at_rest = file
-                .packed
-                .as_ref()
-                .is_some_and(|packed| packed.is_at_rest());
-            return at_rest.then_some(no);
+            // One that is read already has a text of its own.
+            let packed = file.packed.as_ref()?;
+            return (packed.is_at_rest() || packed.is_unsure()).then_some(no);
         }
         let sighting = Sighting {
             input,

@@ -407,7 +407,7 @@ impl Tailed {
             _ => Framer::new(&framing),
         };
         (self.head, self.tail, self.line_tail) = (mark.head, mark.tail, mark.tail);
-        self.skip_nuls = mark.offset == 0;
+        self.skip_nuls = false; // a text has no holes
     }
 
     /// All that a compressed file holds counts as read: `size` compressed bytes.

@@ -10,6 +10,10 @@
 //!   and until nothing came for 5 s.
 //! - *A copy is not a new file.* What was copied aside to be truncated continues where reading of
 //!   the original had stopped, in the glob or not.
+//! - *A compressed file is its text.* It is held against what is known of the files that it may have
+//!   been, and read on where that stopped; one that is nobody's is read like any new file.
+//! - *What the agent writes is not read.* Each alert would cause the next.
+//! - *What could not be read is booked*, by file ([`Counters::losses`]).
 //! - *A full inbox is a wait.* What is not read waits on the disk.
 //!
 //! It hands over [`Event`]s and positions; making them durable is not its work. It starts no thread

@@ -360,9 +360,8 @@ fn date_in(name: &OsStr) -> Option<Vec<u8>> {
     let begins_with_year = |run: &Vec<u8>| {
         run.starts_with(b"19") || run.starts_with(b"20") || run.len() == 10 && run.starts_with(b"1")
     };
-    digits
-        .filter(|run| run.len() >= 8 && begins_with_year(run))
-        .last()
+    let mut dates = digits.filter(|run| run.len() >= 8 && begins_with_year(run));
+    dates.next_back()
 }
 
 /// The names of which `name` may be a copy or a rotation: what stands before one of its `.`, `-` and

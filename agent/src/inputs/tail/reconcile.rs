@@ -116,32 +116,47 @@ impl Tailer<'_> {
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
         self.stop_following_own()?;
-        let (sightings, troubled) = self.walk();
-        let seen = sightings
+        let (sightings, mut there) = self.walk();
+        let seen: HashMap<FileId, PathBuf> = sightings
             .iter()
             .map(|s| (FileId::of(&s.metadata), s.door.clone()))
             .collect();
-        let mut there = troubled;
         if !self.complained.is_empty() {
             there.extend(sightings.iter().map(|s| (s.input, s.path.clone())));
         }
-        self.reconcile(
-            sightings,
-            &seen,
-            &self.table.numbers().into_iter().collect(),
-        )?;
+        let doubted = self.not_at_their_names(&seen);
+        self.reconcile(sightings, &seen, &doubted)?;
         self.drop_complaints(&there);
         for no in self.table.numbers() {
             if self.table.get(no).is_some_and(|file| file.failing) {
                 self.enqueue(no);
             }
-            self.look_at(no);
+            // Of the others it was seen just now whether they were written to.
+            if doubted.contains(&no) {
+                self.look_at(no);
+            }
         }
         // A file that lost its name in between is found by the next scan, not by a busy loop.
         self.scan_now = false;
         self.prune_families();
         self.gauge();
         Ok(())
+    }
+
+    /// The files that were not just seen where they are known to be. The others need not be asked for
+    /// one by one: most of the cost of many idle files is here.
+    fn not_at_their_names(&mut self, seen: &HashMap<FileId, PathBuf>) -> BTreeSet<FileNo> {
+        let now = clock::now();
+        let mut doubted = BTreeSet::new();
+        for (no, file) in self.table.iter_mut() {
+            if file.place == Place::Here && seen.get(&file.id) == Some(&file.door) {
+                file.missed_at = None;
+                file.named_at = now;
+            } else {
+                doubted.insert(no);
+            }
+        }
+        doubted
     }
 
     /// Everything that the inputs mean and that is there, and what could not be looked at, by input;

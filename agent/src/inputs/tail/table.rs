@@ -63,6 +63,11 @@ impl Table {
         self.files.iter().map(|(no, file)| (*no, file))
     }
 
+    /// To note something of all; not to open any.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (FileNo, &mut Tailed)> {
+        self.files.iter_mut().map(|(no, file)| (*no, file))
+    }
+
     pub(super) fn numbers(&self) -> Vec<FileNo> {
         self.files.keys().copied().collect()
     }

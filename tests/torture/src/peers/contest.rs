@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{EVERYBODY, Kind, Programs, Subject};
+use super::{Kind, Programs, Subject};
 use crate::agent::SOON;
 use crate::book::Written;
 use crate::clock;
@@ -83,19 +83,24 @@ pub struct Table {
     rate: u64,
 }
 
-/// Runs everything with everybody who is there.
+/// Runs everything with those of `who` who are there.
 ///
 /// # Errors
 ///
 /// None: what fails stands in the table.
-pub fn run(programs: &Programs, settings: &Settings, mut say: impl FnMut(&str)) -> Table {
+pub fn run(
+    who: &[Kind],
+    programs: &Programs,
+    settings: &Settings,
+    mut say: impl FnMut(&str),
+) -> Table {
     let mut table = Table {
         rows: Vec::new(),
         absent: Vec::new(),
         seed: settings.seed,
         rate: settings.rate,
     };
-    for kind in EVERYBODY {
+    for &kind in who {
         if let Some(why) = programs.lacks(kind) {
             table.absent.push(format!("{}: {why}", kind.name()));
             continue;

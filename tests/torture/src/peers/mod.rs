@@ -31,7 +31,7 @@ pub enum Kind {
     Lapwing,
     /// imfile → omfile.
     Rsyslog,
-    /// file() → file().
+    /// `file()` → `file()`.
     SyslogNg,
     /// A counter for each block.
     Mtail,
@@ -49,6 +49,11 @@ pub const EVERYBODY: [Kind; 5] = [
 ];
 
 impl Kind {
+    /// The one that the table calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        EVERYBODY.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// As the table calls it.
     pub fn name(self) -> &'static str {
         match self {
@@ -275,35 +280,7 @@ impl Peer {
                 command.arg("-i").arg(path("work/pid"));
                 command
             }
-            Kind::SyslogNg => {
-                let root = self
-                    .programs
-                    .syslog_ng
-                    .as_ref()
-                    .context("where is syslog-ng")?;
-                let libraries = [
-                    "usr/lib/syslog-ng",
-                    "usr/lib/x86_64-linux-gnu",
-                    "lib/x86_64-linux-gnu",
-                ];
-                let libraries = libraries.map(|name| root.join(name).display().to_string());
-                let mut command = Command::new(root.join("usr/sbin/syslog-ng"));
-                command.env("LD_LIBRARY_PATH", libraries.join(":"));
-                command
-                    .args(["-F", "--no-caps"])
-                    .arg("-f")
-                    .arg(path("peer.conf"));
-                command.arg("-R").arg(path("work/persist"));
-                command
-                    .arg("-c")
-                    .arg(path("work/control"))
-                    .arg("-p")
-                    .arg(path("work/pid"));
-                command
-                    .arg("--module-path")
-                    .arg(root.join("usr/lib/syslog-ng/3.38"));
-                command
-            }
+            Kind::SyslogNg => self.syslog_ng()?,
             Kind::Mtail => {
                 let mut command = Command::new("mtail");
                 command.arg("--progs").arg(path("progs"));
@@ -332,6 +309,38 @@ impl Peer {
         Ok(command)
     }
 
+    /// Out of the folder that its package was unpacked into.
+    fn syslog_ng(&self) -> anyhow::Result<Command> {
+        let path = |name: &str| self.path(name);
+        let root = self
+            .programs
+            .syslog_ng
+            .as_ref()
+            .context("where is syslog-ng")?;
+        let libraries = [
+            "usr/lib/syslog-ng",
+            "usr/lib/x86_64-linux-gnu",
+            "lib/x86_64-linux-gnu",
+        ];
+        let libraries = libraries.map(|name| root.join(name).display().to_string());
+        let mut command = Command::new(root.join("usr/sbin/syslog-ng"));
+        command.env("LD_LIBRARY_PATH", libraries.join(":"));
+        command
+            .args(["-F", "--no-caps"])
+            .arg("-f")
+            .arg(path("peer.conf"));
+        command.arg("-R").arg(path("work/persist"));
+        command
+            .arg("-c")
+            .arg(path("work/control"))
+            .arg("-p")
+            .arg(path("work/pid"));
+        command
+            .arg("--module-path")
+            .arg(root.join("usr/lib/syslog-ng/3.38"));
+        Ok(command)
+    }
+
     fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "one at a time");
         let said = fs::OpenOptions::new()
@@ -352,12 +361,11 @@ impl Peer {
             let mut targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
             targets.any(|target| target == log)
         };
-        let follows = clock::until(Duration::from_secs(10), follows);
+        // Not every one keeps it open all the time.
+        clock::until(Duration::from_secs(10), follows);
         if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok()?) {
             bail!("{} ended: {status}\n{}", self.kind.name(), self.said());
         }
-        // Not every one keeps it open all the time.
-        let _ = follows;
         Ok(())
     }
 

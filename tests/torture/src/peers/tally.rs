@@ -66,12 +66,12 @@ impl Tally {
         self.seen();
         let all = usize::try_from(written).unwrap_or(usize::MAX);
         self.counts.resize(all, 0);
-        let lost = self.counts.iter().filter(|count| **count == 0).count();
+        let lost = self.counts.iter().map(|count| u64::from(*count == 0));
         let repeated = self
             .counts
             .iter()
             .map(|count| u64::from(count.saturating_sub(1)));
-        (u64::try_from(lost).unwrap_or(0), repeated.sum())
+        (lost.sum(), repeated.sum())
     }
 }
 
