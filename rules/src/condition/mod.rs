@@ -241,13 +241,15 @@ fn novelty_of(rule: &Rule) -> Novelty {
             learn_for,
         } => {
             let items: Vec<usize> = fields.iter().map(Vec::len).collect();
-            Novelty::new(&items, *learn_for, Some(*terms_window_size), groups)
+            let about = format!("{fields:?}");
+            let forgets = Some(*terms_window_size);
+            Novelty::new(&about, &items, *learn_for, forgets, groups)
         }
         ConditionSpec::NewPattern {
             learn_for,
+            masks,
             returned_after,
-            ..
-        } => Novelty::new(&[1], *learn_for, *returned_after, groups),
-        _ => Novelty::new(&[], std::time::Duration::ZERO, None, groups),
+        } => Novelty::new(masks.text(), &[1], *learn_for, *returned_after, groups),
+        _ => Novelty::new("", &[], std::time::Duration::ZERO, None, groups),
     }
 }

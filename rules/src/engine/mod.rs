@@ -436,7 +436,9 @@ impl Engine {
         let slot = if let Some(slot) = groups.find(&key) {
             slot
         } else {
-            if groups.len() >= rule.max_groups
+            // What is new must not take the place of what knows that it is.
+            let least = if rule.condition.finds_new() { 2 } else { 1 };
+            if groups.len() >= rule.max_groups.max(least)
                 && let Some(oldest) = groups.oldest()
             {
                 self.counts[hit.rule.0 as usize].dropped_groups += 1;
