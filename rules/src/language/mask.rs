@@ -118,7 +118,7 @@ impl Masks {
             Item::Own(_) => None,
             Item::Kind(kind) => Some(*kind),
         });
-        let text = items.iter().map(|item| format!("{item:?} ")).collect();
+        let text = format!("{items:?}");
         Self { items, text }
     }
 
