@@ -76,9 +76,6 @@ fn steps(timeframe: Duration, reach: Duration) -> i64 {
 }
 
 impl Spike {
-    /// How many times `timeframe` a reference may lie back.
-    pub const MOST_WINDOWS_BACK: u32 = 16_000;
-
     /// No hit yet.
     pub fn new(spec: SpikeSpec) -> Self {
         let back = match spec.reference {
