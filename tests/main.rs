@@ -38,6 +38,8 @@ mod reload;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod rule_types;
+#[cfg(test)]
 mod same_everywhere;
 #[cfg(test)]
 mod tidy;

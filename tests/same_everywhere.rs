@@ -49,6 +49,36 @@ rules:
     timeframe: 90s
     group_by: [remote_addr]
     resolve_after: 30s
+  - name: rush
+    type: spike
+    spike_height: 2
+    timeframe: 1m
+    resolve_after: 10s
+  - name: share
+    type: percentage_match
+    match_bucket: {contains: ['" 502 ']}
+    max_percentage: 40
+    timeframe: 30s
+    resolve_after: 10s
+  - name: many-at-one-path
+    type: cardinality
+    cardinality_field: remote_addr
+    max_cardinality: 10
+    timeframe: 10s
+    resolve_after: 10s
+  - name: after-an-error
+    type: sequence
+    steps: [{contains: ['" 500 '], num_events: 3}, {contains: ['" 502 '], num_events: 3}]
+    within: 20s
+    group_by: [upstream]
+    resolve_after: 10s
+  - name: new-upstream
+    type: new_term
+    fields: [[upstream, status]]
+    learn_for: 10s
+  - name: new-line
+    type: new_pattern
+    learn_for: 2s
   - name: last
     match: {contains: ['GET /the-end ']}
     type: any
@@ -295,6 +325,15 @@ fn speaks_for_itself(firing: &[Value], counts: &Value) {
             .filter(|json| json["rule"] == rule && json["reason"] == reason);
         mine.count()
     };
+    for rule in [
+        "rush",
+        "share",
+        "many-at-one-path",
+        "after-an-error",
+        "new-upstream",
+    ] {
+        assert!(told(rule, "first") >= 1, "{rule}");
+    }
     for rule in ["bad-gateways", "errors", "scanners"] {
         assert!(told(rule, "first") >= 5, "{rule}: {}", told(rule, "first"));
     }

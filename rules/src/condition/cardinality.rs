@@ -64,6 +64,14 @@ impl Cardinality {
         }
     }
 
+    /// The first hit bears a time before it was watched: what was written before is looked at as
+    /// well, and it is watched from then on.
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        if self.watched.is_some_and(|since| time < since) {
+            (self.watched, self.now) = (Some(time), time);
+        }
+    }
+
     /// Takes a hit with the field's value, where it has one.
     pub fn observe(&mut self, time: Timestamp, value: Option<&str>) -> Verdict {
         self.watched.get_or_insert(time);

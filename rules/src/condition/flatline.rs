@@ -54,6 +54,14 @@ impl Flatline {
         }
     }
 
+    /// The first hit bears a time before it was watched: what was written before is looked at as
+    /// well, and it is watched from then on.
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        if self.watched.is_some_and(|since| time < since) {
+            (self.watched, self.now) = (Some(time), time);
+        }
+    }
+
     /// Takes a hit.
     pub fn observe(&mut self, time: Timestamp, top: Option<TopValues>) -> Verdict {
         self.watched.get_or_insert(time);

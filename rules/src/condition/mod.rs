@@ -113,6 +113,16 @@ impl Condition {
         }
     }
 
+    /// No hit has come yet, and the first one is of `time`, before [`Condition::begin`].
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        match self {
+            Self::Spike(spike) => spike.begin_earlier(time),
+            Self::Flatline(flatline) => flatline.begin_earlier(time),
+            Self::Cardinality(cardinality) => cardinality.begin_earlier(time),
+            _ => {}
+        }
+    }
+
     /// Takes a hit. What is new is told by [`Condition::novelties`] instead. Amortized O(1) for
     /// hits in order, or O(log n) where values are kept.
     pub fn observe(&mut self, hit: Observation<'_>) -> Verdict {
@@ -231,13 +241,15 @@ fn novelty_of(rule: &Rule) -> Novelty {
             learn_for,
         } => {
             let items: Vec<usize> = fields.iter().map(Vec::len).collect();
-            Novelty::new(&items, *learn_for, Some(*terms_window_size), groups)
+            let about = format!("{fields:?}");
+            let forgets = Some(*terms_window_size);
+            Novelty::new(&about, &items, *learn_for, forgets, groups)
         }
         ConditionSpec::NewPattern {
             learn_for,
+            masks,
             returned_after,
-            ..
-        } => Novelty::new(&[1], *learn_for, *returned_after, groups),
-        _ => Novelty::new(&[], std::time::Duration::ZERO, None, groups),
+        } => Novelty::new(masks.text(), &[1], *learn_for, *returned_after, groups),
+        _ => Novelty::new("", &[], std::time::Duration::ZERO, None, groups),
     }
 }

@@ -17,6 +17,8 @@ use crate::model::Timestamp;
 /// The state of one group.
 #[derive(Clone, Debug)]
 pub struct Novelty {
+    /// What is looked at: what was learnt of something else says nothing.
+    about: Box<str>,
     /// How many values make each item.
     items: Box<[usize]>,
     learn_for: Duration,
@@ -27,6 +29,7 @@ pub struct Novelty {
 /// As it is saved, beside the parts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
+    about: String,
     since: Option<i64>,
     step: i64,
 }
@@ -40,9 +43,10 @@ impl Novelty {
     /// What no group remembers more of.
     pub const MOST: usize = 100_000;
 
-    /// Nothing was seen. `items`: how many values make each; `max_groups` of the rule, 1 where it
+    /// Nothing was seen. `about`: the fields or masks; `items`: how many values make each; `max_groups` of the rule, 1 where it
     /// does not group.
     pub fn new(
+        about: &str,
         items: &[usize],
         learn_for: Duration,
         forgets_after: Option<Duration>,
@@ -50,6 +54,7 @@ impl Novelty {
     ) -> Self {
         let most = (Self::OF_RULE / max_groups.max(1)).clamp(Self::LEAST, Self::MOST);
         Self {
+            about: about.into(),
             items: items.into(),
             learn_for,
             since: None,
@@ -92,6 +97,7 @@ impl Novelty {
 
     pub(super) fn save(&self) -> Saved {
         Saved {
+            about: self.about.to_string(),
             since: self.since.map(Timestamp::as_nanos),
             step: self.known.step(),
         }
@@ -105,8 +111,13 @@ impl Novelty {
         self.known.forget_saved();
     }
 
-    /// Goes on from what was saved. Gives `false` when that is damaged.
+    /// Goes on from what was saved, if it is about the same. Gives `false` when it is damaged.
     pub(super) fn restore(&mut self, saved: &Saved, parts: &BTreeMap<u64, Vec<u8>>) -> bool {
+        if *saved.about != *self.about {
+            // Nothing of the old parts must stay.
+            self.known.forget_saved();
+            return true;
+        }
         self.since = saved.since.map(Timestamp::from_nanos);
         self.known.restore(parts, saved.step)
     }
@@ -141,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_was_never_seen_is_new_once() {
-        let mut terms = Novelty::new(&[1], Duration::ZERO, Some(HOUR), 1);
+        let mut terms = Novelty::new("x", &[1], Duration::ZERO, Some(HOUR), 1);
         for (second, user, new) in [
             (0, "bob", true),
             (1, "bob", false),
@@ -160,7 +171,7 @@ mod tests {
 
     #[test]
     fn while_it_learns_nothing_is_said() {
-        let mut terms = Novelty::new(&[1], HOUR, Some(24 * HOUR), 1);
+        let mut terms = Novelty::new("x", &[1], HOUR, Some(24 * HOUR), 1);
         let mut new = |second, user| terms.observe(at(second), &values(&[user])).len();
         assert_eq!((new(0, "bob"), new(3_599, "eve")), (0, 0));
         assert_eq!((new(3_600, "bob"), new(3_600, "mallory")), (0, 1));
@@ -168,7 +179,7 @@ mod tests {
 
     #[test]
     fn some_values_together_are_a_term_of_their_own() {
-        let mut terms = Novelty::new(&[1, 2], Duration::ZERO, Some(HOUR), 1);
+        let mut terms = Novelty::new("x", &[1, 2], Duration::ZERO, Some(HOUR), 1);
         let mut new = |user, host| terms.observe(at(0), &values(&[user, user, host]));
         assert_eq!(new("bob", "a"), [0, 1]);
         assert_eq!(new("bob", "b"), [1]);
@@ -179,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_million_terms_take_bounded_memory_and_the_longest_unseen_goes_first() {
-        let mut terms = Novelty::new(&[1], Duration::ZERO, None, 1_000);
+        let mut terms = Novelty::new("x", &[1], Duration::ZERO, None, 1_000);
         let hour = |n: i64| at(n * 3_600);
         for n in 0..20_000 {
             terms.observe(hour(n), &values(&[&n.to_string()]));
@@ -193,6 +204,18 @@ mod tests {
         assert_eq!(terms.observe(hour(20_000), &values(&["0"])), [0]);
     }
 
+    #[test]
+    fn what_was_learnt_of_other_fields_is_forgotten_and_learnt_anew() {
+        let of = |about| Novelty::new(about, &[1], HOUR, None, 1);
+        let mut users = of("user");
+        users.observe(at(0), &values(&["bob"]));
+        let parts = users.take_parts();
+        let (mut same, mut other) = (of("user"), of("host"));
+        assert!(same.restore(&users.save(), &parts) && other.restore(&users.save(), &parts));
+        let new = |terms: &mut Novelty| terms.observe(at(7_200), &values(&["eve"])).len();
+        assert_eq!((new(&mut same), new(&mut other)), (1, 0));
+    }
+
     proptest! {
         /// Against a list of all sights, on unordered and late times, saved and restored in parts.
         #[test]
@@ -202,7 +225,7 @@ mod tests {
         ) {
             // Steps of one second.
             let window = Duration::from_secs(256);
-            let make = || Novelty::new(&[1], Duration::from_secs(learn_for), Some(window), 1);
+            let make = || Novelty::new("x", &[1], Duration::from_secs(learn_for), Some(window), 1);
             let (mut terms, mut now, mut stored) = (make(), 0, BTreeMap::new());
             let mut seen: Vec<(i64, u8)> = Vec::new();
             for (ahead, late, term) in hits {

@@ -88,9 +88,6 @@ impl Steps {
 }
 
 impl Sequence {
-    /// All steps together take no more lines than this.
-    pub const MAX_EVENTS: u32 = 1_000;
-
     /// No line yet. `num_events` of each step, each ≥ 1; `within` > 0.
     pub fn new(num_events: &[u32], within: Duration) -> Self {
         let num_events: Box<[usize]> = num_events

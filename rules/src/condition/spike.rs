@@ -76,9 +76,6 @@ fn steps(timeframe: Duration, reach: Duration) -> i64 {
 }
 
 impl Spike {
-    /// How many times `timeframe` a reference may lie back.
-    pub const MOST_WINDOWS_BACK: u32 = 16_000;
-
     /// No hit yet.
     pub fn new(spec: SpikeSpec) -> Self {
         let back = match spec.reference {
@@ -113,6 +110,14 @@ impl Spike {
             self.watched = Some(time);
             self.now = self.now.max(time);
             self.plan();
+        }
+    }
+
+    /// The first hit bears a time before it was watched: what was written before is looked at as
+    /// well, and it is watched from then on.
+    pub fn begin_earlier(&mut self, time: Timestamp) {
+        if self.watched.is_some_and(|since| time < since) {
+            (self.watched, self.now) = (Some(time), time);
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Group {
     /// Latest line time of its hits, and when that line arrived: how far the two clocks are apart.
     pub(super) latest: Timestamp,
     pub(super) latest_arrival: Timestamp,
+    /// It is watched, and no hit has come yet.
+    pub(super) is_unheard: bool,
     /// Of the latest hit.
     pub(super) input: InputId,
     /// Fields of the latest hit, where a template asks for them and an alert may begin without one.
@@ -61,6 +63,7 @@ pub(super) struct Firing {
 impl Group {
     pub(super) fn new(rule: &Rule, hit: &Hit, subject: Option<Subject>) -> Self {
         let mut group = Self::unheard(rule, hit.time, hit.arrival);
+        group.is_unheard = false;
         group.values = hit.group.clone().into_boxed_slice();
         group.input = hit.input;
         if subject.is_some() {
@@ -80,12 +83,23 @@ impl Group {
             rate: Buckets::default(),
             latest: time,
             latest_arrival: arrival,
+            is_unheard: true,
             input: InputId(0),
             fields: BTreeMap::new(),
             alert: None,
             past: Past::default(),
             is_saved: false,
             is_changed: false,
+        }
+    }
+
+    /// The first hit of a group that is watched may be of a time before that: a backlog is looked at
+    /// from its beginning.
+    pub(super) fn begin_earlier(&mut self, hit: &Hit) {
+        let is_first = std::mem::replace(&mut self.is_unheard, false);
+        if is_first && self.alert.is_none() && hit.time < self.latest {
+            (self.latest, self.latest_arrival) = (hit.time, hit.arrival);
+            self.condition.begin_earlier(hit.time);
         }
     }
 

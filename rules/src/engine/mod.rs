@@ -226,6 +226,9 @@ impl Engine {
         }
         self.counts[hit.rule.0 as usize].hits += 1;
         let slot = self.group_of(hit, rule, None, out);
+        if let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) {
+            group.begin_earlier(hit);
+        }
         self.settle_before(hit, slot, out);
         self.mark(hit.rule, slot);
         let groups = &mut self.groups[hit.rule.0 as usize];
@@ -433,7 +436,9 @@ impl Engine {
         let slot = if let Some(slot) = groups.find(&key) {
             slot
         } else {
-            if groups.len() >= rule.max_groups
+            // What is new must not take the place of what knows that it is.
+            let least = if rule.condition.finds_new() { 2 } else { 1 };
+            if groups.len() >= rule.max_groups.max(least)
                 && let Some(oldest) = groups.oldest()
             {
                 self.counts[hit.rule.0 as usize].dropped_groups += 1;

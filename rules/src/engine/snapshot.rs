@@ -57,6 +57,8 @@ struct Record {
     rate: Buckets,
     latest: i64,
     latest_arrival: i64,
+    #[serde(default)]
+    is_unheard: bool,
     input: String,
     alert: Option<Alert>,
     top: Vec<Vec<(String, u64)>>,
@@ -189,6 +191,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
         rate: &group.rate,
         latest: group.latest.as_nanos(),
         latest_arrival: group.latest_arrival.as_nanos(),
+        is_unheard: group.is_unheard,
         input,
         alert: alert.map(|firing| &firing.alert),
         top: alert.map_or(&[], |firing| &firing.top),
@@ -222,6 +225,7 @@ struct Written<'g> {
     rate: &'g Buckets,
     latest: i64,
     latest_arrival: i64,
+    is_unheard: bool,
     input: &'g str,
     alert: Option<&'g Alert>,
     top: &'g [Top],
@@ -307,6 +311,7 @@ pub(super) fn restore(
         rate: record.rate,
         latest: Timestamp::from_nanos(record.latest),
         latest_arrival: Timestamp::from_nanos(record.latest_arrival),
+        is_unheard: record.is_unheard,
         input: input(&record.input),
         alert: record.alert.map(|alert| Firing {
             alert,

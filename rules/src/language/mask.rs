@@ -15,6 +15,8 @@ use super::redact::{email_places, ip_places};
 pub struct Masks {
     /// The more special one first.
     items: Vec<Item>,
+    /// All of them, in this order.
+    text: String,
 }
 
 #[derive(Debug)]
@@ -116,7 +118,13 @@ impl Masks {
             Item::Own(_) => None,
             Item::Kind(kind) => Some(*kind),
         });
-        Self { items }
+        let text = format!("{items:?}");
+        Self { items, text }
+    }
+
+    /// What tells them from others: with others, shapes are others.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The shape of `text`: valid UTF-8, runs of white space made one space, at most

@@ -292,6 +292,10 @@ pub enum FireOn {
 impl ConditionSpec {
     /// A window keeps the time of each of so many hits, and is saved as a whole.
     pub const MAX_EVENTS: u32 = 100_000;
+    /// All steps of a sequence together take no more lines than this.
+    pub const MAX_STEP_EVENTS: u32 = 1_000;
+    /// How many times `timeframe` the reference of a spike may lie back.
+    pub const MOST_WINDOWS_BACK: u32 = 16_000;
     /// Items of `fields`.
     pub const MAX_TERMS: usize = 16;
 

@@ -314,6 +314,24 @@ fn a_rule_that_hears_nothing_is_told_from_an_input_that_says_nothing() {
 }
 
 #[test]
+fn a_backlog_from_before_the_start_is_looked_at_in_its_own_time() {
+    let mut engine = engine(flatline());
+    let mut told = Vec::new();
+    engine.watch(Timestamp::from_secs(1_000_000));
+    for second in [0, 50, 200, 240] {
+        let mut hit = ungrouped(second);
+        hit.arrival = Timestamp::from_secs(1_000_000);
+        engine.observe(&hit, &mut told);
+    }
+    assert_eq!(said(&told), ["110s first count=0 value=0"]);
+    // From here on the clocks run alike: a minute after the last line.
+    engine.advance(Timestamp::from_secs(1_000_059), &mut told);
+    assert_eq!(said(&told)[1..], ["260s resolved count=2 value=1"]);
+    engine.advance(Timestamp::from_secs(1_000_060), &mut told);
+    assert_eq!(said(&told)[2..], ["300s first count=0 value=0"]);
+}
+
+#[test]
 fn what_was_watched_before_a_restart_is_watched_on_from_then() {
     let mut before = engine(flatline());
     before.watch(Timestamp::from_secs(0));

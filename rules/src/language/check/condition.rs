@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::matching;
-use crate::condition::{Sequence, Spike};
 use crate::language::mask::Masks;
 use crate::language::quantity::duration_text;
 use crate::language::reader::{Keys, Reader, Section, meant, shown};
@@ -293,7 +292,7 @@ impl<'s> OfType<'_, 's> {
         };
         let least = timeframe.unwrap_or(MOMENT);
         let most = least
-            .saturating_mul(Spike::MOST_WINDOWS_BACK)
+            .saturating_mul(ConditionSpec::MOST_WINDOWS_BACK)
             .min(MONTH * 3);
         let span = self.reader.duration(node, "same_time", MOMENT..=YEAR)?;
         if (least..=most).contains(&span) {
@@ -421,7 +420,8 @@ impl<'s> OfType<'_, 's> {
         let nodes = self.reader.list(node, "steps");
         let (mut matches, mut num_events) = (Vec::new(), Vec::new());
         for node in nodes {
-            let (matching, count) = matching::read_step(self.reader, node, Sequence::MAX_EVENTS);
+            let (matching, count) =
+                matching::read_step(self.reader, node, ConditionSpec::MAX_STEP_EVENTS);
             matches.push(matching);
             num_events.push(count);
         }
@@ -430,10 +430,10 @@ impl<'s> OfType<'_, 's> {
             self.reader.error("bad-value", &node.place, message, None);
             return None;
         }
-        if num_events.iter().sum::<u32>() > Sequence::MAX_EVENTS {
+        if num_events.iter().sum::<u32>() > ConditionSpec::MAX_STEP_EVENTS {
             let message = format!(
                 "all steps together take at most {} lines",
-                Sequence::MAX_EVENTS
+                ConditionSpec::MAX_STEP_EVENTS
             );
             self.reader
                 .error("out-of-range", &node.place, message, None);
