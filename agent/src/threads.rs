@@ -5,6 +5,7 @@
 
 use std::io;
 use std::thread::{Builder, available_parallelism};
+use std::time::Duration;
 
 pub use std::thread::JoinHandle;
 
@@ -18,6 +19,11 @@ pub fn start<T: Send + 'static>(
     body: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// Stops this thread for a while. Only for what nothing can give notice of.
+pub fn pause(span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// How many threads can run at the same time: the cores that this process may use, as far as the

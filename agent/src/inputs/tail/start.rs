@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Closed;
 use super::departed::Reused;
@@ -21,6 +22,12 @@ use super::table::FileNo;
 use super::{FirstStart, StartAt};
 use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
+use crate::threads;
+
+/// So often, at one start, a file that is missing is looked for again.
+const MOST_RENAMES: u32 = 5;
+/// Pause before that: logrotate renames a hundred files in less.
+const RENAMES_TAKE: Duration = Duration::from_millis(20);
 
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
@@ -80,6 +87,7 @@ impl Tailer<'_> {
         let mut keep = Vec::new();
         let mut bereft = Vec::new();
         let mut unfound = Vec::new();
+        let mut renames = MOST_RENAMES;
         for position in &saved {
             let door = self.folders.door(&position.path);
             if means_path(self, input, &position.path) {
@@ -95,18 +103,19 @@ impl Tailer<'_> {
                 (self.send)(Event::Forget(position.key.clone()))?;
                 continue;
             }
-            let resumed = found
-                .as_ref()
-                .and_then(|sighting| self.resume(sighting, position));
+            let (found, resumed) = self.resume_or_find_again(input, position, found, &mut renames);
             let unreadable = |sighting: &Sighting| {
                 let path = (sighting.input, sighting.path.clone());
                 self.complained.contains(&path)
             };
+            let moves = |sighting: &Sighting| !leads_to(&sighting.path, id_of(position));
             match resumed.and_then(|no| self.table.get(no)) {
                 Some(file) if file.door == door => {}
                 Some(_) => bereft.push((position, door)),
                 // Nobody can say whether it is what was read: its position waits for that.
-                None if found.as_ref().is_some_and(unreadable) => keep.push(position.clone()),
+                None if found.as_ref().is_some_and(|at| unreadable(at) || moves(at)) => {
+                    keep.push(position.clone());
+                }
                 None => unfound.push((position, door, found)),
             }
         }
@@ -129,6 +138,34 @@ impl Tailer<'_> {
             homeless.extend(keep);
         }
         Ok(())
+    }
+
+    /// Follows the file of a position from there. Names may be changing at this very moment, and a
+    /// folder that is listed meanwhile may show a file under its old name, or not at all: that must
+    /// not make anybody take it for gone, or for another one. So what is not found where it should be
+    /// is looked for again, `renames` times in all.
+    fn resume_or_find_again(
+        &mut self,
+        input: usize,
+        position: &Position,
+        mut found: Option<Sighting>,
+        renames: &mut u32,
+    ) -> (Option<Sighting>, Option<FileNo>) {
+        loop {
+            let resumed = found
+                .as_ref()
+                .and_then(|sighting| self.resume(sighting, position));
+            let is_settled = found
+                .as_ref()
+                .is_some_and(|sighting| leads_to(&sighting.path, id_of(position)));
+            if resumed.is_some() || is_settled || *renames == 0 {
+                return (found, resumed);
+            }
+            *renames -= 1;
+            threads::pause(RENAMES_TAKE);
+            self.listings.forget();
+            found = self.locate(input, position);
+        }
     }
 
     /// The file of a position is gone, or is another one: looks for what has become of it. Says
@@ -187,10 +224,11 @@ impl Tailer<'_> {
         let door = self.folders.door(&position.path);
         let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
         let at = Some(door.clone()).filter(is_it).or_else(|| {
-            let missed_at = self.scanned_at;
-            let found = self.listings.find(door.parent()?, id, missed_at, |path| {
-                is_it(&path.to_owned())
-            });
+            let found = self
+                .listings
+                .find(door.parent()?, id, self.scanned_at, |path| {
+                    is_it(&path.to_owned())
+                });
             match found {
                 Found::At(path) => Some(path),
                 Found::Reused | Found::Nowhere | Found::Later => None,
@@ -314,6 +352,11 @@ impl Tailer<'_> {
         let start = identity::last_line_start(file.file()?, size, encoding, &mut self.scratch)?;
         file.start_at(start)
     }
+}
+
+/// Whether there is the file of this id.
+fn leads_to(path: &Path, id: FileId) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| FileId::of(&metadata) == id)
 }
 
 fn id_of(position: &Position) -> FileId {
