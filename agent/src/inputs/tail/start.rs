@@ -24,10 +24,25 @@ use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 use crate::threads;
 
-/// So often, at one start, a file that is missing is looked for again.
-const MOST_RENAMES: u32 = 5;
+/// So often, at one start, files that are missing are looked for again.
+const MOST_RENAMES: u32 = 3;
 /// Pause before that: logrotate renames a hundred files in less.
 const RENAMES_TAKE: Duration = Duration::from_millis(20);
+
+/// What becomes of a position of an earlier run.
+#[derive(Debug)]
+enum Fate {
+    /// Its file is followed.
+    Resumed(FileNo),
+    /// Its file is not what it was.
+    Another(Box<Sighting>),
+    /// Nobody can say: its file cannot be read.
+    Unreadable,
+    /// Nobody can say: its file's name has changed just now.
+    Moving,
+    /// Its file has no name that could be found.
+    Nowhere,
+}
 
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
@@ -87,7 +102,7 @@ impl Tailer<'_> {
         let mut keep = Vec::new();
         let mut bereft = Vec::new();
         let mut unfound = Vec::new();
-        let mut renames = MOST_RENAMES;
+        let mut unsettled = Vec::new();
         for position in &saved {
             let door = self.folders.door(&position.path);
             if means_path(self, input, &position.path) {
@@ -95,35 +110,35 @@ impl Tailer<'_> {
                 let since = since.or_insert(position.seen_at);
                 *since = position.seen_at.max(*since);
             }
-            let found = seen
-                .get(&id_of(position))
-                .map(|s| (*s).clone())
-                .or_else(|| self.locate(input, position));
+            let found = seen.get(&id_of(position)).map(|s| (*s).clone());
+            let found = found.or_else(|| self.locate(input, position));
             if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
                 (self.send)(Event::Forget(position.key.clone()))?;
                 continue;
             }
-            let (found, resumed) = self.resume_or_find_again(input, position, found, &mut renames);
-            let unreadable = |sighting: &Sighting| {
-                let path = (sighting.input, sighting.path.clone());
-                self.complained.contains(&path)
-            };
-            let moves = |sighting: &Sighting| !leads_to(&sighting.path, id_of(position));
-            match resumed.and_then(|no| self.table.get(no)) {
-                Some(file) if file.door == door => {}
-                Some(_) => bereft.push((position, door)),
-                // Nobody can say whether it is what was read: its position waits for that.
-                None if found.as_ref().is_some_and(|at| unreadable(at) || moves(at)) => {
-                    keep.push(position.clone());
+            let fate = self.fate(position, found);
+            unsettled.push((position, door, fate));
+        }
+        self.look_again(input, &mut unsettled);
+        for (position, door, fate) in unsettled {
+            match fate {
+                Fate::Resumed(no) => {
+                    if self.table.get(no).is_some_and(|file| file.door != door) {
+                        bereft.push((position, door));
+                    }
                 }
-                None => unfound.push((position, door, found)),
+                Fate::Moving | Fate::Unreadable => keep.push(position.clone()),
+                Fate::Another(at) => unfound.push((position, door, Some(*at))),
+                Fate::Nowhere => unfound.push((position, door, None)),
             }
         }
         // Only now, when every file that has a position of its own is known to have it: whatever else
-        // has the inode of a position is another file.
+        // has the inode of a position is another file. Those that are kept are not: a file whose
+        // name has changed just now must not be taken for a rotation that nobody saw.
         if let Some(homeless) = self.homeless.get_mut(input) {
-            homeless.clear();
+            *homeless = keep;
         }
+        let mut keep = Vec::new();
         for (position, door, found) in unfound {
             if self.start_bereft(input, position, &door, found.as_ref(), &seen)? {
                 bereft.push((position, door));
@@ -140,31 +155,40 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    /// Follows the file of a position from there. Names may be changing at this very moment, and a
-    /// folder that is listed meanwhile may show a file under its old name, or not at all: that must
-    /// not make anybody take it for gone, or for another one. So what is not found where it should be
-    /// is looked for again, `renames` times in all.
-    fn resume_or_find_again(
-        &mut self,
-        input: usize,
-        position: &Position,
-        mut found: Option<Sighting>,
-        renames: &mut u32,
-    ) -> (Option<Sighting>, Option<FileNo>) {
-        loop {
-            let resumed = found
-                .as_ref()
-                .and_then(|sighting| self.resume(sighting, position));
-            let is_settled = found
-                .as_ref()
-                .is_some_and(|sighting| leads_to(&sighting.path, id_of(position)));
-            if resumed.is_some() || is_settled || *renames == 0 {
-                return (found, resumed);
+    /// What becomes of a position whose file was `found`.
+    fn fate(&mut self, position: &Position, found: Option<Sighting>) -> Fate {
+        let Some(found) = found else {
+            return Fate::Nowhere;
+        };
+        if let Some(no) = self.resume(&found, position) {
+            return Fate::Resumed(no);
+        }
+        let path = (found.input, found.path.clone());
+        if self.complained.contains(&path) {
+            // Nobody can say whether it is what was read: its position waits for that.
+            Fate::Unreadable
+        } else if leads_to(&found.path, id_of(position)) {
+            Fate::Another(Box::new(found))
+        } else {
+            Fate::Moving
+        }
+    }
+
+    /// Names may be changing at this very moment, and a folder that is listed meanwhile may show a file
+    /// under its old name, or not at all: that must not make anybody take it for gone. So what is not
+    /// found where it should be is looked for again, a few times.
+    fn look_again(&mut self, input: usize, positions: &mut [(&Position, PathBuf, Fate)]) {
+        for _ in 0..MOST_RENAMES {
+            let is_open = |fate: &Fate| matches!(fate, Fate::Nowhere | Fate::Moving);
+            if !positions.iter().any(|(_, _, fate)| is_open(fate)) {
+                return;
             }
-            *renames -= 1;
             threads::pause(RENAMES_TAKE);
             self.listings.forget();
-            found = self.locate(input, position);
+            for (position, _, fate) in positions.iter_mut().filter(|(_, _, fate)| is_open(fate)) {
+                let found = self.locate(input, position);
+                *fate = self.fate(position, found);
+            }
         }
     }
 
@@ -308,6 +332,10 @@ impl Tailer<'_> {
         {
             return;
         }
+        if self.has_position(sighting) {
+            self.scan_now = true; // it goes on from there when its name stands still
+            return;
+        }
         if !sighting.metadata.is_file() {
             let what = io::Error::new(io::ErrorKind::Unsupported, "not a regular file");
             self.complain(sighting.input, &sighting.path, &what);
@@ -336,6 +364,13 @@ impl Tailer<'_> {
             (FirstStart::Yes, _) => {}
             (FirstStart::No, _) => self.suspect(no),
         }
+    }
+
+    /// Whether a position waits for this file.
+    fn has_position(&self, sighting: &Sighting) -> bool {
+        let id = FileId::of(&sighting.metadata);
+        let homeless = self.homeless.get(sighting.input);
+        homeless.is_some_and(|homeless| homeless.iter().any(|position| id_of(position) == id))
     }
 
     fn start_at_end(&mut self, no: FileNo) -> io::Result<()> {
