@@ -27,9 +27,12 @@ mod demo;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod operate;
+#[cfg(test)]
 mod outputs;
 #[cfg(test)]
 mod records;
