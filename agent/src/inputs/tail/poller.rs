@@ -28,6 +28,10 @@ use crate::inputs::{Event, Position};
 
 /// At the worst, a change is found after this.
 const SCAN_EVERY: Duration = Duration::from_secs(10);
+/// Every file is looked at within this time, whatever the system tells.
+const FULL_SCAN_EVERY: Duration = Duration::from_mins(1);
+/// One part in so many of the time is spent on that, if it may be so little.
+const SCANS_ARE: u32 = 1_000;
 /// Files are looked at this often where no notices come.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// What is held is summed up this often at most while anything happens, and with each scan.
@@ -90,11 +94,26 @@ pub(super) struct Tailer<'a> {
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
     pub(super) scanned_at: Instant,
+    /// Not before this need all files be looked at.
+    full_scan_at: Instant,
     polled_at: Instant,
     /// Files without notices are not looked at again before this.
     blind_until: Instant,
     /// When somebody asked for everything to be read; answered once it is.
     asked_at: Option<Timestamp>,
+}
+
+/// The positions of an earlier run, by input; those of other inputs are left alone.
+fn by_input(configs: &[Config], saved: Vec<Position>) -> Vec<Vec<Position>> {
+    let mut homeless = vec![Vec::new(); configs.len()];
+    for position in saved {
+        let of = |config: &Config| config.input == position.key.input;
+        let slot = configs.iter().position(of);
+        if let Some(slot) = slot.and_then(|at| homeless.get_mut(at)) {
+            slot.push(position);
+        }
+    }
+    homeless
 }
 
 /// What the loop does next.
@@ -114,18 +133,7 @@ impl<'a> Tailer<'a> {
         if setup.notices == Notices::Off {
             tracing::debug!("file changes are found by looking only");
         }
-        let mut homeless = vec![Vec::new(); setup.configs.len()];
-        for position in setup.saved {
-            let of = |config: &Config| config.input == position.key.input;
-            if let Some(slot) = setup
-                .configs
-                .iter()
-                .position(of)
-                .and_then(|at| homeless.get_mut(at))
-            {
-                slot.push(position);
-            }
-        }
+        let homeless = by_input(&setup.configs, setup.saved);
         let now = clock::monotonic();
         let names: Vec<Arc<str>> = setup
             .configs
@@ -165,6 +173,7 @@ impl<'a> Tailer<'a> {
             send,
             control,
             scanned_at: now,
+            full_scan_at: now,
             polled_at: now,
             blind_until: now,
             asked_at: None,
@@ -266,8 +275,15 @@ impl<'a> Tailer<'a> {
             self.scan_now = true;
         }
         if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
-            self.scan_now = false;
-            self.scan()?;
+            if self.is_full_scan_due(now) {
+                self.scan_now = false;
+                self.scan()?;
+                let done = clock::monotonic();
+                let price = done
+                    .saturating_duration_since(now)
+                    .saturating_mul(SCANS_ARE);
+                self.full_scan_at = done + price.clamp(SCAN_EVERY, FULL_SCAN_EVERY);
+            }
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
@@ -284,6 +300,16 @@ impl<'a> Tailer<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether every file has to be looked at. Of very many files that costs more than it brings while
+    /// the folders stand still and the system tells of each change: then only the folders are looked
+    /// at, and the files at times.
+    fn is_full_scan_due(&self, now: Instant) -> bool {
+        self.scan_now
+            || now >= self.full_scan_at
+            || !self.complained.is_empty()
+            || !self.folders.stand_still()
     }
 
     /// A turn for each file that may have more.

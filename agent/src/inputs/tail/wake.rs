@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -227,6 +228,26 @@ struct Folder {
     /// The names by which patterns reach it.
     aliases: Vec<PathBuf>,
     watched: bool,
+    /// What is done to its files elsewhere (another host, another layer) brings no notice here.
+    is_local: bool,
+    /// When its entries were last changed, as of the last full scan.
+    changed_at: (i64, i64),
+}
+
+/// File systems to which only this host writes, and through the names that are watched: ext2 to ext4,
+/// XFS, Btrfs, tmpfs, F2FS, ZFS (statfs(2)).
+const LOCAL: [u64; 6] = [
+    0xEF53,
+    0x5846_5342,
+    0x9123_683E,
+    0x0102_1994,
+    0xF2F5_2010,
+    0x2FC1_2FC1,
+];
+
+fn is_local(folder: &Path) -> bool {
+    let kind = rustix::fs::statfs(folder).map(|about| u64::try_from(about.f_type));
+    matches!(kind, Ok(Ok(kind)) if LOCAL.contains(&kind))
 }
 
 /// The folders that are watched.
@@ -305,6 +326,8 @@ impl Folders {
                 id: FileId::of(&metadata),
                 aliases: Vec::new(),
                 watched: false,
+                is_local: is_local(&path),
+                changed_at: (metadata.mtime(), metadata.mtime_nsec()),
             };
             wanted
                 .entry(path.clone())
@@ -377,6 +400,19 @@ impl Folders {
     /// Whether notices come from every folder.
     pub(super) fn sees_all(&self) -> bool {
         self.by_path.values().all(|folder| folder.watched)
+    }
+
+    /// Whether nothing can have happened in any folder since the last full scan that was not noticed:
+    /// each is watched, on a file system of this host, the same one, and has the same entries.
+    pub(super) fn stand_still(&self) -> bool {
+        self.by_path.iter().all(|(path, folder)| {
+            folder.watched
+                && folder.is_local
+                && fs::metadata(path).is_ok_and(|now| {
+                    FileId::of(&now) == folder.id
+                        && (now.mtime(), now.mtime_nsec()) == folder.changed_at
+                })
+        })
     }
 
     /// `path` with its folder's true path; itself where that folder is not known.
