@@ -84,6 +84,8 @@ pub(super) struct Tailed {
     /// When it was last known to have its name: wall clock.
     pub(super) named_at: Timestamp,
     pub(super) look: Look,
+    /// When what was read last had been written, at the latest: wall clock.
+    pub(super) written_at: Timestamp,
     /// The most bytes that were ever seen in it since it was last read from its beginning.
     pub(super) seen_size: u64,
     pub(super) failing: bool,
@@ -147,6 +149,7 @@ impl Tailed {
             missed_at: None,
             named_at: found.named_at,
             look: Look::default(),
+            written_at: Timestamp::MAX,
             seen_size: 0,
             failing: false,
             hole_bytes: 0,
@@ -217,7 +220,7 @@ impl Tailed {
             segments,
             cut,
             records,
-            arrival: now.min(self.look.modified_at()),
+            arrival: now.min(self.written_at),
         };
         Event::Lines {
             batch,

@@ -67,6 +67,14 @@ impl Tailed {
         if position == 0 && is_packed(new) {
             return Ok(Turn::Packed(News::Found));
         }
+        // What was written between the look and the reading is younger than the look says; and who looks
+        // next must see that it has changed since.
+        let written = if base + filled as u64 > look.size {
+            Look::of(&self.file()?.metadata()?)
+        } else {
+            look
+        };
+        self.written_at = written.modified_at();
         self.look = look;
         self.seen(look.size);
         let Some(moved) = self.take(read, overlap, None, out)? else {
@@ -121,6 +129,7 @@ impl Tailed {
         };
         self.packed = Some(packed);
         self.look = look;
+        self.written_at = look.modified_at();
         self.seen(look.size);
         outcome
     }
