@@ -541,3 +541,20 @@ fn no_rule_is_lost_and_none_found_twice_when_there_is_no_room_for_its_sets() {
     let lines = b"zqjwx000\n\x03~\nzzvbdfg\x04\nzzvbdfg\x06 zqjwx000";
     assert_eq!(check(&rules, lines), 4);
 }
+
+#[test]
+fn either_side_of_a_word_boundary_is_not_everywhere_where_bytes_are_no_text() {
+    for pattern in [
+        r"(?:\b|\B)\x00",
+        r"(?:\b|\B|#|^){1,3}\x00",
+        r"\x00(?:\B|\b)",
+    ] {
+        for lines in [
+            &b"a\xff\x00b\n\xff\x00\xff\na\x00b"[..],
+            b"\xe2\x84\x00k\nk\xe2\x84\xaa\x00\xff",
+            b"x\xc5\x00\xff\nk\x00\xff",
+        ] {
+            check(&[Written::regex(&[pattern])], lines);
+        }
+    }
+}

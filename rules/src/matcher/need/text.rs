@@ -174,6 +174,16 @@ fn joined(left: &Text, right: &Text) -> Option<Text> {
     if different.nth(1).is_some() {
         return None;
     }
+    // What is anything is not looked at again; but a byte that is not ASCII may belong to neither: of
+    // bytes that are no UTF-8 neither `\b` nor `\B` holds.
+    let opens = |(a, b): (ByteSet, ByteSet)| {
+        a.union(b) == ByteSet::ALL && a != ByteSet::ALL && b != ByteSet::ALL
+    };
+    let meaning = if around.into_iter().any(opens) {
+        Meaning::Possible
+    } else {
+        left.meaning
+    };
     let mut sets = left.sets.clone();
     for (set, other) in sets.iter_mut().zip(&right.sets) {
         *set = set.union(*other);
@@ -182,7 +192,7 @@ fn joined(left: &Text, right: &Text) -> Option<Text> {
         before: left.before.union(right.before),
         sets,
         after: left.after.union(right.after),
-        meaning: left.meaning,
+        meaning,
     })
 }
 
