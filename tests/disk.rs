@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::host::{Agent, Host, wait_until};
+use crate::host::{Agent, Host, json_lines, wait_until};
 use crate::receiver::{Received, Receiver};
 use crate::strace::Strace;
 
@@ -248,6 +248,11 @@ fn a_state_folder_that_vanishes_costs_no_line() {
     let said = own[0].json["summary"].as_str().expect("text");
     assert!(said.contains("the state file is gone"), "{said}");
     receiver.wait_for(1, |request| request.is("lapwing-state", "resolved"));
+    // Whoever asks for the status is answered by the agent that began again.
+    let status = host.command(&["status", "-c", "lapwing.yaml", "--json"]);
+    let status = &json_lines(&status.stdout)[0];
+    assert_eq!(status["engine"], "ok");
+    assert_eq!(status["state"]["failing_since"], serde_json::Value::Null);
     agent.stop();
     let agent = host.run();
     host.append("app.log", line(3));

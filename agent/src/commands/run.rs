@@ -139,13 +139,14 @@ async fn serve(
                     app.stop(GRACE_AT_END).await;
                     return Ok(ExitCode::SUCCESS);
                 }
-                Happening::StateDamaged if can_begin_again(&config) => {
-                    app.stop(GRACE).await;
-                    app = begin(&config, &rules, terminal)?;
-                }
                 Happening::StateDamaged => {
+                    shown.hide();
                     app.stop(GRACE).await;
-                    return Err(AgentError::Dead("the state is damaged".to_owned()));
+                    if !can_begin_again(&config) {
+                        return Err(AgentError::Dead("the state is damaged".to_owned()));
+                    }
+                    app = begin(&config, &rules, terminal)?;
+                    shown.show(&app, &config, &rules);
                 }
                 Happening::Died(what) => {
                     app.stop(GRACE).await;

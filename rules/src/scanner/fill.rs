@@ -48,12 +48,7 @@ pub(super) fn fill(
     batch: &Batch,
     redacted: &mut Vec<u8>,
 ) {
-    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut clean = Clean {
-        rule,
-        line,
-        redacted,
-    };
+    let mut clean = Clean::of(found, rule, batch, redacted);
     hit.group.resize(rule.group_by.len(), String::new());
     for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
         clean.name_into(found.fields.get(name).unwrap_or_default(), value);
@@ -112,12 +107,7 @@ pub(super) fn fill_gaps(
     batch: &Batch,
     redacted: &mut Vec<u8>,
 ) {
-    let line = batch.bytes.get(found.line.clone()).unwrap_or_default();
-    let mut clean = Clean {
-        rule,
-        line,
-        redacted,
-    };
+    let mut clean = Clean::of(found, rule, batch, redacted);
     for (name, value) in rule.group_by.iter().zip(&mut hit.group) {
         if value.is_empty() {
             clean.name_into(found.fields.get(name).unwrap_or_default(), value);
@@ -144,7 +134,15 @@ struct Clean<'a> {
     redacted: &'a mut Vec<u8>,
 }
 
-impl Clean<'_> {
+impl<'a> Clean<'a> {
+    fn of(found: &Found<'_>, rule: &'a Rule, batch: &'a Batch, redacted: &'a mut Vec<u8>) -> Self {
+        Self {
+            rule,
+            line: batch.bytes.get(found.line.clone()).unwrap_or_default(),
+            redacted,
+        }
+    }
+
     /// A value of the line.
     fn bytes<'s>(&'s mut self, raw: &'s [u8]) -> &'s [u8] {
         if self.rule.redact.is_empty() {
