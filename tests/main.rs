@@ -45,6 +45,8 @@ mod rule_types;
 #[cfg(test)]
 mod same_everywhere;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod torture;

@@ -216,6 +216,7 @@ const AGENT: &[&str] = &[
     "reqwest",
     "rustix",
     "rustls",
+    "sd-notify",
     "serde",
     "serde_json",
     "sha2",

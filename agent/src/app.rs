@@ -27,6 +27,7 @@ use crate::clock;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
+use crate::operate::systemd::Watchdog;
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump::{self, Notice, Pump};
@@ -74,17 +75,24 @@ pub struct App {
     outputs: Outputs,
     health: Arc<Health>,
     /// Standard input cannot be told to stop: its thread ends with its input or the process.
-    tail_thread: JoinHandle<()>,
+    tail_thread: JoinHandle<Vec<tail::Kept>>,
     engine_thread: JoinHandle<()>,
     store_thread: JoinHandle<()>,
 }
 
-/// Starts everything. Must be called inside a tokio runtime.
+/// Starts everything. Must be called inside a tokio runtime. `kept`: what the agent before this one,
+/// in this process, gave when it made room ([`App::make_room`]); left
+/// alone where this fails.
 ///
 /// # Errors
 ///
 /// When the state folder cannot be used or no thread can be started.
-pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<App, AgentError> {
+pub fn start(
+    config: &Config,
+    rules: &Arc<RuleSet>,
+    palette: Palette,
+    kept: &mut Vec<tail::Kept>,
+) -> Result<App, AgentError> {
     let (store, saved) = Store::open(&config.state_dir)?;
     if let Some(why) = &saved.unusable {
         tracing::error!(%why, "nothing can be saved: lines are watched and alerts told from memory, and it is tried again");
@@ -122,7 +130,7 @@ pub fn start(config: &Config, rules: &Arc<RuleSet>, palette: Palette) -> Result<
     };
     let pump = pump(config, rules, &saved, ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let setup = tail_setup(config, saved, Arc::clone(&counters));
+    let setup = tail_setup(config, saved, Arc::clone(&counters), std::mem::take(kept));
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
     for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
@@ -175,11 +183,11 @@ struct Threads {
 
 impl Threads {
     /// A thread whose end, before everything stops, is told. A panic ends it like anything else.
-    fn start(
+    fn start<T: Send + 'static>(
         &self,
         name: &'static str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<JoinHandle<()>, AgentError> {
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, AgentError> {
         let (happen, stopping) = (self.happen.clone(), Arc::clone(&self.stopping));
         let guarded = move || {
             // Told on the way out, however that is.
@@ -188,7 +196,7 @@ impl Threads {
                 happen,
                 stopping,
             };
-            body();
+            body()
         };
         threads::start(name, guarded)
             .map_err(AgentError::io(format!("cannot start the thread `{name}`")))
@@ -223,11 +231,6 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         stopping,
         counters,
     } = ends;
-    let spec = |input: &Input| InputSpec {
-        name: Arc::clone(&input.name),
-        format: input.format.clone(),
-    };
-    let specs: Vec<InputSpec> = config.inputs.iter().map(spec).collect();
     let names = config
         .inputs
         .iter()
@@ -248,10 +251,8 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         .positions
         .iter()
         .map(|position| (position.key.clone(), position.memory.clone()));
-    let mut scanner = Scanner::new(rules, &specs, config.listening);
-    scanner.prepare();
     Pump::new(pump::Setup {
-        scanner,
+        scanner: scanner(config, rules),
         planner: Box::new(planner(inbox.clone())),
         rules: Arc::clone(rules),
         engine,
@@ -267,6 +268,7 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         inbox,
         tail,
         unreadable: Box::new(unreadable(config, counters)),
+        watchdog: Watchdog::wanted(),
         notice: Box::new(move |notice| {
             let happening = match notice {
                 Notice::Ready => Happening::Ready,
@@ -275,6 +277,17 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
             happen.send(happening).ok();
         }),
     })
+}
+
+fn scanner(config: &Config, rules: &Arc<RuleSet>) -> Scanner {
+    let spec = |input: &Input| InputSpec {
+        name: Arc::clone(&input.name),
+        format: input.format.clone(),
+    };
+    let specs: Vec<InputSpec> = config.inputs.iter().map(spec).collect();
+    let mut scanner = Scanner::new(rules, &specs, config.listening);
+    scanner.prepare();
+    scanner
 }
 
 /// Plans on a thread of its own: the lines do not wait for it, and other plans find the same.
@@ -334,7 +347,12 @@ fn unreadable(
     }
 }
 
-fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> tail::Setup {
+fn tail_setup(
+    config: &Config,
+    saved: Saved,
+    counters: Arc<tail::Counters>,
+    kept: Vec<tail::Kept>,
+) -> tail::Setup {
     let configs = (0u32..)
         .map(InputId)
         .zip(&config.inputs)
@@ -361,6 +379,7 @@ fn tail_setup(config: &Config, saved: Saved, counters: Arc<tail::Counters>) -> t
             Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
             Start::Lost { .. } => tail::FirstStart::Lost,
         },
+        kept,
         own: own_files(config),
         notices: tail::Notices::System,
         counters,
@@ -439,6 +458,16 @@ impl App {
 
     /// Stops everything in the order of the data. Outputs go on for at most `grace`.
     pub async fn stop(self, grace: Duration) {
+        self.wind_up(grace, tail::Handle::end).await;
+    }
+
+    /// Stops likewise, for an agent that is to start in this process at once: gives what only that one
+    /// can go on with.
+    pub async fn make_room(self, grace: Duration) -> Vec<tail::Kept> {
+        self.wind_up(grace, tail::Handle::stop).await
+    }
+
+    async fn wind_up(self, grace: Duration, leave: fn(&tail::Handle)) -> Vec<tail::Kept> {
         self.stopping.store(true, Ordering::SeqCst);
         let Self {
             tail,
@@ -450,24 +479,25 @@ impl App {
             store_thread,
             ..
         } = self;
-        tail.stop();
-        join(tail_thread).await;
+        leave(&tail);
+        let kept = join(tail_thread).await.unwrap_or_default();
         let stop = move || inbox.send(pump::Input::Stop).ok();
         tokio::task::spawn_blocking(stop).await.ok();
         join(engine_thread).await;
         outputs.shutdown(grace).await;
         store.send(StoreMessage::Stop).ok();
         join(store_thread).await;
+        kept
     }
 }
 
-/// Waits for a thread without keeping the runtime from its work.
-async fn join(thread: JoinHandle<()>) {
+/// Waits for a thread without keeping the runtime from its work; `None` when it panicked.
+async fn join<T: Send + 'static>(thread: JoinHandle<T>) -> Option<T> {
     let name = thread.thread().name().unwrap_or_default().to_owned();
-    if !matches!(
-        tokio::task::spawn_blocking(move || thread.join()).await,
-        Ok(Ok(()))
-    ) {
-        tracing::error!(name, "the thread ended with a panic");
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if let Ok(Ok(given)) = joined {
+        return Some(given);
     }
+    tracing::error!(name, "the thread ended with a panic");
+    None
 }

@@ -17,7 +17,9 @@ use crate::app::{self, App, Happening};
 use crate::cli::Run;
 use crate::config::{self, Config, InputKind};
 use crate::error::AgentError;
-use crate::telemetry;
+use crate::inputs::tail::Kept;
+use crate::operate::systemd;
+use crate::telemetry::{self, Turn};
 use shown::Shown;
 
 /// What outputs get to deliver after SIGTERM: the whole end must fit into 5 s.
@@ -51,6 +53,8 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    user_1: Signal,
+    user_2: Signal,
 }
 
 /// What a signal asks for.
@@ -58,6 +62,8 @@ pub(super) struct Signals {
 pub(super) enum Asked {
     Stop,
     Reload,
+    /// To log more, or less.
+    Turn(Turn),
 }
 
 impl Signals {
@@ -68,6 +74,8 @@ impl Signals {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
             hang_up: on(SignalKind::hangup())?,
+            user_1: on(SignalKind::user_defined1())?,
+            user_2: on(SignalKind::user_defined2())?,
         })
     }
 
@@ -76,6 +84,8 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.user_1.recv() => Asked::Turn(Turn::Up),
+            _ = self.user_2.recv() => Asked::Turn(Turn::Down),
         }
     }
 }
@@ -95,59 +105,44 @@ fn load(args: &Run, terminal: Terminal) -> Result<(Config, Arc<RuleSet>), AgentE
 async fn serve(
     args: &Run,
     terminal: Terminal,
-    mut config: Config,
-    mut rules: Arc<RuleSet>,
+    config: Config,
+    rules: Arc<RuleSet>,
 ) -> Result<ExitCode, AgentError> {
     let mut signals = Signals::new()?;
-    let mut app = begin(&config, &rules, terminal)?;
+    let mut app = begin(&config, &rules, terminal, &mut Vec::new())?;
     let mut shown = Shown::new();
     shown.show(&app, &config, &rules);
+    let mut service = Service {
+        args,
+        terminal,
+        config,
+        rules,
+        shown,
+    };
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop => {
+                    systemd::stopping();
                     app.stop(GRACE).await;
                     tracing::info!("stopped");
                     return Ok(ExitCode::SUCCESS);
                 }
-                Asked::Reload => {
-                    let outcome = match reloaded(args, terminal, &config) {
-                        // Everything is in the store, so a new agent goes on where the old one was.
-                        Ok((new_config, new_rules)) => {
-                            shown.hide();
-                            app.stop(GRACE).await;
-                            let begun = begin(&new_config, &new_rules, terminal);
-                            if begun.is_ok() {
-                                (config, rules) = (new_config, new_rules);
-                            }
-                            let (new_app, outcome) = or_begin_again(begun, || begin(&config, &rules, terminal))?;
-                            app = new_app;
-                            outcome
-                        }
-                        Err(error) => Err(error),
-                    };
-                    shown.reloaded(&outcome);
-                    shown.show(&app, &config, &rules);
-                },
+                Asked::Turn(turn) => {
+                    if let Some(level) = telemetry::turn(turn) {
+                        tracing::error!(%level, "what is logged is changed by a signal; this is no error");
+                    }
+                }
+                Asked::Reload => app = service.reload(app).await?,
             },
             happening = app.next() => match happening {
-                Happening::Ready => {
-                    shown.ready();
-                    tracing::info!("ready");
-                }
+                Happening::Ready => service.ready(),
                 Happening::AllEnded => {
+                    systemd::stopping();
                     app.stop(GRACE_AT_END).await;
                     return Ok(ExitCode::SUCCESS);
                 }
-                Happening::StateDamaged => {
-                    shown.hide();
-                    app.stop(GRACE).await;
-                    if !can_begin_again(&config) {
-                        return Err(AgentError::Dead("the state is damaged".to_owned()));
-                    }
-                    app = begin(&config, &rules, terminal)?;
-                    shown.show(&app, &config, &rules);
-                }
+                Happening::StateDamaged => app = service.begin_again(app).await?,
                 Happening::Died(what) => {
                     app.stop(GRACE).await;
                     return Err(AgentError::Dead(what));
@@ -157,21 +152,78 @@ async fn serve(
     }
 }
 
+/// What stays when one agent makes room for the next.
+struct Service<'a> {
+    args: &'a Run,
+    terminal: Terminal,
+    config: Config,
+    rules: Arc<RuleSet>,
+    shown: Shown,
+}
+
+impl Service<'_> {
+    /// Every input is ready.
+    fn ready(&mut self) {
+        self.shown.ready();
+        systemd::ready(&self.shown.in_words(&self.config, &self.rules));
+        tracing::info!("ready");
+    }
+
+    /// The agent with the configuration as it is now, or the one that is running.
+    async fn reload(&mut self, app: App) -> Result<App, AgentError> {
+        systemd::reloading();
+        let (app, outcome) = match reloaded(self.args, self.terminal, &self.config) {
+            Ok((config, rules)) => self.exchange(app, config, rules).await?,
+            Err(error) => (app, Err(error)),
+        };
+        self.shown.reloaded(&outcome);
+        // One that is begun anew says so itself.
+        if self.shown.is_ready() {
+            systemd::ready(&self.shown.in_words(&self.config, &self.rules));
+        }
+        self.shown.show(&app, &self.config, &self.rules);
+        Ok(app)
+    }
+
+    /// Everything is in the store, so a new agent goes on where the old one was. One that cannot be
+    /// begun leaves the old configuration.
+    async fn exchange(
+        &mut self,
+        app: App,
+        config: Config,
+        rules: Arc<RuleSet>,
+    ) -> Result<(App, Result<(), AgentError>), AgentError> {
+        self.shown.hide();
+        let mut kept = app.make_room(GRACE).await;
+        match begin(&config, &rules, self.terminal, &mut kept) {
+            Ok(app) => {
+                (self.config, self.rules) = (config, rules);
+                Ok((app, Ok(())))
+            }
+            Err(error) => {
+                let old = begin(&self.config, &self.rules, self.terminal, &mut kept)?;
+                Ok((old, Err(error)))
+            }
+        }
+    }
+
+    /// After the state turned out to be damaged.
+    async fn begin_again(&mut self, app: App) -> Result<App, AgentError> {
+        self.shown.hide();
+        let mut kept = app.make_room(GRACE).await;
+        if !can_begin_again(&self.config) {
+            return Err(AgentError::Dead("the state is damaged".to_owned()));
+        }
+        let app = begin(&self.config, &self.rules, self.terminal, &mut kept)?;
+        self.shown.show(&app, &self.config, &self.rules);
+        Ok(app)
+    }
+}
+
 /// Standard input cannot be opened again.
 fn can_begin_again(config: &Config) -> bool {
     let reads_stdin = |input: &config::Input| matches!(input.kind, InputKind::Stdin);
     !config.inputs.iter().any(reads_stdin)
-}
-
-/// The agent that could be begun, or another one after what `again` begins; and whether it was the first.
-fn or_begin_again(
-    begun: Result<App, AgentError>,
-    again: impl FnOnce() -> Result<App, AgentError>,
-) -> Result<(App, Result<(), AgentError>), AgentError> {
-    match begun {
-        Ok(app) => Ok((app, Ok(()))),
-        Err(error) => Ok((again()?, Err(error))),
-    }
 }
 
 /// The configuration read again. Standard input cannot be opened again: an agent that reads it
@@ -189,7 +241,12 @@ fn reloaded(
     Ok((config, rules))
 }
 
-fn begin(config: &Config, rules: &Arc<RuleSet>, terminal: Terminal) -> Result<App, AgentError> {
+fn begin(
+    config: &Config,
+    rules: &Arc<RuleSet>,
+    terminal: Terminal,
+    kept: &mut Vec<Kept>,
+) -> Result<App, AgentError> {
     tracing::info!(
         host = %config.host,
         rules = rules.len(),
@@ -197,5 +254,5 @@ fn begin(config: &Config, rules: &Arc<RuleSet>, terminal: Terminal) -> Result<Ap
         outputs = config.outputs.len(),
         "starting"
     );
-    app::start(config, rules, terminal.out)
+    app::start(config, rules, terminal.out, kept)
 }

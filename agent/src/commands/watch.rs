@@ -53,7 +53,7 @@ async fn serve(
     terminal: Terminal,
 ) -> Result<ExitCode, AgentError> {
     let mut signals = Signals::new()?;
-    let mut app = app::start(&config, &rules, terminal.out)?;
+    let mut app = app::start(&config, &rules, terminal.out, &mut Vec::new())?;
     loop {
         tokio::select! {
             asked = signals.next() => if asked == Asked::Stop {

@@ -9,6 +9,7 @@
 //! | `control` | the listening side: who may ask, how long, how many |
 //! | `client` | the asking side, for the subcommands |
 //! | `sight` | where the figures are found |
+//! | `systemd` | what the service manager is told |
 //! | `status` | the figures, as `lapwing status --json` prints them |
 
 pub mod client;
@@ -16,5 +17,6 @@ pub mod control;
 pub mod protocol;
 mod sight;
 pub mod status;
+pub mod systemd;
 
 pub use sight::{LastReload, Sight};

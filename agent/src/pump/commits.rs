@@ -230,6 +230,7 @@ impl Pump {
     pub(super) fn wait_for_room(&mut self) {
         while self.pending.is_full() && !self.setup.stopping.load(Ordering::SeqCst) {
             let now = clock::monotonic();
+            self.say_alive(now);
             self.commit_if_due(now);
             let until = self
                 .commit_due()

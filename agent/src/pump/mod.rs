@@ -33,6 +33,7 @@ use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::clock;
 use crate::inputs::{Event, Position, PositionKey, tail};
+use crate::operate::systemd::Watchdog;
 use crate::outputs::{self, Spec};
 use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
@@ -129,6 +130,8 @@ pub struct Setup {
     pub planner: Box<dyn FnMut(Replan) + Send>,
     /// The inputs of which something cannot be read now; must not block.
     pub unreadable: Box<dyn Fn() -> Vec<InputId> + Send>,
+    /// Fed between two inputs.
+    pub watchdog: Option<Watchdog>,
     /// Told what happens; must not block.
     pub notice: Box<dyn FnMut(Notice) + Send>,
 }
@@ -204,8 +207,16 @@ impl Pump {
             self.ask_if_due(clock::monotonic());
             self.commit_if_due(clock::monotonic());
             self.wait_for_room();
+            self.say_alive(clock::monotonic());
         }
         self.finish();
+    }
+
+    /// Only this thread says so: when it hangs, the service manager gets to know.
+    fn say_alive(&mut self, now: Instant) {
+        if let Some(watchdog) = &mut self.setup.watchdog {
+            watchdog.feed(now);
+        }
     }
 
     /// Windows and alerts, to be looked at.
@@ -364,6 +375,8 @@ impl Pump {
                     .map(|at| (at + ASK_EVERY).saturating_duration_since(now));
                 due.since(clock::now()).max(again.unwrap_or_default())
             });
-        commit.into_iter().chain(due).min()
+        let watchdog = self.setup.watchdog.as_ref();
+        let watchdog = watchdog.map(|watchdog| watchdog.wait(now));
+        commit.into_iter().chain(due).chain(watchdog).min()
     }
 }

@@ -55,7 +55,7 @@ async fn show(args: &Demo, terminal: Terminal, folder: &Path) -> Result<ExitCode
         folder.display(),
         receiver.url()
     ))?;
-    let mut app = app::start(&config, &rules, terminal.out)?;
+    let mut app = app::start(&config, &rules, terminal.out, &mut Vec::new())?;
     ready(&mut app).await?;
     note("Ordinary traffic is being written. A burst of 502 comes in a moment.")?;
     let began = Instant::now();

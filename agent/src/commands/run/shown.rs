@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lapwing_rules::language::rule::RuleSet;
 
+use super::super::terminal::counted;
 use crate::app::{App, Life};
 use crate::clock;
 use crate::config::{CONTROL, Config};
@@ -46,6 +47,29 @@ impl Shown {
         if let Some(control) = &self.control {
             control.show(None);
         }
+    }
+
+    /// Whether the agent that runs now is.
+    pub(super) fn is_ready(&self) -> bool {
+        self.life.ready.load(Ordering::Relaxed)
+    }
+
+    /// What is watched, and what came of the last reload, for the service manager.
+    pub(super) fn in_words(&self, config: &Config, rules: &RuleSet) -> String {
+        let refused = self.life.last_reload.as_ref().filter(|reload| !reload.ok);
+        let refused = refused.map_or_else(String::new, |reload| {
+            format!(
+                "; not reloaded at {}: {}",
+                reload.at,
+                reload.problems.join("; ")
+            )
+        });
+        format!(
+            "watching {} with {} for {}{refused}",
+            counted(config.inputs.len() as u64, "input"),
+            counted(rules.len() as u64, "rule"),
+            counted(config.outputs.len() as u64, "output"),
+        )
     }
 
     /// Must be called inside a tokio runtime.

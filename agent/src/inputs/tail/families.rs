@@ -38,8 +38,9 @@ impl Tailer<'_> {
                 ),
             };
             let base = base.unwrap_or_else(|| file.door.clone());
-            let written =
-                fs::metadata(&file.real).map(|metadata| Look::of(&metadata).modified_at());
+            let written = file
+                .metadata()
+                .map(|metadata| Look::of(&metadata).modified_at());
             let name = file.door.file_name().unwrap_or_default();
             let member = (
                 base == file.door,

@@ -261,6 +261,23 @@ impl Tailed {
         self.handle.is_some()
     }
 
+    /// What the system says of it, by whatever name it has.
+    ///
+    /// # Errors
+    ///
+    /// That of the system.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        match &self.handle {
+            Some(opened) => opened.file.metadata(),
+            None => fs::metadata(&self.real),
+        }
+    }
+
+    /// A descriptor of it for somebody else, if it is open.
+    pub(super) fn share(&self) -> Option<File> {
+        self.handle.as_ref()?.file.try_clone().ok()
+    }
+
     pub(super) fn close(&mut self) {
         self.handle = None;
     }

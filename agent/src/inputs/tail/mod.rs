@@ -26,6 +26,7 @@ mod departed;
 mod families;
 mod file;
 mod identity;
+mod kept;
 mod listing;
 mod losses;
 mod opened;
@@ -49,6 +50,7 @@ use std::sync::mpsc::SyncSender;
 use lapwing_rules::model::InputId;
 
 pub use counters::{Count, Counters};
+pub use kept::Kept;
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
 pub use own::{Own, OwnAt};
 pub use pattern::{Exclude, Pattern, PatternError, Walked, bases};
@@ -107,6 +109,8 @@ pub struct Setup {
     pub saved: Vec<Position>,
     /// Whether there was any state.
     pub first_start: FirstStart,
+    /// What [`run`] gave when it was stopped for this one.
+    pub kept: Vec<Kept>,
     /// What the agent writes itself: never followed.
     pub own: Vec<Own>,
     /// How changes are noticed.
@@ -121,12 +125,14 @@ struct Closed;
 
 /// Follows the files of all inputs until [`Handle::stop`], or until the receiver of `inbox` is
 /// gone. Blocks while `inbox` is full. Says [`Event::Ready`] once for each input, after the
-/// [`Event::Moved`] of each of its files.
-pub fn run<T: From<Event>>(setup: Setup, control: &Control, inbox: &SyncSender<T>) {
+/// [`Event::Moved`] of each of its files. Gives what a successor could not open again.
+pub fn run<T: From<Event>>(setup: Setup, control: &Control, inbox: &SyncSender<T>) -> Vec<Kept> {
     let mut send = |event: Event| inbox.send(event.into()).map_err(|_| Closed);
-    if poller::Tailer::new(setup, control, &mut send).run() == Err(Closed) {
+    let mut tailer = poller::Tailer::new(setup, control, &mut send);
+    if tailer.run() == Err(Closed) {
         tracing::debug!("nobody takes lines any more: files are not followed any further");
     }
+    tailer.keep()
 }
 
 #[cfg(test)]

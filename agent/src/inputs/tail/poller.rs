@@ -13,6 +13,7 @@ use lapwing_rules::model::Timestamp;
 use super::departed::Claimed;
 use super::file::{Place, Tailed};
 use super::identity::FileId;
+use super::kept::Kept;
 use super::listing::Listings;
 use super::opened::Look;
 use super::own::Owns;
@@ -66,6 +67,8 @@ pub(super) struct Tailer<'a> {
     pub(super) claimed: Vec<Claimed>,
     pub(super) listings: Listings,
     pub(super) own: Owns,
+    /// What the thread before this one has left open.
+    pub(super) kept: Vec<Kept>,
     /// Files that lost their last name while they were closed: nobody followed them up yet.
     pub(super) bereft: Vec<Tailed>,
     /// Positions that compressed files have taken over at the start.
@@ -120,6 +123,7 @@ fn by_input(configs: &[Config], saved: Vec<Position>) -> Vec<Vec<Position>> {
 enum Next {
     Work,
     Stop,
+    End,
 }
 
 impl<'a> Tailer<'a> {
@@ -155,6 +159,7 @@ impl<'a> Tailer<'a> {
             claimed: Vec::new(),
             listings: Listings::default(),
             own: Owns::new(setup.own),
+            kept: setup.kept,
             bereft: Vec::new(),
             taken_over: Vec::new(),
             departed: VecDeque::new(),
@@ -186,6 +191,7 @@ impl<'a> Tailer<'a> {
         loop {
             match self.wait() {
                 Next::Stop => return Ok(()),
+                Next::End => return self.read_out_of_reach(),
                 Next::Work => self.work()?,
             }
             self.answer()?;
@@ -215,6 +221,7 @@ impl<'a> Tailer<'a> {
                 Next::Work
             }
             Ok(Signal::Changed) | Err(RecvTimeoutError::Timeout) => Next::Work,
+            Ok(Signal::End) => Next::End,
             Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => Next::Stop,
         }
     }

@@ -20,6 +20,7 @@ use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
+use crate::clock;
 use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 use crate::threads;
@@ -34,6 +35,8 @@ const RENAMES_TAKE: Duration = Duration::from_millis(20);
 enum Fate {
     /// Its file is followed.
     Resumed(FileNo),
+    /// Its file has no name that could be found, and was still open.
+    Inherited,
     /// Its file is not what it was.
     Another(Box<Sighting>),
     /// Nobody can say: its file cannot be read.
@@ -70,6 +73,8 @@ impl Tailer<'_> {
         for (input, position) in std::mem::take(&mut self.taken_over) {
             self.forget_unless_followed(input, &position)?;
         }
+        self.kept.clear(); // what has a name was opened by it
+        self.let_go_of_quiet(clock::monotonic())?; // agents may follow each other quickly
         self.gauge();
         for config in &self.configs {
             (self.send)(Event::Ready(config.id))?;
@@ -116,7 +121,7 @@ impl Tailer<'_> {
                 (self.send)(Event::Forget(position.key.clone()))?;
                 continue;
             }
-            let fate = self.fate(position, found);
+            let fate = self.fate(input, position, found);
             unsettled.push((position, door, fate));
         }
         self.look_again(input, &mut unsettled);
@@ -127,6 +132,7 @@ impl Tailer<'_> {
                         bereft.push((position, door));
                     }
                 }
+                Fate::Inherited => bereft.push((position, door)),
                 Fate::Moving | Fate::Unreadable => keep.push(position.clone()),
                 Fate::Another(at) => unfound.push((position, door, Some(*at))),
                 Fate::Nowhere => unfound.push((position, door, None)),
@@ -156,9 +162,12 @@ impl Tailer<'_> {
     }
 
     /// What becomes of a position whose file was `found`.
-    fn fate(&mut self, position: &Position, found: Option<Sighting>) -> Fate {
+    fn fate(&mut self, input: usize, position: &Position, found: Option<Sighting>) -> Fate {
         let Some(found) = found else {
-            return Fate::Nowhere;
+            return match self.inherit(input, position) {
+                Some(_) => Fate::Inherited,
+                None => Fate::Nowhere,
+            };
         };
         if let Some(no) = self.resume(&found, position) {
             return Fate::Resumed(no);
@@ -187,7 +196,7 @@ impl Tailer<'_> {
             self.listings.forget();
             for (position, _, fate) in positions.iter_mut().filter(|(_, _, fate)| is_open(fate)) {
                 let found = self.locate(input, position);
-                *fate = self.fate(position, found);
+                *fate = self.fate(input, position, found);
             }
         }
     }

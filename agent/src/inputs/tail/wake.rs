@@ -29,7 +29,10 @@ pub(super) enum Signal {
     Changed,
     /// Look at everything, read it to its end, and say so.
     Look,
+    /// Return: a successor goes on.
     Stop,
+    /// Return: nobody does.
+    End,
 }
 
 /// The ends that others hold of a running tail thread.
@@ -71,6 +74,12 @@ pub fn control() -> (Handle, Control) {
 }
 
 impl Handle {
+    /// Makes `run` return for good, once what nobody can open again has been read to its end.
+    pub fn end(&self) {
+        // An error says that it has returned already.
+        self.signals.send(Signal::End).ok();
+    }
+
     /// Makes `run` return, once the event under way has found room in the inbox.
     pub fn stop(&self) {
         // An error says that it has returned already.

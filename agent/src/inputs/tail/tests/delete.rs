@@ -14,6 +14,51 @@ fn a_deleted_file_is_read_to_its_end_and_forgotten() {
 }
 
 #[test]
+fn a_deleted_file_goes_on_in_the_thread_that_follows() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", numbers(0..10));
+    let mut tail = rig.start();
+    tail.wait("the first", |tail| tail.seen.len() == 10);
+    let mut writer = rig.writer("a.log");
+    rig.remove("a.log");
+    // Deleted, with a rest that may be read by now or not; its successor has the name.
+    writer.write_all(numbers(10..20_000).as_bytes()).unwrap();
+    rig.append("a.log", numbers(30_000..30_010));
+    let (mut seen, positions, kept) = tail.leave(Handle::stop);
+    (rig.saved, rig.first_start) = (positions, FirstStart::No);
+    writer
+        .write_all(numbers(20_000..30_000).as_bytes())
+        .unwrap();
+    let mut tail = rig.start_with(kept);
+    let so_far = seen.len();
+    tail.wait("the rest", |tail| tail.seen.len() + so_far >= 30_010);
+    // The writer has not been told yet that its file is gone.
+    writer.write_all(b"last words without a line feed").unwrap();
+    drop(writer);
+    tail.wait("the last words", |tail| {
+        tail.seen.iter().any(|seen| seen.text.starts_with("last"))
+    });
+    tail.wait("forgetting", |tail| tail.positions.len() == 1);
+    seen.extend(tail.stop().0);
+    seen.retain(|seen| !seen.text.starts_with("last"));
+    assert_eq!(numbers_of(&seen), (0..30_010).collect::<Vec<_>>());
+}
+
+#[test]
+fn at_the_end_a_deleted_file_is_read_to_its_end() {
+    let rig = Rig::new(&["a.log"]);
+    rig.append("a.log", numbers(0..10));
+    let mut tail = rig.start();
+    tail.wait("the first", |tail| tail.seen.len() == 10);
+    rig.append("a.log", numbers(10..50_000));
+    rig.append("a.log", "line 00050000 without a line feed");
+    rig.remove("a.log");
+    let (seen, positions, kept) = tail.leave(Handle::end);
+    assert_eq!(numbers_of(&seen), (0..50_001).collect::<Vec<_>>());
+    assert!(positions.is_empty() && kept.is_empty());
+}
+
+#[test]
 fn a_file_made_anew_is_read_from_its_beginning() {
     noticing(|notices| {
         let mut rig = Rig::new(&["a.log"]);
@@ -67,6 +112,7 @@ fn what_was_deleted_while_stopped_is_counted_and_forgotten() {
             }],
             saved: rig.saved.clone(),
             first_start: FirstStart::No,
+            kept: Vec::new(),
             own: Vec::new(),
             notices: Notices::System,
             counters: Counters::new(),

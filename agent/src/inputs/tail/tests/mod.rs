@@ -111,6 +111,11 @@ impl Rig {
     }
 
     fn start(&self) -> Tail {
+        self.start_with(Vec::new())
+    }
+
+    /// Goes on with what another one has left open.
+    fn start_with(&self, kept: Vec<Kept>) -> Tail {
         let root = self.folder.path().display();
         let config = Config {
             input: "logs".to_owned(),
@@ -136,6 +141,7 @@ impl Rig {
             configs: vec![config],
             saved: self.saved.clone(),
             first_start: self.first_start,
+            kept,
             own: self.own.clone(),
             notices: self.notices,
             counters: Arc::clone(&counters),
@@ -187,7 +193,7 @@ struct Tail {
     handle: Handle,
     events: Receiver<Event>,
     counters: Arc<Counters>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Vec<Kept>>,
     ready: bool,
     current: bool,
     seen: Vec<Seen>,
@@ -277,13 +283,19 @@ impl Tail {
     }
 
     /// Everything that comes until it has stopped, and the positions.
-    fn stop(mut self) -> (Vec<Seen>, Vec<Position>) {
-        self.handle.stop();
+    fn stop(self) -> (Vec<Seen>, Vec<Position>) {
+        let (seen, positions, _) = self.leave(Handle::stop);
+        (seen, positions)
+    }
+
+    /// The same, and what it has left open.
+    fn leave(mut self, how: fn(&Handle)) -> (Vec<Seen>, Vec<Position>, Vec<Kept>) {
+        how(&self.handle);
         while let Ok(event) = self.events.recv_timeout(DEADLINE) {
             self.take(event);
         }
-        self.thread.join().unwrap();
-        (self.seen, self.positions.into_values().collect())
+        let kept = self.thread.join().unwrap();
+        (self.seen, self.positions.into_values().collect(), kept)
     }
 
     /// The same, once all that can be read has been.
