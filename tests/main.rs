@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod receiver;

@@ -27,6 +27,7 @@ use crate::clock;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::{stdin, tail};
+use crate::operate::status::Reloads;
 use crate::operate::systemd::Watchdog;
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
@@ -62,6 +63,8 @@ pub struct Life {
     pub ready: Arc<AtomicBool>,
     /// What came of the last SIGHUP.
     pub last_reload: Option<LastReload>,
+    /// All of them.
+    pub reloads: Reloads,
 }
 
 /// A running agent.
@@ -447,6 +450,7 @@ impl App {
             inbox: self.inbox.clone(),
             state_dir: config.state_dir.clone(),
             last_reload: life.last_reload.clone(),
+            reloads: life.reloads,
             health: Arc::clone(&self.health),
         }
     }

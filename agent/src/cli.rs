@@ -57,6 +57,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Print completions for a shell
     Completion(Completion),
+    /// Print a manual page, for `man -l -`
+    Man(Man),
 }
 
 /// `run`
@@ -193,6 +195,28 @@ pub struct Completion {
     /// The shell
     #[arg(value_enum)]
     pub shell: Shell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Which one
+    #[arg(value_enum, default_value_t)]
+    pub page: ManPage,
+}
+
+/// A manual page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ManPage {
+    /// lapwing(1): the commands
+    #[default]
+    Lapwing,
+    /// lapwing.yaml(5): the configuration
+    #[value(name = "lapwing.yaml")]
+    Configuration,
+    /// lapwing-rules(5): the rules
+    #[value(name = "lapwing-rules")]
+    Rules,
 }
 
 /// How old logs are read, as several commands have it.

@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod find;
 mod logs;
+mod man;
 mod problems;
 mod run;
 mod status;
@@ -47,6 +48,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Status(args) => status::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Completion(args) => completion::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -115,6 +115,7 @@ fn configuration(args: &Watch, state_dir: &Path) -> Result<Config, AgentError> {
         outputs: vec![Spec::new("terminal", Kind::Console)],
         defaults: Defaults::default(),
         control: None,
+        http: None,
         // Without a configuration, the names of inputs mean nothing.
         listening: Listening::ToEverything,
     })

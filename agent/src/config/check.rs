@@ -1,5 +1,6 @@
 //! The tree of `lapwing.yaml` → [`Config`].
 
+mod http;
 mod input;
 mod output;
 
@@ -30,8 +31,9 @@ const TOP_KEYS: Keys = Keys {
         "defaults",
         "max_clock_skew",
         "control",
+        "http",
     ],
-    not_yet: &["http", "heartbeat"],
+    not_yet: &["heartbeat"],
 };
 
 /// From none to a year and a day.
@@ -102,6 +104,7 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         outputs,
         defaults,
         control,
+        http: top.get("http").and_then(|node| http::read(reader, node)),
         listening: Listening::AsConfigured,
     };
     Some(Checked {

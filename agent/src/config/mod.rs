@@ -27,6 +27,7 @@ use lapwing_rules::scanner::Listening;
 
 use crate::inputs::framer::Framing;
 use crate::inputs::tail;
+use crate::operate::http;
 use crate::outputs;
 
 use rule_files::RuleFileError;
@@ -58,6 +59,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// Where the agent listens for those that look at it; `None`: at [`CONTROL`].
     pub control: Option<PathBuf>,
+    /// The status page and metrics; `None`: none.
+    pub http: Option<http::Spec>,
     /// Whether rules that name inputs are held against those only.
     pub listening: Listening,
 }

@@ -9,11 +9,13 @@
 //! | `control` | the listening side: who may ask, how long, how many |
 //! | `client` | the asking side, for the subcommands |
 //! | `sight` | where the figures are found |
+//! | `http` | the status page and metrics |
 //! | `systemd` | what the service manager is told |
 //! | `status` | the figures, as `lapwing status --json` prints them |
 
 pub mod client;
 pub mod control;
+pub mod http;
 pub mod protocol;
 mod sight;
 pub mod status;

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
+use lapwing_rules::engine::AlertView;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::status::{
-    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status, Unreadable,
+    DroppedStatus, InputStatus, Loss, OutputStatus, Reloads, RuleStatus, StateStatus, Status,
+    Unreadable,
 };
 use crate::clock;
 use crate::inputs::tail;
@@ -24,6 +26,8 @@ use crate::store::{Health, HealthView, Start};
 
 /// An engine that does not answer in this time has too much to do.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Firing alerts that are shown one by one.
+const MOST_FIRING: usize = 200;
 /// Between two tries to get a question into a full inbox.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -61,16 +65,22 @@ pub struct Sight {
     pub state_dir: PathBuf,
     /// The last SIGHUP.
     pub last_reload: Option<LastReload>,
+    /// All of them.
+    pub reloads: Reloads,
     /// How the state fares.
     pub health: Arc<Health>,
 }
 
 /// What the engine says of itself.
 #[derive(Debug, Default)]
-struct EngineSays {
-    rules: BTreeMap<String, RuleStatus>,
+pub(super) struct EngineSays {
+    pub(super) rules: BTreeMap<String, RuleStatus>,
     /// Lines that bore a time too far in the future, by input id.
     skewed: BTreeMap<usize, u64>,
+    /// Lines that were matched, by input id.
+    lines: BTreeMap<usize, u64>,
+    /// Alerts that are firing, with their rules' names, by the order of the rules.
+    pub(super) firing: Vec<(String, AlertView)>,
 }
 
 impl Sight {
@@ -87,22 +97,23 @@ impl Sight {
             uptime_s: clock::monotonic()
                 .saturating_duration_since(self.started_at)
                 .as_secs(),
-            ready: self.ready.load(Ordering::Relaxed),
-            inputs: self.input_statuses(&said.skewed),
+            ready: self.is_ready(),
+            inputs: self.input_statuses(&said),
             rules: said.rules,
             outputs: self.output_statuses().await,
             state: self.state(),
             engine,
             last_reload: self.last_reload.clone(),
+            reloads: self.reloads,
         }
     }
 
-    /// `skewed` by input id.
-    fn input_statuses(&self, skewed: &BTreeMap<usize, u64>) -> BTreeMap<String, InputStatus> {
+    fn input_statuses(&self, said: &EngineSays) -> BTreeMap<String, InputStatus> {
         let one = |(id, (name, kind)): (usize, &(Arc<str>, &str))| {
             let status = InputStatus {
                 kind: (*kind).to_owned(),
-                skewed: skewed.get(&id).copied().unwrap_or_default(),
+                skewed: said.skewed.get(&id).copied().unwrap_or_default(),
+                lines: said.lines.get(&id).copied().unwrap_or_default(),
                 ..InputStatus::default()
             };
             (name.to_string(), status)
@@ -191,7 +202,12 @@ impl Sight {
         }
     }
 
-    async fn ask_engine(&self) -> Result<EngineSays, &'static str> {
+    /// Whether every input has its starting position.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn ask_engine(&self) -> Result<EngineSays, &'static str> {
         let (reply, answer) = oneshot::channel();
         let rules = Arc::clone(&self.rules);
         let question = Question::new(move |pump| {
@@ -253,9 +269,15 @@ fn look_at(pump: &pump::Pump, rules: &RuleSet) -> EngineSays {
         };
         (rule.name.clone(), status)
     };
+    let firing = rules.iter().flat_map(|(id, rule)| {
+        let alerts = engine.alerts(id).take(MOST_FIRING);
+        alerts.map(|alert| (rule.name.clone(), alert))
+    });
     EngineSays {
         rules: rules.iter().map(status).collect(),
         skewed: pump.skewed(),
+        lines: pump.lines(),
+        firing: firing.take(MOST_FIRING).collect(),
     }
 }
 

@@ -30,6 +30,18 @@ pub struct Status {
     pub engine: String,
     /// The last SIGHUP; `null`: there was none.
     pub last_reload: Option<super::LastReload>,
+    /// How many there were since the process was started.
+    #[serde(default)]
+    pub reloads: Reloads,
+}
+
+/// SIGHUPs, by what came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// The new configuration was taken.
+    pub ok: u64,
+    /// The old one stayed.
+    pub refused: u64,
 }
 
 /// One input.
@@ -40,6 +52,9 @@ pub struct InputStatus {
     pub kind: String,
     /// Files that are followed.
     pub files: u64,
+    /// Lines that were matched.
+    #[serde(default)]
+    pub lines: u64,
     /// Bytes that were read.
     pub bytes: u64,
     /// Bytes that stand in files and were not read yet.

@@ -47,7 +47,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::config::secret::Secret;
-use crate::store::{QueueSize, Reader, Report, Store, StoreMessage};
+use crate::store::{QueueSize, Reader, Recorded, Report, Store, StoreError, StoreMessage};
 
 pub use console::Palette;
 pub use route::route;
@@ -273,6 +273,15 @@ impl Handle {
         for output in self.outputs.values() {
             output.wake.notify_one();
         }
+    }
+
+    /// The latest notifications, newest first; reads the disk.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::history`].
+    pub fn latest(&self, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.reader.history(None, limit)
     }
 
     /// How every output stands, by name.

@@ -140,6 +140,8 @@ pub struct Setup {
 pub struct Pump {
     setup: Setup,
     sources: HashMap<(InputId, Arc<str>), SourceState>,
+    /// Lines that were matched.
+    lines: HashMap<InputId, u64>,
     /// Of each file, as of its last line.
     memories: HashMap<PositionKey, Memory>,
     /// The inputs were asked whether they have read everything, and have not answered.
@@ -170,6 +172,7 @@ impl Pump {
         let mut pump = Self {
             setup,
             sources: HashMap::new(),
+            lines: HashMap::new(),
             memories,
             is_asking: false,
             asked_at: None,
@@ -222,6 +225,12 @@ impl Pump {
     /// Windows and alerts, to be looked at.
     pub fn engine(&self) -> &Engine {
         &self.setup.engine
+    }
+
+    /// Lines that were matched, by the index of their input.
+    pub fn lines(&self) -> BTreeMap<usize, u64> {
+        let by_index = |(input, lines): (&InputId, &u64)| (input.0 as usize, *lines);
+        self.lines.iter().map(by_index).collect()
     }
 
     /// Lines whose own time was too far in the future, by the index of their input.
@@ -282,6 +291,8 @@ impl Pump {
         if self.sources.len() >= MOST_SOURCES {
             self.sources.clear();
         }
+        let lines = memchr::memchr_iter(b'\n', &batch.bytes).count();
+        *self.lines.entry(batch.source.input).or_default() += lines as u64;
         let key = (batch.source.input, Arc::clone(&batch.source.name));
         let saved = position
             .as_ref()

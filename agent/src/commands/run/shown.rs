@@ -14,6 +14,8 @@ use crate::config::{CONTROL, Config};
 use crate::error::AgentError;
 use crate::operate::LastReload;
 use crate::operate::control::Control;
+use crate::operate::http::Http;
+use crate::operate::status::Reloads;
 use crate::resident;
 
 /// So long after it is ready, an agent has done all that belongs to its start.
@@ -23,6 +25,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub(super) struct Shown {
     life: Life,
     control: Option<Control>,
+    http: Option<Http>,
     /// Where it could not listen; said once.
     refused: Option<PathBuf>,
 }
@@ -33,10 +36,12 @@ impl Shown {
             started_at: clock::monotonic(),
             ready: Arc::default(),
             last_reload: None,
+            reloads: Reloads::default(),
         };
         Self {
             life,
             control: None,
+            http: None,
             refused: None,
         }
     }
@@ -46,6 +51,9 @@ impl Shown {
         self.life.ready.store(false, Ordering::Relaxed);
         if let Some(control) = &self.control {
             control.show(None);
+        }
+        if let Some(http) = &self.http {
+            http.show(None);
         }
     }
 
@@ -88,6 +96,10 @@ impl Shown {
             Ok(()) => tracing::info!("reloaded"),
             Err(error) => tracing::error!(%error, "not reloaded: the old configuration stays"),
         }
+        match outcome {
+            Ok(()) => self.life.reloads.ok += 1,
+            Err(_) => self.life.reloads.refused += 1,
+        }
         self.life.last_reload = Some(LastReload {
             at: clock::now(),
             ok: outcome.is_ok(),
@@ -121,8 +133,36 @@ impl Shown {
                 }
             }
         }
+        self.listen_for_browsers(config);
+        let sight = Arc::new(app.sight(config, rules, &self.life));
+        if let Some(http) = &self.http {
+            http.show(Some(Arc::clone(&sight)));
+        }
         if let Some(control) = &self.control {
-            control.show(Some(Arc::new(app.sight(config, rules, &self.life))));
+            control.show(Some(sight));
+        }
+    }
+
+    /// One that listens where `config` says goes on; another one makes room first.
+    fn listen_for_browsers(&mut self, config: &Config) {
+        if self.http.as_ref().map(Http::spec) == config.http.as_ref() {
+            return;
+        }
+        self.http = None;
+        let Some(spec) = &config.http else { return };
+        match Http::listen(spec) {
+            Ok(http) => {
+                let address = http.address();
+                tracing::info!("the status page is at http://{address}/");
+                if !address.ip().is_loopback() {
+                    tracing::warn!(%address, "whoever can reach this address can read the status page and the log lines on it");
+                }
+                self.http = Some(http);
+            }
+            Err(error) => {
+                let address = spec.listen;
+                tracing::error!(%address, %error, "cannot listen for the status page and for metrics");
+            }
         }
     }
 }
