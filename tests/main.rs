@@ -29,6 +29,8 @@ mod demo;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod nginx;
