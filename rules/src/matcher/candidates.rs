@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::need::Meaning;
-use super::runs::Stands;
+use super::runs::{RunId, Stands};
 use crate::model::Text;
 use crate::model::line::line_about;
 
@@ -18,15 +18,34 @@ pub(super) struct Candidate {
     pub(super) rule: u32,
     /// Certain first: of two the first one counts.
     pub(super) is_possible: bool,
+    /// Where the one run of the rule stands that is in the line; `None` where there may be others.
+    pub(super) only: Option<Stand>,
+}
+
+/// A run, and where in the line its first byte is: a run may begin before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Stand {
+    pub(super) run: RunId,
+    pub(super) at: i32,
+}
+
+/// When something was last found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stamp {
+    turn: u32,
+    /// Index of the candidate.
+    found: u32,
+    /// The start of the line.
+    start: usize,
 }
 
 /// Collects candidates of one batch. Warm, it allocates nothing.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     found: Vec<Candidate>,
-    /// For each rule the turn and the start of the line that it was last found in.
-    stamps: Vec<(u32, usize)>,
-    /// The same for each crowd.
+    /// For each rule.
+    stamps: Vec<Stamp>,
+    /// For each crowd the turn and the start of the line that it was last found in.
     crowds: Vec<(u32, usize)>,
     turn: u32,
     /// Some lines are parts of records: what a rule needs besides may stand in another one.
@@ -53,7 +72,7 @@ impl Candidates {
             self.crowds.resize(crowds, (0, 0));
         }
         if self.stamps.len() < rules {
-            self.stamps.resize(rules, (0, 0));
+            self.stamps.resize(rules, Stamp::default());
         }
     }
 
@@ -90,23 +109,51 @@ impl Candidates {
         self.line.clone()
     }
 
-    /// A run of `rule` stands in `lines`.
+    /// A run of `rule` stands in `lines`. Every place where one does is told, or [`Self::add_any`] is
+    /// called.
     #[inline]
     pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
         let line = self.line_about(lines, stands);
-        let stamp = (self.turn, line.start);
+        let from = isize::try_from(line.start).unwrap_or(isize::MAX);
+        let only = i32::try_from(stands.at - from).ok().map(|at| Stand {
+            run: stands.run,
+            at,
+        });
+        self.add_in(&line, rule, stands.meaning, only);
+    }
+
+    /// The same, where further runs of `rule` in the line may go untold.
+    pub(super) fn add_any(&mut self, lines: &[u8], stands: Stands, rule: u32) {
+        let line = self.line_about(lines, stands);
+        self.add_in(&line, rule, stands.meaning, None);
+    }
+
+    #[inline]
+    fn add_in(&mut self, line: &Range<usize>, rule: u32, meaning: Meaning, only: Option<Stand>) {
         let Some(last) = self.stamps.get_mut(rule as usize) else {
             return;
         };
-        if *last != stamp {
-            *last = stamp;
-            self.found.push(Candidate {
-                start: line.start,
-                end: line.end,
-                rule,
-                is_possible: stands.meaning == Meaning::Possible,
-            });
+        if last.turn == self.turn && last.start == line.start {
+            if let Some(known) = self.found.get_mut(last.found as usize)
+                && known.only != only
+            {
+                known.only = None;
+            }
+            return;
         }
+        *last = Stamp {
+            turn: self.turn,
+            // More than there is memory for.
+            found: u32::try_from(self.found.len()).unwrap_or(u32::MAX),
+            start: line.start,
+        };
+        self.found.push(Candidate {
+            start: line.start,
+            end: line.end,
+            rule,
+            is_possible: meaning == Meaning::Possible,
+            only,
+        });
     }
 
     /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
@@ -118,6 +165,7 @@ impl Candidates {
                 candidate.start = record.start;
                 candidate.end = record.end;
                 candidate.is_possible = true;
+                candidate.only = None;
             }
         }
     }
@@ -125,8 +173,13 @@ impl Candidates {
     /// Those of the batch: lines ascending, rules ascending, each pair once.
     pub(super) fn sorted(&mut self) -> &[Candidate] {
         self.found.sort_unstable();
-        self.found
-            .dedup_by_key(|candidate| (candidate.start, candidate.rule));
+        self.found.dedup_by(|next, kept| {
+            let is_same = (next.start, next.rule) == (kept.start, kept.rule);
+            if is_same && next.only != kept.only {
+                kept.only = None;
+            }
+            is_same
+        });
         &self.found
     }
 }

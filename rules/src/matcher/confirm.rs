@@ -14,6 +14,9 @@ use crate::language::rule::Match;
 use crate::model::RuleId;
 
 use super::Wanted;
+use super::candidates::{Candidate, Stand};
+use super::runs::{RunId, Runs};
+use super::scan::Search;
 use row::{Rows, Verdict};
 
 /// Whether [`super::Found::fields`] is wanted for a rule.
@@ -74,6 +77,9 @@ enum Answer<'a> {
 /// most rules never are.
 #[derive(Debug, Default)]
 struct Question(OnceLock<Option<Box<Rows>>>);
+
+/// All runs, and those of the rule that is asked.
+pub(super) type Known<'a> = dyn Fn() -> (&'a Runs, Vec<RunId>) + 'a;
 
 /// Any of some texts.
 #[derive(Debug)]
@@ -162,15 +168,17 @@ impl Confirm {
     }
 
     /// The fields to report when the rule accepts `line` (no terminator), `None` when it does not.
-    /// Where that `is_possible` and not certain, `contains` and `regex` are asked.
+    /// Where the `candidate` is possible and not certain, `contains` and `regex` are asked. `search`:
+    /// what found it.
     pub(super) fn ask<'a>(
         &self,
         line: &[u8],
-        is_possible: bool,
+        candidate: &Candidate,
+        search: &Search,
         format: &Format,
         memory: &'a mut LineFields,
     ) -> Option<&'a Fields> {
-        if !is_possible && self.needs_no_groups {
+        if !candidate.is_possible && self.needs_no_groups {
             if self.fields == FieldUse::Wanted {
                 memory.read(line, format);
                 return Some(&memory.of_line);
@@ -184,7 +192,9 @@ impl Confirm {
                 Answer::Yes(pattern) => pattern,
             },
             Shape::Pattern | Shape::PatternAndMore => {
-                if !self.only.is_match(only, line) {
+                let runs = || (&search.runs, search.runs_of(candidate.rule));
+                let place = candidate.only.map(|only| (only, &runs as &Known<'_>));
+                if !self.only.is_match(only, line, place) {
                     return None;
                 }
                 if self.shape == Shape::Pattern {
@@ -235,7 +245,7 @@ fn first_match<'a>(
 ) -> Option<&'a Pattern> {
     let mut pairs = questions.iter().zip(patterns);
     let (_, pattern) =
-        pairs.find(|(question, pattern)| question.is_match(|| Some(pattern), line))?;
+        pairs.find(|(question, pattern)| question.is_match(|| Some(pattern), line, None))?;
     Some(pattern)
 }
 
@@ -260,10 +270,21 @@ impl Question {
     }
 
     /// `pattern`: which one it is about, the same each time.
-    fn is_match<'a>(&self, pattern: impl Fn() -> Option<&'a Pattern>, line: &[u8]) -> bool {
+    /// `place`: where the only run of the rule stands in the line, and all of its runs, which are the
+    /// same each time.
+    fn is_match<'a>(
+        &self,
+        pattern: impl Fn() -> Option<&'a Pattern>,
+        line: &[u8],
+        place: Option<(Stand, &Known<'_>)>,
+    ) -> bool {
         let Self(rows) = self;
         let rows = rows.get_or_init(|| Rows::of(pattern()?.hir()).map(Box::new));
-        match rows.as_ref().map(|rows| rows.is_match(line)) {
+        let verdict = rows.as_ref().map(|rows| match place {
+            Some((stand, known)) => rows.is_match_at(line, stand, known),
+            None => rows.is_match(line),
+        });
+        match verdict {
             Some(Verdict::Yes) => true,
             Some(Verdict::No) => false,
             Some(Verdict::Unknown) | None => {

@@ -225,13 +225,24 @@ impl Index {
         {
             if let Some(line) = candidates.crowd(lines, stands, index) {
                 let line = lines.get(line).unwrap_or_default();
-                crowd.wake(line, &mut |rule| candidates.add(lines, stands, rule));
+                // A second place in the line wakes nobody.
+                crowd.wake(line, &mut |rule| candidates.add_any(lines, stands, rule));
             }
             return;
         }
         for rule in rules {
             candidates.add(lines, stands, *rule);
         }
+    }
+
+    /// The runs that each rule needs one of, ascending.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, RunId)> {
+        let of_run = |([first, end], run): (&[u32; 2], u32)| {
+            let rules = self.rules.get(*first as usize..*end as usize);
+            let rules = rules.unwrap_or_default();
+            rules.iter().map(move |rule| (*rule, RunId::of(run)))
+        };
+        self.first_rule.array_windows().zip(0..).flat_map(of_run)
     }
 
     /// How many crowds there are.

@@ -191,7 +191,7 @@ impl Matcher {
             let place = candidate.start..candidate.end;
             let line = text.bytes.get(place.clone()).unwrap_or_default();
             if let Some(confirm) = self.confirms.get(index)
-                && let Some(fields) = confirm.ask(line, candidate.is_possible, format, fields)
+                && let Some(fields) = confirm.ask(line, &candidate, &self.search, format, fields)
             {
                 each(Found {
                     rule: confirm.rule,

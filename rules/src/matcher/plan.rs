@@ -7,14 +7,14 @@ use std::rc::Rc;
 
 use super::automaton::Automaton;
 use super::frequency::Frequencies;
-use super::index::IndexBuilder;
+use super::index::{Index, IndexBuilder};
 use super::kernel::Kernel;
 use super::kernel::classes::Classes;
 use super::need::{Need, Run};
-use super::runs::RunsBuilder;
+use super::runs::{RunId, RunsBuilder};
 use super::scan::Search;
 use super::shown::shown;
-use super::weak::{self, Part};
+use super::weak::{self, Part, Pass};
 use super::windows::{self, Chooser};
 use super::{Setup, Wanted, need};
 use crate::language::pattern::Pattern;
@@ -332,7 +332,15 @@ impl<'f> Builder<'f> {
             kernel: self.kernel,
             automaton: None,
             every_line: Vec::new(),
+            owners: Box::default(),
         };
+        let by_index = search.index.iter().flat_map(Index::owners);
+        let mut owners: Vec<(u32, RunId)> = by_index
+            .chain(search.passes.iter().flat_map(Pass::owners))
+            .collect();
+        owners.sort_unstable();
+        owners.dedup();
+        search.owners = owners.into();
         let by_automaton = |tier: &Tier| matches!(tier, Tier::Automaton(_));
         let of_automaton: Vec<(u32, &Match)> = (0..)
             .zip(wanted.iter().zip(&tiers))

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use super::need::{ByteSet, Meaning, Run, fold};
 
 /// Index of a run in [`Runs`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RunId(u32);
 
 impl RunId {
@@ -28,6 +28,9 @@ impl RunId {
 /// What became of holding a run against a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stands {
+    pub(super) run: RunId,
+    /// Where its first byte is, or would be: a run may begin outside of the text.
+    pub(super) at: isize,
     /// Of a byte that is certainly in the line.
     pub(super) inside: usize,
     /// What it means for the line.
@@ -228,6 +231,25 @@ impl Runs {
         (byte(word.mask)? != 0).then_some(fold(byte(word.text)?))
     }
 
+    /// What the run's byte at `at` may be; any where it has none.
+    pub(super) fn set(&self, run: RunId, at: isize) -> ByteSet {
+        self.known_set(run, at).unwrap_or(ByteSet::ALL)
+    }
+
+    fn known_set(&self, RunId(run): RunId, at: isize) -> Option<ByteSet> {
+        let stored = self.stored.get(run as usize)?;
+        let others = self.others.get(stored.others())?;
+        if let Some(other) = others.iter().find(|other| isize::try_from(other.at) == Ok(at)) {
+            return self.sets.get(usize::from(other.set)).copied();
+        }
+        let at = usize::try_from(at).ok()?;
+        let word = self.words.get(stored.words())?.get(at / SETS_OF_A_WORD)?;
+        let byte = |bits: u64| bits.to_le_bytes().get(at % SETS_OF_A_WORD).copied();
+        let (text, fold) = (byte(word.text)?, byte(word.fold)?);
+        let both = ByteSet::of(text).union(ByteSet::of(text & !fold));
+        (byte(word.mask)? != 0).then_some(both)
+    }
+
     fn are_equal(&self, RunId(known): RunId, stored: &Stored) -> bool {
         let Some(known) = self.stored.get(known as usize) else {
             return false;
@@ -242,8 +264,8 @@ impl Runs {
     /// Whether the run stands in `lines` with its first byte at `at`; what is outside of `lines`
     /// counts as LF.
     #[inline]
-    pub(super) fn stands(&self, RunId(run): RunId, lines: &[u8], at: isize) -> Option<Stands> {
-        let stored = self.stored.get(run as usize)?;
+    pub(super) fn stands(&self, id: RunId, lines: &[u8], at: isize) -> Option<Stands> {
+        let stored = self.stored.get(id.index())?;
         let words = self.words.get(stored.words())?;
         for (word, place) in words.iter().zip((at..).step_by(SETS_OF_A_WORD)) {
             if (word_at(lines, place) | word.fold) & word.mask != word.text {
@@ -265,7 +287,12 @@ impl Runs {
             Meaning::Certain if is_ascii(lines, at, stored.length.into()) => Meaning::Certain,
             _ => Meaning::Possible,
         };
-        Some(Stands { inside, meaning })
+        Some(Stands {
+            run: id,
+            at,
+            inside,
+            meaning,
+        })
     }
 }
 

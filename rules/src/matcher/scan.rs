@@ -8,7 +8,7 @@ use super::candidates::{Candidate, Candidates};
 use super::confirm::LineFields;
 use super::index::{Hits, Index};
 use super::kernel::{BLOCK, Kernel};
-use super::runs::Runs;
+use super::runs::{RunId, Runs};
 use super::weak::{Masks, Pass};
 use crate::model::Text;
 
@@ -26,6 +26,8 @@ pub(super) struct Search {
     pub(super) automaton: Option<Automaton>,
     /// Rules that are asked on every line, ascending.
     pub(super) every_line: Vec<u32>,
+    /// Each rule with each of its runs, ascending.
+    pub(super) owners: Box<[(u32, RunId)]>,
 }
 
 /// Memory that a scan reuses: warm, a scan allocates nothing.
@@ -44,6 +46,14 @@ pub struct Scratch {
 type Ask<'a> = dyn FnMut(Candidate, &mut LineFields) + 'a;
 
 impl Search {
+    /// The runs of `rule` that are looked for.
+    pub(super) fn runs_of(&self, rule: u32) -> Vec<RunId> {
+        let from = self.owners.partition_point(|(owner, _)| *owner < rule);
+        let owners = self.owners.get(from..).unwrap_or_default();
+        let own = owners.iter().take_while(|(owner, _)| *owner == rule);
+        own.map(|(_, run)| *run).collect()
+    }
+
     /// Calls `ask` with every record, and each rule to be asked about it, for which there are any:
     /// records ascending, rules ascending, none twice. `rules`: how many there are.
     pub(super) fn scan(
@@ -155,6 +165,7 @@ impl Search {
                     end,
                     rule,
                     is_possible,
+                    only: None,
                 };
                 ask(candidate, fields);
             });

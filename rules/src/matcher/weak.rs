@@ -165,6 +165,11 @@ impl Default for Masks {
 }
 
 impl Pass {
+    /// Its runs, and the rules that they are of.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, RunId)> {
+        self.owners.iter().map(|owner| (owner.rule, owner.run))
+    }
+
     /// As of the grams' index: both look at a piece while it is in the first-level cache.
     const PIECE_BLOCKS: usize = super::index::Index::PIECE_BLOCKS;
 

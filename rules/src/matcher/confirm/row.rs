@@ -10,12 +10,18 @@
 //! `compile`.
 
 mod compile;
+mod placed;
 mod short;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
+
 use regex_syntax::hir::Hir;
 
+use super::Known;
+use crate::matcher::candidates::Stand;
+use placed::Placed;
 use short::Short;
 
 /// A pattern as alternatives, each of them codes that follow one another in the line. Those of an
@@ -27,6 +33,8 @@ pub(super) struct Rows {
     codes: Short<u8, 47>,
     sets: Short<Set, 3>,
     repeats: Short<Repeat, 3>,
+    /// By which runs they are found, once that was asked.
+    placed: OnceLock<Short<Placed, 2>>,
 }
 
 /// What is known of a pattern and a line.
@@ -153,6 +161,34 @@ impl Rows {
         }
     }
 
+    /// The same, where of all runs of the rule only one stands in the line, and only there. `known`:
+    /// the same each time.
+    pub(super) fn is_match_at(&self, line: &[u8], stand: Stand, known: &Known<'_>) -> Verdict {
+        let placed = self.placed.get_or_init(|| {
+            let (runs, own) = known();
+            Short::of(placed::placed(self, runs, &own))
+        });
+        if placed.is_empty() {
+            return self.is_match(line);
+        }
+        if !line.is_ascii() {
+            return Verdict::Unknown;
+        }
+        let mut walk = Walk {
+            rows: self,
+            line,
+            steps: Self::STEPS,
+        };
+        let mut here = placed.iter().filter(|placed| placed.run == stand.run);
+        if here.any(|placed| walk.finds_at(*placed, stand.at)) {
+            Verdict::Yes
+        } else if walk.steps == 0 {
+            Verdict::Unknown
+        } else {
+            Verdict::No
+        }
+    }
+
     fn has(&self, set: u8, byte: u8) -> bool {
         self.sets
             .get(usize::from(set))
@@ -173,6 +209,23 @@ impl Rows {
 }
 
 impl Walk<'_> {
+    /// Whether the row is in the line with its block where the run that begins at `at` says.
+    fn finds_at(&mut self, placed: Placed, at: i32) -> bool {
+        let Some(row) = self.rows.alternatives.get(usize::from(placed.row)) else {
+            return false;
+        };
+        let place = usize::from(row.start)..usize::from(row.end);
+        let codes = self.rows.codes.get(place).unwrap_or_default();
+        let split = codes.split_at_checked(placed.from.into());
+        let (before, block) = split.unwrap_or_default();
+        let Ok(at) = usize::try_from(at + i32::from(placed.at)) else {
+            return false;
+        };
+        at <= self.line.len()
+            && self.follows(Way::Forward, block, at)
+            && self.follows(Way::Backward, before, at)
+    }
+
     /// Whether `row` is somewhere in the line. `false` also when patience has run out.
     fn finds(&mut self, row: &Row) -> bool {
         let place = usize::from(row.start)..usize::from(row.end);

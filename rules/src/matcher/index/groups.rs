@@ -33,14 +33,27 @@ struct Group {
     bits: u8,
 }
 
-/// A run that may stand about a gram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A run that may stand about a gram. Half a line of the cache, and all that is looked at before the
+/// run itself, which lies further away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Leaf {
     /// A hash of the group's bytes.
     hash: u32,
     run: RunId,
     /// Index in the run of the gram's first byte; -1 for one before the run.
     at: i16,
+    further: Further,
+}
+
+/// Eight more bytes that a run must have: of those that the hash does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Further {
+    /// Where the first of them is, counted from the gram.
+    at: i16,
+    /// All bits of those that count.
+    mask: u64,
+    /// Folded, the others 0.
+    text: u64,
 }
 
 /// A text of a window, seen from one of its grams.
@@ -114,16 +127,23 @@ impl Groups {
                 looks.extend((start..end).map(|group| (*place, group)));
             }
         }
-        runs.clear();
-        for few in kept(few, looks.iter().map(|look| self.few(lines, *look))) {
+        let few = kept(few, looks.iter().map(|look| self.few(lines, *look)));
+        let most = few.iter().map(|few| (few.end - few.first) as usize).sum();
+        if runs.len() < most {
+            runs.resize(most, Default::default());
+        }
+        let mut count = 0;
+        for few in few {
             let leaves = self.leaves.get(few.first as usize..few.end as usize);
             for leaf in leaves.unwrap_or_default() {
-                if leaf.hash == few.hash {
-                    runs.push((leaf.run, signed(few.place) - isize::from(leaf.at)));
+                // As in `kept`.
+                if let Some(free) = runs.get_mut(count) {
+                    *free = (leaf.run, signed(few.place) - isize::from(leaf.at));
                 }
+                count += usize::from(leaf.may_be(lines, few));
             }
         }
-        for (run, at) in runs {
+        for (run, at) in runs.iter().take(count) {
             each(*run, *at);
         }
     }
@@ -146,6 +166,48 @@ impl Groups {
             end,
         };
         (few, first < end)
+    }
+}
+
+impl Leaf {
+    #[inline]
+    fn may_be(&self, lines: &[u8], few: &Few) -> bool {
+        let Further { at, mask, text } = self.further;
+        let bytes = word_at(lines, signed(few.place) + isize::from(at));
+        // One test, so that there is nothing to predict.
+        ((bytes | FOLDED) & mask ^ text) | u64::from(self.hash ^ few.hash) == 0
+    }
+}
+
+impl Further {
+    /// For `run`, of which the gram's first byte has index `at`, and the bytes of `known` are told
+    /// already: the eight with most others.
+    fn of(runs: &Runs, run: RunId, at: i16, known: &[isize]) -> Self {
+        let length = runs.length(run);
+        let bytes: Vec<Option<u8>> = (0..length).map(|at| runs.folded_byte(run, at)).collect();
+        let worth = |(byte, at): (&Option<u8>, isize)| match byte {
+            Some(_) if known.contains(&at) => 1,
+            Some(_) => 9,
+            None => 0,
+        };
+        let worths: Vec<u32> = bytes.iter().zip(0..).map(worth).collect();
+        let of_eight = |from: &usize| worths.iter().skip(*from).take(8).sum::<u32>();
+        // The first one of the best, as the last one to be compared.
+        let from = (0..worths.len()).rev().max_by_key(of_eight).unwrap_or(0);
+        let (mut mask, mut text) = (0, 0);
+        for (byte, shift) in bytes.iter().skip(from).zip((0..64).step_by(8)) {
+            if let Some(byte) = byte {
+                mask |= 0xff << shift;
+                text |= u64::from(fold(*byte)) << shift;
+            }
+        }
+        // Runs are some hundred bytes long at the most.
+        let from = i16::try_from(from).unwrap_or(0);
+        Self {
+            at: from - at,
+            mask,
+            text,
+        }
     }
 }
 
@@ -256,18 +318,26 @@ impl<'a> GroupsBuilder<'a> {
             .iter()
             .filter_map(|about| {
                 let spelt = self.windows.get(about.item.spelt as usize)?;
+                let gram = spelt.at + i16::from(about.item.offset);
+                let told = (0..8).filter(|bit| mask >> bit & 1 == 1);
+                let mut known: Vec<isize> = (0..4).map(|byte| isize::from(gram) + byte).collect();
+                known.extend(told.map(|bit| isize::from(gram) + (at + bit).cast_signed() - BEFORE.cast_signed()));
                 Some(Leaf {
                     hash: hash_of(about.word(at, mask)),
                     run: spelt.run,
-                    at: spelt.at + i16::from(about.item.offset),
+                    at: gram,
+                    further: Further::of(self.runs, spelt.run, gram, &known),
                 })
             })
             .collect();
         leaves.sort_unstable();
         leaves.dedup();
-        /// Up to so many are compared one by one.
-        const FEW: usize = 2;
-        let slots = leaves.len().div_ceil(FEW).next_power_of_two();
+        /// So that most have one leaf, if any.
+        const SLOTS_FOR_A_LEAF: usize = 2;
+        let slots = match leaves.len() {
+            1 => 1,
+            many => (SLOTS_FOR_A_LEAF * many).next_power_of_two(),
+        };
         let bits = slots.trailing_zeros();
         let group = Group {
             mask: word_mask(mask),

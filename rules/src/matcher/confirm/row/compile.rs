@@ -3,6 +3,8 @@
 //! Only what a line of ASCII can hold is kept: the other members of classes are left out, and so
 //! are alternatives that need them. No code knows a byte beyond ASCII.
 
+use std::sync::OnceLock;
+
 use regex_syntax::hir::{self, Class, Hir, HirKind, Repetition};
 
 use super::{Anchor, Code, Look, Needles, Repeat, Row, Rows, Set, Short};
@@ -40,6 +42,7 @@ pub(super) fn rows(hir: &Hir) -> Option<Rows> {
         codes: Short::of(writer.codes),
         sets: Short::of(writer.sets),
         repeats: Short::of(writer.repeats),
+        placed: OnceLock::new(),
     })
 }
 
