@@ -209,21 +209,23 @@ impl Rows {
 }
 
 impl Walk<'_> {
-    /// Whether the row is in the line with its block where the run that begins at `at` says.
+    /// Whether the row is in the line about what the run that begins at `at` says of it.
     fn finds_at(&mut self, placed: Placed, at: i32) -> bool {
         let Some(row) = self.rows.alternatives.get(usize::from(placed.row)) else {
             return false;
         };
         let place = usize::from(row.start)..usize::from(row.end);
         let codes = self.rows.codes.get(place).unwrap_or_default();
-        let split = codes.split_at_checked(placed.from.into());
-        let (before, block) = split.unwrap_or_default();
-        let Ok(at) = usize::try_from(at + i32::from(placed.at)) else {
+        let split = codes.split_at_checked(placed.before.into());
+        let (before, rest) = split.unwrap_or_default();
+        let after = rest.get(usize::from(placed.told)..).unwrap_or_default();
+        let Ok(start) = usize::try_from(at + i32::from(placed.at)) else {
             return false;
         };
-        at <= self.line.len()
-            && self.follows(Way::Forward, block, at)
-            && self.follows(Way::Backward, before, at)
+        let end = start + usize::from(placed.told);
+        end <= self.line.len()
+            && self.follows(Way::Forward, after, end)
+            && self.follows(Way::Backward, before, start)
     }
 
     /// Whether `row` is somewhere in the line. `false` also when patience has run out.

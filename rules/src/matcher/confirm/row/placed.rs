@@ -4,21 +4,23 @@
 //! A block of a row is what has a fixed length between two repeats: bytes, sets and looks. Around it
 //! stands what the repeats and looks beside it allow. A run whose sets hold all of that, byte for
 //! byte, stands wherever the row is matched; so a row is found by looking where the run stands, and
-//! nowhere else. Each row needs such a run; where one has none, the rule is asked without.
+//! nowhere else. Each row needs such a run; where one has none, the rule is asked without. What the
+//! run is of the block needs no second look.
 
 use super::{Code, Look, Repeat, Row, Rows, Set};
 use crate::matcher::need::ByteSet;
 use crate::matcher::runs::{RunId, Runs};
 
-/// A block, seen from a run.
+/// What is left of a row when a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Placed {
     pub(super) run: RunId,
     /// Index of the row.
     pub(super) row: u8,
-    /// The block begins behind so many codes of the row.
-    pub(super) from: u8,
-    /// Where it begins, counted from the run's first byte.
+    /// The run says that so many codes stand there, behind `before` others.
+    pub(super) before: u8,
+    pub(super) told: u8,
+    /// Where the first of them begins, counted from the run's first byte.
     pub(super) at: i16,
 }
 
@@ -31,11 +33,14 @@ pub(super) fn placed(rows: &Rows, runs: &Runs, own: &[RunId]) -> Vec<Placed> {
         let before = all.len();
         for run in own {
             let place = blocks.iter().find_map(|block| {
+                let at = block.place_in(runs, *run)?;
+                let (skipped, told) = block.told(runs, *run, at);
                 Some(Placed {
                     run: *run,
                     row: index,
-                    from: block.from,
-                    at: block.place_in(runs, *run)?,
+                    before: block.from.checked_add(u8::try_from(skipped.0).ok()?)?,
+                    told,
+                    at: at.checked_add(i16::try_from(skipped.1).ok()?)?,
                 })
             });
             all.extend(place);
@@ -50,6 +55,8 @@ pub(super) fn placed(rows: &Rows, runs: &Runs, own: &[RunId]) -> Vec<Placed> {
 /// What stands where a block is matched, in a line of ASCII.
 struct Block {
     from: u8,
+    /// For each of its codes, what byte it stands for; `None` for a look.
+    codes: Vec<Option<ByteSet>>,
     /// Of the bytes before it, the nearest one first.
     before: Vec<ByteSet>,
     /// Of its own bytes, then of those behind it.
@@ -76,6 +83,30 @@ impl Block {
         let start = starts.into_iter().find(stands)?;
         i16::try_from(-start).ok()
     }
+
+    /// The longest stretch of the block that the run vouches for, the block being at `at`: how many
+    /// codes and how many bytes stand before it in the block, and its length.
+    fn told(&self, runs: &Runs, run: RunId, at: i16) -> ((usize, usize), u8) {
+        let mut best = ((0, 0), 0u8);
+        let (mut bytes, mut start, mut length) = (0, (0, 0), 0u8);
+        for (code, index) in self.codes.iter().zip(0..) {
+            let place = isize::from(at) + isize::try_from(bytes).unwrap_or(isize::MAX);
+            let is_told = code.is_some_and(|set| runs.set(run, place).is_within(set));
+            if is_told {
+                if length == 0 {
+                    start = (index, bytes);
+                }
+                length = length.saturating_add(1);
+                if length > best.1 {
+                    best = (start, length);
+                }
+            } else {
+                length = 0;
+            }
+            bytes += usize::from(code.is_some());
+        }
+        best
+    }
 }
 
 fn blocks(rows: &Rows, row: &Row) -> Vec<Block> {
@@ -88,7 +119,8 @@ fn blocks(rows: &Rows, row: &Row) -> Vec<Block> {
         let to = from + block.len();
         let last = |index: Option<usize>| Some(*codes.get(index?)?);
         let (before, behind) = (last(from.checked_sub(1)), last(Some(to)));
-        let own: Vec<ByteSet> = block.iter().filter_map(|code| rows.bytes(*code)).collect();
+        let of_codes: Vec<_> = block.iter().map(|code| rows.bytes(*code)).collect();
+        let own: Vec<ByteSet> = of_codes.iter().copied().flatten().collect();
         if let (Some(first), Some(end)) = (own.first(), own.last())
             && let Ok(start) = u8::try_from(from)
         {
@@ -98,6 +130,7 @@ fn blocks(rows: &Rows, row: &Row) -> Vec<Block> {
             let after = around(rows, behind, trailing.map(|look| look.beside(*end, Side::Right)));
             blocks.push(Block {
                 from: start,
+                codes: of_codes,
                 before: ahead,
                 sets: own.iter().copied().chain(after).collect(),
             });
