@@ -40,6 +40,8 @@ pub struct Pattern {
     groups: Vec<usize>,
     /// Two for the whole match and for each group.
     slots: usize,
+    /// See [`Pattern::large_bytes`].
+    large: usize,
     regex: OnceLock<meta::Regex>,
 }
 
@@ -48,6 +50,9 @@ impl Pattern {
     pub const MAX_TEXT_BYTES: usize = 64 * 1024;
     /// A pattern that compiles to more is refused, as in the regex crate.
     pub const MAX_COMPILED_BYTES: usize = 10 * 1024 * 1024;
+    /// All patterns of a set of rules that are large, see [`Self::large_bytes`], may take so much:
+    /// each of them stays in memory once a line has asked for it.
+    pub const MAX_LARGE_BYTES: usize = 256 * 1024 * 1024;
     /// The name of the group that `redact` blanks.
     pub const SECRET: &str = "secret";
 
@@ -73,12 +78,12 @@ impl Pattern {
             .map_err(|error| PatternError::syntax(text, &error))?;
         let hir = hir::without_line_feed(parsed)
             .map_err(|hir::NeedsLineFeed| PatternError::line_feed(text))?;
-        let pattern = Self::of(text.to_owned(), hir);
+        let mut pattern = Self::of(text.to_owned(), hir);
         if hir::compiled_bytes(&pattern.hir) > Self::CERTAINLY_SMALL {
             let regex = compile(&pattern.hir, Some(Self::MAX_COMPILED_BYTES))
                 .map_err(|_| PatternError::too_large(text.len()))?;
-            // Nobody else can have set it: the pattern is ours alone until it is given away.
-            pattern.regex.get_or_init(|| regex);
+            // It is compiled anew if a line asks for it: few are ever asked for.
+            pattern.large = regex.memory_usage();
         }
         Ok(pattern)
     }
@@ -104,6 +109,7 @@ impl Pattern {
             names,
             groups,
             slots: 2 * (last_group + 1),
+            large: 0,
             regex: OnceLock::new(),
         }
     }
@@ -121,6 +127,11 @@ impl Pattern {
     /// Names of its named groups, in order.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Bytes that it takes when compiled, where that may be more than 1 MiB; else 0.
+    pub fn large_bytes(&self) -> usize {
+        self.large
     }
 
     /// Whether it matches somewhere in `line` (no terminator).
@@ -187,7 +198,7 @@ impl Pattern {
     fn regex(&self) -> &meta::Regex {
         self.regex.get_or_init(|| {
             compile(&self.hir, None)
-                .expect("what is not known to be small was compiled at load, within the limit")
+                .expect("what is not known to be small was compiled once at load, within a limit")
         })
     }
 

@@ -54,6 +54,8 @@ impl<'n> Section<'n> {
 pub struct Reader {
     /// Everything that was wrong so far.
     pub problems: Vec<Diagnostic>,
+    /// Bytes that the large patterns of all rules so far take when compiled.
+    pub large_patterns: usize,
 }
 
 impl Reader {

@@ -239,7 +239,10 @@ impl Runs {
     fn known_set(&self, RunId(run): RunId, at: isize) -> Option<ByteSet> {
         let stored = self.stored.get(run as usize)?;
         let others = self.others.get(stored.others())?;
-        if let Some(other) = others.iter().find(|other| isize::try_from(other.at) == Ok(at)) {
+        if let Some(other) = others
+            .iter()
+            .find(|other| isize::try_from(other.at) == Ok(at))
+        {
             return self.sets.get(usize::from(other.set)).copied();
         }
         let at = usize::try_from(at).ok()?;

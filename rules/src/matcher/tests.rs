@@ -2,6 +2,7 @@
 
 pub(super) mod draw;
 mod oracle;
+mod placed;
 pub(super) mod pool;
 mod records;
 

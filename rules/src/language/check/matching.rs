@@ -124,6 +124,16 @@ fn patterns(reader: &mut Reader, node: &Node, case: Case) -> Vec<Pattern> {
                         None,
                     );
                 }
+                reader.large_patterns = reader.large_patterns.saturating_add(pattern.large_bytes());
+                if pattern.large_bytes() > 0 && reader.large_patterns > Pattern::MAX_LARGE_BYTES {
+                    let message = format!(
+                        "with this pattern the large ones of all rules take more than {} MiB",
+                        Pattern::MAX_LARGE_BYTES / (1024 * 1024)
+                    );
+                    let help = "lower the counts in `{…}`, or write `(?-u:\\w)` where ASCII letters will do";
+                    reader.error("too-large", &node.place, message, Some(help.to_owned()));
+                    continue;
+                }
                 patterns.push(pattern);
             }
             Err(error) => reader.error(

@@ -11,6 +11,7 @@ use super::{Defaults, Known, SourceFile, check};
 use super::{condition, defaults, inline_test, matching, rule};
 use crate::language::diagnostic::{Diagnostic, Level};
 use crate::language::packs;
+use crate::language::pattern::{Case, Pattern};
 use crate::language::rule::{Rule, RuleSet};
 use crate::model::{Mode, Severity};
 use crate::trial;
@@ -82,6 +83,29 @@ fn a_warning_keeps_its_rule() {
     let (rules, problems) = check_alone(&[file("f.yaml", text)]);
     assert_eq!(problems.len(), 1);
     assert_eq!((problems[0].level, rules.len()), (Level::Warning, 1));
+}
+
+#[test]
+fn the_rule_is_named_with_which_large_patterns_take_too_much_memory() {
+    let large: usize = Pattern::new(r"\w{200}", Case::Sensitive)
+        .unwrap()
+        .large_bytes();
+    let count = Pattern::MAX_LARGE_BYTES / large + 2;
+    let rules = (0..count)
+        .map(|n| format!("\n  - {{name: r{n}, type: any, match: {{regex: ['{n}\\w{{200}}']}}}}"));
+    let text = format!("rules:{}", rules.collect::<String>());
+    let (kept, problems) = check_alone(&[file("f.yaml", &text)]);
+    assert!(!problems.is_empty() && kept.len() + problems.len() == count);
+    let first = &problems[0];
+    assert_eq!(
+        (first.code, first.place.line),
+        ("too-large", kept.len() + 2)
+    );
+    assert!(
+        first.message.contains("more than 256 MiB"),
+        "{}",
+        first.message
+    );
 }
 
 #[test]

@@ -114,7 +114,8 @@ pub(super) fn compiled_bytes(hir: &Hir) -> usize {
         HirKind::Capture(capture) => compiled_bytes(&capture.sub).saturating_add(2 * STATE),
         HirKind::Concat(subs) | HirKind::Alternation(subs) => {
             subs.iter().fold(STATE, |sum, sub| {
-                sum.saturating_add(compiled_bytes(sub) + STATE)
+                sum.saturating_add(compiled_bytes(sub))
+                    .saturating_add(STATE)
             })
         }
     }

@@ -231,6 +231,23 @@ fn size_is_bounded_before_any_work() {
 }
 
 #[test]
+fn a_pattern_of_more_bytes_than_can_be_counted_is_refused() {
+    let text = format!("{}a{}b", "(?:".repeat(9), "{1000})".repeat(9));
+    let error = Pattern::new(&text, Case::Sensitive).unwrap_err();
+    assert!(error.message.contains("too large"), "{}", error.message);
+}
+
+#[test]
+fn what_a_large_pattern_takes_is_known_before_it_is_used() {
+    assert_eq!(pattern(r"\w{2}").large_bytes(), 0);
+    let large = pattern(r"\w{150}").large_bytes();
+    assert!(
+        (1 << 20..4 * Pattern::MAX_COMPILED_BYTES).contains(&large),
+        "{large}"
+    );
+}
+
+#[test]
 fn what_counts_as_small_compiles_within_the_limit() {
     // The dearest parts for their text: if one of these stays below the estimate's bound and yet
     // compiles to more than the limit, a lazy compilation could fail.

@@ -321,7 +321,9 @@ impl<'a> GroupsBuilder<'a> {
                 let gram = spelt.at + i16::from(about.item.offset);
                 let told = (0..8).filter(|bit| mask >> bit & 1 == 1);
                 let mut known: Vec<isize> = (0..4).map(|byte| isize::from(gram) + byte).collect();
-                known.extend(told.map(|bit| isize::from(gram) + (at + bit).cast_signed() - BEFORE.cast_signed()));
+                known.extend(told.map(|bit| {
+                    isize::from(gram) + (at + bit).cast_signed() - BEFORE.cast_signed()
+                }));
                 Some(Leaf {
                     hash: hash_of(about.word(at, mask)),
                     run: spelt.run,

@@ -126,8 +126,16 @@ fn blocks(rows: &Rows, row: &Row) -> Vec<Block> {
         {
             let leading = block.iter().map_while(|code| look(*code));
             let trailing = block.iter().rev().map_while(|code| look(*code));
-            let ahead = around(rows, before, leading.map(|look| look.beside(*first, Side::Left)));
-            let after = around(rows, behind, trailing.map(|look| look.beside(*end, Side::Right)));
+            let ahead = around(
+                rows,
+                before,
+                leading.map(|look| look.beside(*first, Side::Left)),
+            );
+            let after = around(
+                rows,
+                behind,
+                trailing.map(|look| look.beside(*end, Side::Right)),
+            );
             blocks.push(Block {
                 from: start,
                 codes: of_codes,
