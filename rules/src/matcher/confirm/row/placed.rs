@@ -166,7 +166,7 @@ fn around(rows: &Rows, repeat: Option<u8>, looks: impl Iterator<Item = ByteSet>)
     });
     let mut sets = Vec::new();
     if let Some(Repeat { set, least, .. }) = repeat {
-        let set = rows.sets.get(usize::from(*set)).map(|set| set.bytes_of());
+        let set = rows.sets.get(usize::from(*set)).map(Set::bytes_of);
         let set = set.unwrap_or(ByteSet::ALL);
         sets.resize((*least).min(MOST).into(), set);
     }
