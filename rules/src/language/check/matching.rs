@@ -131,7 +131,7 @@ fn patterns(reader: &mut Reader, node: &Node, case: Case) -> Vec<Pattern> {
                         Pattern::MAX_LARGE_BYTES / (1024 * 1024)
                     );
                     let help = "lower the counts in `{…}`, or write `(?-u:\\w)` where ASCII letters will do";
-                    reader.error("too-large", &node.place, message, Some(help.to_owned()));
+                    reader.error("bad-regex", &node.place, message, Some(help.to_owned()));
                     continue;
                 }
                 patterns.push(pattern);

@@ -99,7 +99,7 @@ fn the_rule_is_named_with_which_large_patterns_take_too_much_memory() {
     let first = &problems[0];
     assert_eq!(
         (first.code, first.place.line),
-        ("too-large", kept.len() + 2)
+        ("bad-regex", kept.len() + 2)
     );
     assert!(
         first.message.contains("more than 256 MiB"),
