@@ -106,6 +106,16 @@ fn alerts_are_told_while_the_disk_is_full_and_recorded_afterwards() {
 }
 
 #[test]
+fn alerts_are_told_while_writes_fail_and_recorded_afterwards() {
+    check_failing((FULL.0, "EIO"), "Input/output error");
+}
+
+#[test]
+fn alerts_are_told_while_the_disk_is_read_only_and_recorded_afterwards() {
+    check_failing((FULL.0, "EROFS"), "Read-only file system");
+}
+
+#[test]
 fn a_sync_that_fails_is_not_taken_for_a_good_one_and_alerts_are_told_all_the_same() {
     check_failing(SYNC_FAILS, "Input/output error");
 }
@@ -120,10 +130,14 @@ fn what_was_told_from_memory_is_told_again_under_the_same_key_after_a_kill() {
     let strace = fail(&agent, FULL);
     host.append("app.log", line(2));
     receiver.wait_for(1, |request| is_line(request, 2));
+    let own = receiver.wait_for(1, |request| request.is("lapwing-state", "firing"));
     agent.kill9();
     drop(strace);
     let agent = host.run();
     receiver.wait_for(2, |request| is_line(request, 2));
+    // The alert on the agent itself ends, too, although its beginning stands nowhere.
+    let end = receiver.wait_for(1, |request| request.is("lapwing-state", "resolved"));
+    assert_eq!(end[0].json["id"], own[0].json["id"]);
     host.append("app.log", line(3));
     receiver.wait_for(1, |request| is_line(request, 3));
     agent.stop();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::{Engine, SavedGroup};
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::InputId;
+use lapwing_rules::model::{InputId, Notification};
 use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -115,7 +115,9 @@ pub fn start(
             config.outputs.iter().map(limits).collect(),
         ))
         .ok();
-    let outputs = outputs::start(config.outputs.clone(), &store.reader(), &to_store, palette);
+    let reader = store.reader();
+    let open_own_alert = reader.last_of(pump::OWN_RULE).unwrap_or_default();
+    let outputs = outputs::start(config.outputs.clone(), &reader, &to_store, palette);
     let handle = outputs.handle();
     let told = happen.clone();
     let keep = move || keep(store, &store_inbox, &handle, &told);
@@ -130,6 +132,7 @@ pub fn start(
         happen,
         stopping: Arc::clone(&stopping),
         counters: Arc::clone(&counters),
+        open_own_alert,
     };
     let pump = pump(config, rules, &saved, ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
@@ -177,6 +180,8 @@ struct Ends {
     happen: UnboundedSender<Happening>,
     stopping: Arc<AtomicBool>,
     counters: Arc<tail::Counters>,
+    /// What the last run said last of itself.
+    open_own_alert: Option<Notification>,
 }
 
 struct Threads {
@@ -233,6 +238,7 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         happen,
         stopping,
         counters,
+        open_own_alert,
     } = ends;
     let names = config
         .inputs
@@ -264,6 +270,8 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         memories: memories.collect(),
         stale,
         start: saved.start.clone(),
+        open_own_alert,
+        unsaved_after: saved.unsaved_after,
         host: Arc::clone(&config.host),
         stopping,
         max_clock_skew: config.max_clock_skew,

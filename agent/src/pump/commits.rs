@@ -50,14 +50,14 @@ pub(super) enum Wait {
 }
 
 impl Disk {
-    pub(super) fn new(host: Arc<str>) -> Self {
+    pub(super) fn new(own: OwnAlert) -> Self {
         Self {
             pace: Pace::default(),
             in_flight: None,
             retry_at: None,
             in_memory: false,
             failing_since: None,
-            own: OwnAlert::new(host),
+            own,
         }
     }
 }
@@ -129,10 +129,13 @@ impl Pump {
         };
         match reply {
             Ok(Done::Durable) => self.has_committed(&sent),
-            Ok(Done::InMemory(error)) => {
+            Ok(Done::InMemory {
+                error,
+                unsaved_after,
+            }) => {
                 self.disk.in_memory = true;
                 self.has_failed(&sent.commit);
-                self.say_failing(&error);
+                self.say_failing(&error, unsaved_after);
             }
             Err(_) => {
                 // There may be no room in memory either: what comes back waits for its turn.
@@ -194,10 +197,22 @@ impl Pump {
         }
     }
 
-    fn say_failing(&mut self, error: &StoreError) {
+    fn say_failing(&mut self, error: &StoreError, unsaved_after: Option<Timestamp>) {
         let since = self.disk.failing_since.unwrap_or_else(clock::now);
         let what = own_alert::cannot_save(&self.setup.host, since, &error.to_string());
-        if let Some(notification) = self.disk.own.fire(what, since).cloned() {
+        if let Some(notification) = self.disk.own.fire(what, since, unsaved_after).cloned() {
+            self.tell_of_ourselves(notification);
+        }
+    }
+
+    /// Goes on with the alert of an earlier run that could not save it: its first commit holds it, so
+    /// that whatever happens somebody knows that it has to end.
+    pub(super) fn say_unsaved(&mut self) {
+        let Some(at) = self.setup.unsaved_after else {
+            return;
+        };
+        let what = own_alert::could_not_save(&self.setup.host, at);
+        if let Some(notification) = self.disk.own.fire(what, at, Some(at)).cloned() {
             self.tell_of_ourselves(notification);
         }
     }
@@ -213,7 +228,7 @@ impl Pump {
         if matches!(start, Start::Lost { .. }) {
             tracing::error!("{what}");
         }
-        if let Some(notification) = self.disk.own.fire(what, now).cloned() {
+        if let Some(notification) = self.disk.own.fire(what, now, None).cloned() {
             self.tell_of_ourselves(notification);
         }
     }

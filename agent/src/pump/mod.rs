@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{Batch, InputId, Timestamp};
+use lapwing_rules::model::{Batch, InputId, Notification, Timestamp};
 use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::clock;
@@ -37,6 +37,7 @@ use crate::operate::systemd::Watchdog;
 use crate::outputs::{self, Spec};
 use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
+use own_alert::OwnAlert;
 use pending::Pending;
 
 pub use own_alert::RULE as OWN_RULE;
@@ -114,6 +115,10 @@ pub struct Setup {
     pub stale: Vec<GroupRecord>,
     /// What the start found, to be told.
     pub start: Start,
+    /// The alert on the agent itself that an earlier run left open.
+    pub open_own_alert: Option<Notification>,
+    /// When that was committed after which an earlier run told what it could not save.
+    pub unsaved_after: Option<Timestamp>,
     /// What the agent calls its host.
     pub host: Arc<str>,
     /// Set when everything is about to stop.
@@ -164,7 +169,8 @@ impl Pump {
         let memories = std::mem::take(&mut setup.memories);
         let mut pending = Pending::default();
         pending.stale = std::mem::take(&mut setup.stale);
-        let disk = Disk::new(Arc::clone(&setup.host));
+        let open = setup.open_own_alert.take();
+        let disk = Disk::new(OwnAlert::new(Arc::clone(&setup.host), open));
         let waiting_for = (0..setup.inputs)
             .filter_map(|n| u32::try_from(n).ok())
             .map(InputId)
@@ -185,6 +191,7 @@ impl Pump {
             disk,
             replies: mpsc::channel(),
         };
+        pump.say_unsaved();
         if !matches!(pump.setup.start, Start::Lost { .. }) {
             pump.say_start();
         }

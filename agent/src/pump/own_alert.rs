@@ -28,21 +28,28 @@ pub(super) struct OwnAlert {
 }
 
 impl OwnAlert {
-    /// Not running.
-    pub(super) fn new(host: Arc<str>) -> Self {
-        Self {
-            host,
-            running: None,
-        }
+    /// Running if `open`, the last one of an earlier run, has not ended.
+    pub(super) fn new(host: Arc<str>, open: Option<Notification>) -> Self {
+        let running = open.filter(|last| last.status == Status::Firing);
+        Self { host, running }
     }
 
     /// It starts, if it is not running: `what` says what is wrong since `since` (wall clock).
-    pub(super) fn fire(&mut self, what: String, since: Timestamp) -> Option<&Notification> {
+    /// `committed_at`: the last moment of which anything is saved, where that is known. The id depends
+    /// on it, because an agent that is killed meanwhile leaves nothing else to the next one, which is
+    /// to go on with the same alert.
+    pub(super) fn fire(
+        &mut self,
+        what: String,
+        since: Timestamp,
+        committed_at: Option<Timestamp>,
+    ) -> Option<&Notification> {
         if self.running.is_some() {
             return None;
         }
         let notification = Notification {
             summary: what,
+            id: id(&self.host, committed_at.unwrap_or(since)),
             ..blank(&self.host, since)
         };
         Some(self.running.insert(notification))
@@ -61,6 +68,14 @@ impl OwnAlert {
             ..firing
         })
     }
+}
+
+/// An earlier run ended while it could save nothing any more after `committed_at`.
+pub(super) fn could_not_save(host: &str, committed_at: Timestamp) -> String {
+    format!(
+        "the state of lapwing on {host} could not be saved after {committed_at}, until lapwing ended; \
+         lines since then are read again"
+    )
 }
 
 /// Nothing can be saved since `since`.
@@ -114,17 +129,21 @@ pub(super) fn about_start(
     }
 }
 
-fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
+fn id(host: &str, begins_at: Timestamp) -> String {
     let mut hash = Sha256::new();
     hash.update(host.as_bytes());
-    hash.update(since.as_nanos().to_be_bytes());
+    hash.update(begins_at.as_nanos().to_be_bytes());
     let mut id = format!("{RULE}-");
     for byte in hash.finalize().iter().take(8) {
         write!(id, "{byte:02x}").unwrap_or_default();
     }
+    id
+}
+
+fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
     Notification {
         version: 1,
-        id,
+        id: String::new(),
         seq: 1,
         status: Status::Firing,
         reason: Reason::First,
@@ -169,16 +188,33 @@ mod tests {
 
     #[test]
     fn it_is_told_once_ends_once_and_has_another_id_the_next_time() {
-        let mut own = OwnAlert::new("web-1".into());
+        let mut own = OwnAlert::new("web-1".into(), None);
         assert!(own.resolve(at(0)).is_none());
-        let first = own.fire("x".to_owned(), at(1)).cloned().unwrap();
-        assert!(own.fire("y".to_owned(), at(2)).is_none());
+        let first = own.fire("x".to_owned(), at(1), None).cloned().unwrap();
+        assert!(own.fire("y".to_owned(), at(2), None).is_none());
         let end = own.resolve(at(3)).unwrap();
         assert_eq!((first.seq, end.seq), (1, 2));
         assert_eq!(first.id, end.id);
         assert_eq!((end.status, end.ended_at), (Status::Resolved, Some(at(3))));
         assert!(own.resolve(at(4)).is_none());
-        assert_ne!(own.fire("z".to_owned(), at(5)).unwrap().id, first.id);
+        assert_ne!(own.fire("z".to_owned(), at(5), None).unwrap().id, first.id);
+    }
+
+    #[test]
+    fn after_a_kill_it_is_the_same_alert_whether_it_was_saved_or_not() {
+        let agent = || OwnAlert::new("web-1".into(), None);
+        let said = |own: &mut OwnAlert, since| {
+            let said = own.fire("x".to_owned(), at(since), Some(at(1)));
+            said.cloned().unwrap()
+        };
+        let (first, second) = (said(&mut agent(), 2), said(&mut agent(), 9));
+        assert_eq!((&first.id, first.seq), (&second.id, second.seq));
+        let mut third = OwnAlert::new("web-1".into(), Some(second));
+        assert!(third.fire("y".to_owned(), at(10), Some(at(1))).is_none());
+        let end = third.resolve(at(11)).unwrap();
+        assert_eq!((&end.id, end.seq), (&first.id, 2));
+        let mut fourth = OwnAlert::new("web-1".into(), Some(end));
+        assert!(fourth.resolve(at(12)).is_none(), "it had ended");
     }
 
     #[test]

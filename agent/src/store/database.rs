@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use lapwing_rules::model::Timestamp;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError};
 
 use super::backend::Roomy;
 use super::folder::{self, io};
 use super::record::PositionRecord;
-use super::tables::{BEGUN, FORMAT, FORMAT_KEY, GROUPS, META, POSITIONS, WINDOWS};
+use super::tables::{BEGUN, COMMITTED_AT, FORMAT, FORMAT_KEY, GROUPS, META, POSITIONS, WINDOWS};
 use super::{GroupRecord, Saved, Start, StoreError, write};
 use crate::inputs::{Position, PositionKey};
 
@@ -179,6 +180,7 @@ fn read_saved(database: &Database) -> Result<Saved, redb::Error> {
     let begun = meta.get(BEGUN)?.is_some_and(|value| value.value() == 1);
     let mut saved = Saved {
         positions: positions(database)?,
+        committed_at: committed_at(database)?,
         start: if begun { Start::Resumed } else { Start::Fresh },
         ..Saved::default()
     };
@@ -216,6 +218,14 @@ fn read_saved(database: &Database) -> Result<Saved, redb::Error> {
         Err(error) => return Err(error.into()),
     }
     Ok(saved)
+}
+
+/// When anything was last committed.
+pub(super) fn committed_at(database: &Database) -> Result<Option<Timestamp>, redb::Error> {
+    let meta = database.begin_read()?.open_table(META)?;
+    let nanos = meta.get(COMMITTED_AT)?.map(|value| value.value());
+    let nanos = nanos.and_then(|nanos| i64::try_from(nanos).ok());
+    Ok(nanos.map(Timestamp::from_nanos))
 }
 
 /// Every position.

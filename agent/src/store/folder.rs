@@ -1,9 +1,12 @@
 //! The state folder: who may use it, and the names in it.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, FileTimes, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use lapwing_rules::model::Timestamp;
 
 use super::StoreError;
 use crate::clock;
@@ -69,6 +72,30 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(io("cannot lock", &path)(error)),
     }
+}
+
+/// Notes that there is something to tell that could not be saved, `last` being the time of what was
+/// committed last, and `first` the same when that began. The lock's own times are the note: a disk that
+/// is full has room for no other.
+pub(super) fn note_unsaved(lock: &File, last: Timestamp, first: Timestamp) {
+    if let (Some(last), Some(first)) = (system_time(last), system_time(first)) {
+        let times = FileTimes::new().set_modified(last).set_accessed(first);
+        // On a file system that cannot keep it, the next agent does not know; that is all.
+        lock.set_times(times).ok();
+    }
+}
+
+/// `first`, if that was noted of what was committed last.
+pub(super) fn unsaved_after(lock: &File, last: Timestamp) -> Option<Timestamp> {
+    let noted = lock.metadata().ok()?;
+    let is_noted = noted.modified().ok()? == system_time(last)?;
+    let first = noted.accessed().ok().filter(|_| is_noted)?;
+    Some(clock::from_system(first))
+}
+
+fn system_time(at: Timestamp) -> Option<SystemTime> {
+    let nanos = u64::try_from(at.as_nanos()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos))
 }
 
 /// Gives what stands in the database's place another name; gives that name.

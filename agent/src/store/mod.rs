@@ -16,13 +16,13 @@
 //!
 //! # The disk format, version 1
 //!
-//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty),
+//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty; its time of change is `committed_at` if anything was told that could not be saved after that, and its time of access then is that of when this began),
 //! `state.redb` (0600) and `positions` (0600, see `checkpoint`). A database that cannot be read
 //! becomes `state.redb.damaged-<unix seconds>`; `state.redb.new` is one that was not finished.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
+//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
@@ -132,6 +132,11 @@ pub struct Saved {
     /// What there was to begin with. An agent that has come up commits at once, with an empty
     /// [`Commit`] where there is nothing to say, so that the next start is not taken for the first.
     pub start: Start,
+    /// When anything was last committed, wall clock; `None`: never, or nobody knows.
+    pub committed_at: Option<Timestamp>,
+    /// Set when the last agent told what it could not save: when anything had been committed, as it
+    /// found that out.
+    pub unsaved_after: Option<Timestamp>,
     /// Why nothing can be saved now: the agent works in memory. To be said loudly.
     pub unusable: Option<String>,
 }
@@ -197,8 +202,10 @@ pub struct Store {
     limits: BTreeMap<String, u64>,
     /// Where the checkpoint goes; `None`: nowhere.
     folder: Option<PathBuf>,
+    /// When the transaction became durable that the next one builds on.
+    committed_at: Option<Timestamp>,
     /// Held until the store is dropped.
-    _lock: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
 }
 
 impl std::fmt::Debug for Store {
@@ -295,6 +302,7 @@ impl Store {
         match result {
             Ok((report, keys)) => {
                 self.shared.adrift_mut().recorded(keys);
+                self.committed_at = Some(now);
                 self.note_success(&report, now, clock::monotonic() - began);
                 Ok(report)
             }
@@ -371,6 +379,8 @@ impl Store {
     fn ensure_open(&mut self) -> Result<(), StoreError> {
         if !self.is_open() {
             let database = (self.reopen)()?;
+            // A transaction that failed may be there all the same.
+            self.committed_at = database::committed_at(&database).unwrap_or(self.committed_at);
             self.shared.set(View::Open(database));
         }
         Ok(())

@@ -40,13 +40,17 @@ impl Store {
             lock = Some(locked);
             open_on_disk(dir)
         });
-        let (view, saved) = match opened {
+        let (view, mut saved) = match opened {
             Ok((database, saved)) => (View::Open(database), saved),
             Err(error @ (StoreError::Locked { .. } | StoreError::Newer { .. })) => {
                 return Err(error);
             }
             Err(error) => open_in_memory(dir, &error)?,
         };
+        saved.unsaved_after = lock
+            .as_ref()
+            .zip(saved.committed_at)
+            .and_then(|(lock, last)| folder::unsaved_after(lock, last));
         let shared = Arc::new(Shared {
             view: RwLock::new(view),
             adrift: RwLock::default(),
@@ -61,7 +65,8 @@ impl Store {
             reopen: opener(dir.to_owned(), has_lock, begun),
             limits: std::collections::BTreeMap::new(),
             folder: Some(dir.to_owned()),
-            _lock: lock,
+            committed_at: saved.committed_at,
+            lock,
         };
         Ok((store, saved))
     }
@@ -87,7 +92,8 @@ impl Store {
             reopen,
             limits: std::collections::BTreeMap::new(),
             folder: None,
-            _lock: None,
+            committed_at: None,
+            lock: None,
         }
     }
 }

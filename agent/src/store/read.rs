@@ -11,7 +11,7 @@ use super::adrift::Adrift;
 use super::record::{
     self, DeliveryRecord, NotificationHead, NotificationRecord, OutboxRecord, OutcomeRecord,
 };
-use super::tables::{DELIVERIES, NOTIFICATIONS, OUTBOX, QUEUES};
+use super::tables::{DELIVERIES, NOTIFICATIONS, OUTBOX, QUEUES, SAID};
 use super::{Outcome, Settlement, Shared, StoreError};
 
 /// Reads the store from any thread. Cheap to clone.
@@ -159,6 +159,38 @@ impl Reader {
                 rows: size.0 + in_memory.rows,
                 bytes: size.1 + in_memory.bytes,
             })
+        })
+    }
+
+    /// What was said last by `rule`, whose ids begin with its name; `None`: nothing that is still kept.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next_pending`].
+    pub fn last_of(&self, rule: &str) -> Result<Option<Notification>, StoreError> {
+        // The character after `-`.
+        let (from, to) = (format!("{rule}-"), format!("{rule}."));
+        self.shared.read(|database| {
+            let transaction = database.begin_read()?;
+            let said = transaction.open_table(SAID)?;
+            let mut keys = Vec::new();
+            for row in said.range((from.as_str(), 0)..(to.as_str(), 0))? {
+                keys.push(row?.1.value());
+            }
+            let notifications = transaction.open_table(NOTIFICATIONS)?;
+            keys.sort_unstable();
+            for key in keys.into_iter().rev() {
+                let Some(json) = notifications.get(key)? else {
+                    continue;
+                };
+                let record = serde_json::from_slice::<NotificationRecord>(json.value());
+                if let Ok(record) = record
+                    && record.notification.rule == rule
+                {
+                    return Ok(Some(record.notification));
+                }
+            }
+            Ok(None)
         })
     }
 

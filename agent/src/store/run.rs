@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use lapwing_rules::model::Timestamp;
+
 use super::checkpoint::{self, Checkpoint};
 use super::failing::Stretch;
 use super::health::Failing;
@@ -24,7 +26,13 @@ pub enum Done {
     /// The disk does not take it. Notifications and outcomes stand in memory: they are delivered
     /// from there, and recorded by the next transaction that succeeds. Positions and groups are to
     /// be sent again.
-    InMemory(Arc<StoreError>),
+    InMemory {
+        /// Why.
+        error: Arc<StoreError>,
+        /// When anything had become durable before this began; `None`: nothing ever had, as far as is
+        /// known.
+        unsaved_after: Option<Timestamp>,
+    },
 }
 
 /// Called once, on the store thread, when the transaction is durable or has failed. Must not
@@ -84,6 +92,7 @@ pub fn run(
         store,
         after,
         stretch: None,
+        unsaved_after: None,
         complaint: Complaint::default(),
         checkpoint_due: None,
         checkpoint_pause: CHECKPOINT_EVERY,
@@ -143,6 +152,8 @@ struct Thread<A> {
     after: A,
     /// Set while the disk takes nothing.
     stretch: Option<Stretch>,
+    /// When something had been committed as what is told from memory began to be.
+    unsaved_after: Option<Timestamp>,
     complaint: Complaint,
     /// Set when something changed since the last one.
     checkpoint_due: Option<Instant>,
@@ -189,7 +200,7 @@ impl<A: FnMut(&Report)> Thread<A> {
             reply(answer.clone());
         }
         match answer {
-            Err(error) | Ok(Done::InMemory(error)) => match &*error {
+            Err(error) | Ok(Done::InMemory { error, .. }) => match &*error {
                 StoreError::Damaged(why) => Err(StoreError::Damaged(why.clone())),
                 _ => Ok(()),
             },
@@ -204,6 +215,7 @@ impl<A: FnMut(&Report)> Thread<A> {
         let wall = clock::now();
         match self.store.apply(&commits, &batch.settlements, wall) {
             Ok(report) => {
+                self.unsaved_after = None;
                 if self.stretch.take().is_some() {
                     tracing::info!("the state is saved again");
                 }
@@ -245,10 +257,19 @@ impl<A: FnMut(&Report)> Thread<A> {
         if is_patient || matches!(**error, StoreError::Damaged(_)) {
             return Err(Arc::clone(error));
         }
+        let last = self.store.committed_at;
+        let first = self.unsaved_after.or(last);
+        self.unsaved_after = first;
+        if let (Some(lock), Some(last), Some(first)) = (&self.store.lock, last, first) {
+            folder::note_unsaved(lock, last, first);
+        }
         let now = clock::now();
         let mut report = Report::default();
         let mut made_way = 0;
-        let mut outcome = Ok(Done::InMemory(Arc::clone(error)));
+        let mut outcome = Ok(Done::InMemory {
+            error: Arc::clone(error),
+            unsaved_after: first,
+        });
         let identity = |key| {
             let read = |database: &_| read::identity(database, key);
             self.store.shared.read(read).ok().flatten()

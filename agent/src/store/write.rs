@@ -13,8 +13,8 @@ use super::record::{
     PositionRecord,
 };
 use super::tables::{
-    BEGUN, Bytes, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTIFICATIONS, OUTBOX,
-    POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
+    BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTIFICATIONS,
+    OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
 };
 use super::{Commit, Report, Routed, Settlement, Store};
 
@@ -68,6 +68,8 @@ impl Work<'_> {
             if writer.tables.number(BEGUN)? != 1 {
                 writer.tables.meta.insert(BEGUN, 1)?;
             }
+            let nanos = u64::try_from(self.now.as_nanos()).unwrap_or(0);
+            writer.tables.meta.insert(COMMITTED_AT, nanos)?;
             for (here, entry) in self.adrift.entries() {
                 let key = writer.notification(&entry.routed, entry.queued_at)?;
                 for word in entry.words.values() {

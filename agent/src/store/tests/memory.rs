@@ -82,7 +82,7 @@ fn alerts_are_told_from_a_full_disk_and_recorded_once_it_is_well() {
     running.disk.fail();
     let new = Arc::new(told(vec![routed(2, &["chat", "hook"])]));
     running.insist(&new);
-    assert!(matches!(running.commit(&new), Ok(Done::InMemory(_))));
+    assert!(matches!(running.commit(&new), Ok(Done::InMemory { .. })));
     let view = running.health.view();
     assert_eq!(view.in_memory.rows, 1, "said again, taken once");
     assert!(view.failing.unwrap().error.contains("no storage space"));
@@ -101,7 +101,7 @@ fn alerts_are_told_from_a_full_disk_and_recorded_once_it_is_well() {
     };
     let key = from_memory("chat");
     let done = running.settle(settlement("chat", key, Outcome::Delivered));
-    assert!(matches!(done, Ok(Done::InMemory(_))), "{done:?}");
+    assert!(matches!(done, Ok(Done::InMemory { .. })), "{done:?}");
     let late = from_memory("hook");
 
     running.disk.be_well();
@@ -202,7 +202,7 @@ fn when_memory_is_full_too_the_pump_is_told_to_keep_the_rest() {
     running
         .settle(settlement("chat", first.key, Outcome::Delivered))
         .unwrap();
-    assert!(matches!(running.commit(&many), Ok(Done::InMemory(_))));
+    assert!(matches!(running.commit(&many), Ok(Done::InMemory { .. })));
     let view = running.health.view();
     assert_eq!((view.in_memory.rows, view.dropped.unrecorded), (full, 1));
     running.disk.be_well();
