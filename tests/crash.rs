@@ -226,6 +226,37 @@ fn under_kills_at_random_moments_every_line_of_a_rotated_log_is_told_once() {
     assert!(repeats <= kills, "{repeats} repeats by {kills} kills");
 }
 
+// Case 21.
+#[test]
+fn half_a_line_before_a_sigkill_and_its_rest_after_it_are_one_line() {
+    let receiver = Receiver::start();
+    let config = format!(
+        "inputs: {{app: {{type: file, path: app.log, format: plain, start_at: beginning}}}}\n\
+         outputs: {{hook: {{type: webhook, url: '{}'}}}}\n",
+        receiver.url("/")
+    );
+    let host = Host::with(&config, NUMBERED);
+    let is = |number: u32| {
+        move |request: &Received| {
+            let line = &request.json["samples"][0]["line"];
+            request.is("numbered", "firing") && *line == format!("line {number} of two halves")
+        }
+    };
+    host.append("app.log", "line 1 of two halves\nline 2 of t");
+    for number in 1..5 {
+        let agent = host.run();
+        receiver.wait_for(1, is(number));
+        agent.kill9();
+        let next = number + 2;
+        host.append("app.log", format!("wo halves\nline {next} of t"));
+    }
+    let agent = host.run();
+    receiver.wait_for(1, is(5));
+    agent.stop();
+    let numbers: BTreeSet<String> = keys(&receiver, "numbered").into_iter().collect();
+    assert_eq!(numbers.len(), 5, "no other line was seen");
+}
+
 /// A line without a time takes that of the line before it, also when that one was read by an agent
 /// that is gone.
 #[test]

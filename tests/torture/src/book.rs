@@ -18,6 +18,9 @@ use serde_json::Value;
 use crate::clock;
 use crate::lines::{self, BLOCK, DIGITS, MARK};
 
+/// The rule under which the agent tells of itself.
+const OWN_RULE: &str = "lapwing-state";
+
 /// Everything that came, from any thread.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -40,6 +43,8 @@ struct Kept {
     alerts: HashMap<(String, String), BTreeMap<String, Alert>>,
     /// What was said under each key, without what may differ.
     keys: HashMap<String, u64>,
+    /// Ids of alerts of the agent on itself that have ended.
+    ended: BTreeSet<String>,
     requests: u64,
     refused: u64,
     repeats: u64,
@@ -81,6 +86,8 @@ pub struct Accounts {
     pub disagreeing: u64,
     /// Groups that were told under more than one id.
     pub second_ids: u64,
+    /// Alerts of the agent on itself that were never told to have ended.
+    pub own_left_open: u64,
     /// Marks and tens that were not told.
     pub untold: u64,
     /// Numbers missing in the `seq` of some alert.
@@ -113,6 +120,10 @@ impl Book {
         kept.requests += 1;
         match serde_json::from_slice::<Value>(body) {
             Ok(json) if json["status"] == "firing" => kept.note(key, json, now),
+            Ok(json) if json["rule"] == OWN_RULE => {
+                kept.ended
+                    .extend(json["id"].as_str().map(ToOwned::to_owned));
+            }
             Ok(_) => {}
             Err(_) => kept.wrong_keys += 1,
         }
@@ -203,8 +214,13 @@ impl Book {
             }
         }
         for ((rule, _), ids) in &kept.alerts {
-            let expected_many = rule == "torn";
+            // A disk that is full three times is three alerts of the agent on itself.
+            let expected_many = rule == "torn" || rule == OWN_RULE;
             accounts.second_ids += u64::from(ids.len() > 1 && !expected_many);
+            if rule == OWN_RULE {
+                let open = ids.keys().filter(|id| !kept.ended.contains(*id));
+                accounts.own_left_open = open.count() as u64;
+            }
             for alert in ids.values() {
                 let last = alert.seqs.last().copied().unwrap_or(0);
                 let told = u64::try_from(alert.seqs.len()).unwrap_or(u64::MAX);
@@ -238,6 +254,7 @@ impl Kept {
             let at = at.and_then(|at| u64::try_from(at.as_microsecond()).ok());
             self.latencies.extend(at.map(|at| now.saturating_sub(at)));
         }
+        let is_own = rule == OWN_RULE;
         let ids = self
             .alerts
             .entry((rule, group.unwrap_or_default()))
@@ -252,6 +269,10 @@ impl Kept {
         if let Some(fields) = json.as_object_mut() {
             for may_differ in ["sent_at", "late_s"] {
                 fields.remove(may_differ);
+            }
+            // Each process says of its disk what it knows itself.
+            if is_own {
+                fields.clear();
             }
         }
         let mut hash = DefaultHasher::new();

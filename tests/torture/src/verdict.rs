@@ -182,6 +182,11 @@ impl Verdict {
         if expected.marks == Marks::Counted {
             self.none('D', "alerts with a second id", accounts.second_ids);
             self.none(
+                'D',
+                "alerts on itself that never ended",
+                accounts.own_left_open,
+            );
+            self.none(
                 'A',
                 "alerts not told, or with a wrong count",
                 accounts.untold,

@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use lapwing_rules::model::Timestamp;
 
 use super::Closed;
-use super::families::{TICK, rotated_from};
+use super::families::TICK;
 use super::file::{Place, Tailed};
-use super::identity::FileId;
+use super::identity::{self, FileId};
 use super::losses::LossKind;
 use super::opened::{self, Look};
 use super::packed::{Holder, Kind, Mark, Stage, begins_like, peek, sniff};
@@ -134,15 +135,8 @@ impl Tailer<'_> {
 
     /// The door of the live file of which the one at `door` is or was a rotation.
     pub(super) fn live_door(&self, input: usize, door: &Path) -> PathBuf {
-        let means = |base: &PathBuf| {
-            let paths = self.folders.aliases(base);
-            let config = self.configs.get(input);
-            config.is_some_and(|config| paths.iter().any(|path| config.means(path)))
-        };
-        rotated_from(door)
-            .into_iter()
-            .find(means)
-            .unwrap_or_else(|| door.to_owned())
+        let base = self.meant_bases(input, door).next();
+        base.unwrap_or_else(|| door.to_owned())
     }
 
     /// What is lost by a truncation may be in a compressed copy, or the file is another one with the
@@ -308,6 +302,41 @@ impl Tailer<'_> {
         (self.send)(Event::Forget(position.key.clone()))
     }
 
+    /// Files whose folder was gone for a while, and that were rotated away meanwhile: no pattern leads
+    /// to them, and their rest is to be read all the same.
+    pub(super) fn returned(&mut self) -> Vec<Sighting> {
+        let homeless = self.homeless.iter().enumerate();
+        let positions: Vec<(usize, Position)> = homeless
+            .flat_map(|(input, of)| of.iter().map(move |position| (input, position.clone())))
+            .collect();
+        let mut found = Vec::new();
+        for (input, position) in positions {
+            let Some(sighting) = self.locate(input, &position) else {
+                continue;
+            };
+            let is_meant = |path: &Path| self.configs.get(input).is_some_and(|it| it.means(path));
+            let is_it = holds(&sighting.door, &position);
+            if !is_meant(&sighting.path) && is_it.as_ref().is_ok_and(|is_it| !is_it) {
+                // Another file has its inode: that one is not to be taken for known.
+                if let Some(homeless) = self.homeless.get_mut(input) {
+                    homeless.retain(|other| other.key != position.key);
+                }
+                continue;
+            }
+            if !is_meant(&sighting.path) && is_it.unwrap_or(false) {
+                let door = self.folders.door(&position.path);
+                let origin = if is_meant(&position.path) {
+                    door
+                } else {
+                    self.live_door(input, &door)
+                };
+                let origin = Some(origin);
+                found.push(Sighting { origin, ..sighting });
+            }
+        }
+        found
+    }
+
     /// Remembers the position of a file that is no more.
     pub(super) fn depart(&mut self, input: usize, position: Position, origin: PathBuf) {
         if self.departed.len() >= MOST_DEPARTED {
@@ -320,6 +349,15 @@ impl Tailer<'_> {
 /// Whether what was not read of it can still be.
 pub(super) fn is_readable(file: &Tailed) -> bool {
     file.is_open() || file.is_at_its_name()
+}
+
+/// Whether the file at `path` is the one of which `position` speaks.
+fn holds(path: &Path, position: &Position) -> io::Result<bool> {
+    let (file, _) = opened::open(path)?;
+    Ok(
+        identity::holds(&file, position.head, position.head.len.into())?
+            && identity::holds(&file, position.tail, position.offset)?,
+    )
 }
 
 /// The names that a compressed file may have had before, itself without its extension included.

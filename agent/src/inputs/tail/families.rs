@@ -1,7 +1,7 @@
 //! Files that have or had one name, one after the other: the older is read before the younger, and
 //! those that had the name only while nobody looked are found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,14 +20,32 @@ use crate::packing::unpacked_name;
 /// The clock of a file system may lag behind by a tick of the kernel, 10 ms at most.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 
-/// Whether it is the live file, when it was last written to, what its name says, which file it is.
-type Member = (bool, Timestamp, i32, FileNo);
+/// A file among those that have or had one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Member<T> {
+    is_live: bool,
+    written_at: Timestamp,
+    /// See [`rotation_order`].
+    number: i32,
+    which: T,
+}
+
+/// Oldest first. The live file is the youngest whatever the times say: nobody may have written to it
+/// yet, while somebody still writes to its predecessor.
+fn oldest_first<T: Ord>(members: &mut [Member<T>]) {
+    members.sort_unstable();
+    let mut rotated = members.iter().filter(|member| !member.is_live);
+    if rotated.all(|member| member.number < 0) {
+        // Numbers tell better than times: compressing may have changed those.
+        members.sort_by_key(|member| (member.is_live, member.number));
+    }
+}
 
 impl Tailer<'_> {
     /// Of the files that are followed now, and have or had one name, the older is read before the
     /// younger.
     pub(super) fn chain(&mut self) {
-        let mut families: HashMap<(usize, PathBuf), Vec<Member>> = HashMap::new();
+        let mut families: HashMap<(usize, PathBuf), Vec<Member<FileNo>>> = HashMap::new();
         for (no, file) in self.table.iter() {
             let base = match file.place {
                 Place::Here if file.twin == Twin::No => self.base_of(file.input, &file.door),
@@ -42,32 +60,69 @@ impl Tailer<'_> {
                 .metadata()
                 .map(|metadata| Look::of(&metadata).modified_at());
             let name = file.door.file_name().unwrap_or_default();
-            let member = (
-                base == file.door,
-                written.unwrap_or_default(),
-                rotation_order(name),
-                no,
-            );
+            let member = Member {
+                is_live: base == file.door,
+                written_at: written.unwrap_or_default(),
+                number: rotation_order(name),
+                which: no,
+            };
             families.entry((file.input, base)).or_default().push(member);
         }
         for (family, mut members) in families {
-            members.sort_unstable();
-            let rotated = members.iter().filter(|(is_live, ..)| !is_live);
-            if rotated.clone().all(|(_, _, number, _)| *number < 0) {
-                // Numbers tell better than times: compressing may have changed those.
-                members.sort_by_key(|(is_live, _, number, _)| (*is_live, *number));
-            }
-            if let Some((.., youngest)) = members.last() {
-                self.families.insert(family, *youngest);
+            oldest_first(&mut members);
+            if let Some(youngest) = members.last() {
+                self.families.insert(family, youngest.which);
             }
             for pair in members.windows(2) {
-                if let [(.., older), (.., younger)] = pair
-                    && let Some(file) = self.table.get_mut(*younger)
+                if let [older, younger] = pair
+                    && let Some(file) = self.table.get_mut(younger.which)
                 {
-                    file.after = Some(*older);
+                    file.after = Some(older.which);
                 }
             }
         }
+    }
+
+    /// Oldest first: by the last write, and within a family as [`oldest_first`] says.
+    pub(super) fn in_order(&self, mut sightings: Vec<Sighting>) -> Vec<Sighting> {
+        sightings.sort_by_cached_key(Sighting::age);
+        let doors: HashSet<(usize, &PathBuf)> =
+            sightings.iter().map(|s| (s.input, &s.door)).collect();
+        let mut families: HashMap<(usize, PathBuf), Vec<Member<usize>>> = HashMap::new();
+        for (place, sighting) in sightings.iter().enumerate() {
+            let (input, door) = (sighting.input, &sighting.door);
+            let seen = || {
+                let mut bases = rotated_from(door).into_iter();
+                bases.find(|base| doors.contains(&(input, base)))
+            };
+            let base = sighting
+                .origin
+                .clone()
+                .or_else(|| self.base_of(input, door));
+            let base = base.or_else(seen).unwrap_or_else(|| door.clone());
+            let member = Member {
+                is_live: base == *door,
+                written_at: Look::of(&sighting.metadata).modified_at(),
+                number: rotation_order(door.file_name().unwrap_or_default()),
+                which: place,
+            };
+            families.entry((input, base)).or_default().push(member);
+        }
+        // Each family keeps its places among the others.
+        let mut order: Vec<usize> = (0..sightings.len()).collect();
+        for members in families.values_mut().filter(|members| members.len() > 1) {
+            let places: Vec<usize> = members.iter().map(|member| member.which).collect();
+            oldest_first(members);
+            for (place, member) in places.into_iter().zip(members) {
+                if let Some(at) = order.get_mut(place) {
+                    *at = member.which;
+                }
+            }
+        }
+        let mut sightings: Vec<Option<Sighting>> = sightings.into_iter().map(Some).collect();
+        let taken = order.into_iter();
+        let taken = taken.filter_map(|at| sightings.get_mut(at).and_then(Option::take));
+        taken.collect()
     }
 
     /// A new file is read after the one of its family that was found before it.
@@ -134,14 +189,7 @@ impl Tailer<'_> {
         if known {
             return None;
         }
-        let config = self.configs.get(input)?;
-        let means = |base: &PathBuf| {
-            self.folders
-                .aliases(base)
-                .iter()
-                .any(|path| config.means(path))
-        };
-        let origin = rotated_from(door).into_iter().find(means);
+        let origin = self.meant_bases(input, door).next();
         let path = self.folders.aliases(door).into_iter().next()?;
         Some(Sighting {
             input,
@@ -150,6 +198,16 @@ impl Tailer<'_> {
             metadata,
             origin,
         })
+    }
+
+    /// Those doors that an input means and of which the name at `door` looks like a rotation.
+    pub(super) fn meant_bases(&self, input: usize, door: &Path) -> impl Iterator<Item = PathBuf> {
+        let config = self.configs.get(input);
+        let means = move |base: &PathBuf| {
+            let mut paths = self.folders.aliases(base).into_iter();
+            config.is_some_and(|config| paths.any(|path| config.means(&path)))
+        };
+        rotated_from(door).into_iter().filter(means)
     }
 
     /// Files that had the name at `door` for a while since then, and were rotated away unseen.

@@ -38,6 +38,7 @@ mod reading;
 mod reconcile;
 mod records;
 mod start;
+mod sweep;
 mod table;
 mod turns;
 mod twins;

@@ -196,6 +196,8 @@ pub struct Walked {
     pub files: Vec<(PathBuf, Metadata)>,
     /// Folders whose changes matter.
     pub folders: Vec<PathBuf>,
+    /// Links that lead nowhere now: what appears at their ends changes no folder that is known.
+    pub dangling: usize,
     /// What could not be listed or looked at, and is not just absent.
     pub troubles: Vec<(PathBuf, io::Error)>,
 }
@@ -293,6 +295,8 @@ impl Walk<'_> {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
         ) {
             self.found.troubles.push((path.to_owned(), error));
+        } else if path.is_symlink() {
+            self.found.dangling += 1;
         }
     }
 }

@@ -19,6 +19,7 @@ use super::opened::Look;
 use super::own::Owns;
 use super::reading::SCRATCH_BYTES;
 use super::records::Records;
+use super::sweep::Sweep;
 use super::table::{FileNo, Table};
 use super::voice::{Cause, Voice};
 use super::wake::{Control, Folders, Notices, Signal};
@@ -28,11 +29,7 @@ use crate::inputs::framer::Framed;
 use crate::inputs::{Event, Position};
 
 /// At the worst, a change is found after this.
-const SCAN_EVERY: Duration = Duration::from_secs(10);
-/// Every file is looked at within this time, whatever the system tells.
-const FULL_SCAN_EVERY: Duration = Duration::from_mins(1);
-/// One part in so many of the time is spent on that, if it may be so little.
-const SCANS_ARE: u32 = 1_000;
+pub(super) const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// Files are looked at this often where no notices come.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// What is held is summed up this often at most while anything happens, and with each scan.
@@ -97,8 +94,7 @@ pub(super) struct Tailer<'a> {
     pub(super) send: &'a mut dyn FnMut(Event) -> Result<(), Closed>,
     pub(super) control: &'a Control,
     pub(super) scanned_at: Instant,
-    /// Not before this need all files be looked at.
-    full_scan_at: Instant,
+    pub(super) sweep: Sweep,
     polled_at: Instant,
     /// Files without notices are not looked at again before this.
     blind_until: Instant,
@@ -178,7 +174,7 @@ impl<'a> Tailer<'a> {
             send,
             control,
             scanned_at: now,
-            full_scan_at: now,
+            sweep: Sweep::new(now),
             polled_at: now,
             blind_until: now,
             asked_at: None,
@@ -282,15 +278,7 @@ impl<'a> Tailer<'a> {
             self.scan_now = true;
         }
         if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
-            if self.is_full_scan_due(now) {
-                self.scan_now = false;
-                self.scan()?;
-                let done = clock::monotonic();
-                let price = done
-                    .saturating_duration_since(now)
-                    .saturating_mul(SCANS_ARE);
-                self.full_scan_at = done + price.clamp(SCAN_EVERY, FULL_SCAN_EVERY);
-            }
+            self.sweep(now)?;
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
@@ -307,16 +295,6 @@ impl<'a> Tailer<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Whether every file has to be looked at. Of very many files that costs more than it brings while
-    /// the folders stand still and the system tells of each change: then only the folders are looked
-    /// at, and the files at times.
-    fn is_full_scan_due(&self, now: Instant) -> bool {
-        self.scan_now
-            || now >= self.full_scan_at
-            || !self.complained.is_empty()
-            || !self.folders.stand_still()
     }
 
     /// A turn for each file that may have more.

@@ -116,7 +116,8 @@ impl Tailer<'_> {
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
         self.stop_following_own()?;
-        let (sightings, mut there) = self.walk();
+        let (mut sightings, mut there) = self.walk();
+        sightings.extend(self.returned());
         let seen: HashMap<FileId, PathBuf> = sightings
             .iter()
             .map(|s| (FileId::of(&s.metadata), s.door.clone()))
@@ -166,6 +167,7 @@ impl Tailer<'_> {
             let mut folders: HashSet<PathBuf> = HashSet::new();
             let mut files = Vec::new();
             let mut troubles = HashMap::new();
+            let mut dangling = 0;
             for (input, config) in self.configs.iter().enumerate() {
                 let mut walked = Walked::default();
                 config
@@ -173,6 +175,7 @@ impl Tailer<'_> {
                     .iter()
                     .for_each(|pattern| pattern.walk(&mut walked));
                 folders.extend(walked.folders);
+                dangling += walked.dangling;
                 let troubled = walked.troubles.into_iter();
                 troubles.extend(troubled.map(|(path, error)| ((input, path), error)));
                 let meant = walked
@@ -192,6 +195,7 @@ impl Tailer<'_> {
             if self.folders.watch(folders) {
                 continue; // what came before the notices began must not be overlooked
             }
+            self.sweep.dangling = dangling;
             for ((input, path), error) in &troubles {
                 self.complain(*input, path, error);
             }
@@ -241,9 +245,8 @@ impl Tailer<'_> {
         }
         self.settle_bereft()?;
         sightings.extend(self.unseen_before(&sightings));
-        // Oldest first: of several new files the order of their lines is that of their writing.
-        sightings.sort_by_cached_key(Sighting::age);
-        for sighting in sightings {
+        // Of several new files the order of their lines is that of their writing.
+        for sighting in self.in_order(sightings) {
             self.sighted(sighting)?;
         }
         self.settle_bereft()
@@ -253,11 +256,15 @@ impl Tailer<'_> {
     /// rotated away before it have to be read before it.
     fn unseen_before(&mut self, sightings: &[Sighting]) -> Vec<Sighting> {
         let is_new = |s: &&Sighting| self.table.find(s.input, FileId::of(&s.metadata)).is_none();
-        let new: Vec<(usize, PathBuf)> = sightings
-            .iter()
-            .filter(is_new)
-            .map(|s| (s.input, s.door.clone()))
-            .collect();
+        // It may itself be a rotation that was noticed before the others.
+        let names = |s: &Sighting| {
+            let bases = self.meant_bases(s.input, &s.door).collect::<Vec<_>>();
+            let names = [s.door.clone()].into_iter().chain(bases);
+            let input = s.input;
+            names.map(move |name| (input, name))
+        };
+        let new: HashSet<(usize, PathBuf)> =
+            sightings.iter().filter(is_new).flat_map(names).collect();
         let since = self.started_at;
         let unseen = |(input, door): (usize, PathBuf)| self.unseen_rotations(input, &door, since);
         new.into_iter().flat_map(unseen).collect()
@@ -399,12 +406,14 @@ impl Tailer<'_> {
                 return Ok(());
             }
         };
-        if !resumed {
-            if let Some(origin) = &sighting.origin {
-                file.unseen = file.packed.is_none();
-                self.has_moved_from(no, origin.clone());
-            }
+        if let Some(origin) = &sighting.origin {
+            file.unseen = !resumed && file.packed.is_none();
+            self.has_moved_from(no, origin.clone());
+        }
+        if !resumed || sighting.origin.is_some() {
             self.follow_on(no);
+        }
+        if !resumed {
             if self.table.get(no).is_some_and(|file| file.packed.is_some()) {
                 self.examine(no)?;
             } else {

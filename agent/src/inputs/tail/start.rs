@@ -47,6 +47,16 @@ enum Fate {
     Nowhere,
 }
 
+/// What came of going on with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resumed {
+    As(FileNo),
+    /// It could be read, and is not what was read before.
+    Another,
+    /// It could not be read, or has another name by now.
+    Unopened,
+}
+
 impl Tailer<'_> {
     /// Gives every file its starting position and says so.
     pub(super) fn start(&mut self) -> Result<(), Closed> {
@@ -169,17 +179,15 @@ impl Tailer<'_> {
                 None => Fate::Nowhere,
             };
         };
-        if let Some(no) = self.resume(&found, position) {
-            return Fate::Resumed(no);
-        }
-        let path = (found.input, found.path.clone());
-        if self.complained.contains(&path) {
+        match self.resume(&found, position) {
+            Resumed::As(no) => Fate::Resumed(no),
+            // Whatever its name is by now.
+            Resumed::Another => Fate::Another(Box::new(found)),
             // Nobody can say whether it is what was read: its position waits for that.
-            Fate::Unreadable
-        } else if leads_to(&found.path, id_of(position)) {
-            Fate::Another(Box::new(found))
-        } else {
-            Fate::Moving
+            Resumed::Unopened if self.complained.contains(&(found.input, found.path.clone())) => {
+                Fate::Unreadable
+            }
+            Resumed::Unopened => Fate::Moving,
         }
     }
 
@@ -252,7 +260,7 @@ impl Tailer<'_> {
     }
 
     /// Finds the file of a position that no pattern leads to: at its path, or in its folder.
-    fn locate(&mut self, input: usize, position: &Position) -> Option<Sighting> {
+    pub(super) fn locate(&mut self, input: usize, position: &Position) -> Option<Sighting> {
         let id = id_of(position);
         let door = self.folders.door(&position.path);
         let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id);
@@ -281,22 +289,26 @@ impl Tailer<'_> {
         })
     }
 
-    /// Follows the file from `position`; `None` when it is not the file that was read.
-    fn resume(&mut self, sighting: &Sighting, position: &Position) -> Option<FileNo> {
-        let no = self.take_in(sighting)?;
-        let resumed = match self.table.get_mut(no)?.resume(position) {
-            Ok(resumed) => resumed,
-            Err(error) => {
-                self.complain(sighting.input, &sighting.path, &error);
-                false
-            }
+    /// Follows the file from `position`, if it is the file that was read.
+    fn resume(&mut self, sighting: &Sighting, position: &Position) -> Resumed {
+        let Some(no) = self.take_in(sighting) else {
+            return Resumed::Unopened;
         };
-        if !resumed {
-            self.table.remove(no);
-            return None;
+        let resumed = self.table.get_mut(no).map(|file| file.resume(position));
+        match resumed {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) | None => {
+                self.table.remove(no);
+                return Resumed::Another;
+            }
+            Some(Err(error)) => {
+                self.complain(sighting.input, &sighting.path, &error);
+                self.table.remove(no);
+                return Resumed::Unopened;
+            }
         }
         let origin = self.folders.door(&position.path);
-        let means = self.configs.get(sighting.input)?.means(&sighting.path);
+        let means = means_path(self, sighting.input, &sighting.path);
         if origin != sighting.door || !means {
             let place = if means && !means_path(self, sighting.input, &position.path) {
                 Place::Here
@@ -311,7 +323,7 @@ impl Tailer<'_> {
                 self.displaced.insert(no);
             }
         }
-        Some(no)
+        Resumed::As(no)
     }
 
     /// Files that had the name of `position` for a while when nobody looked, and were rotated away.
@@ -354,7 +366,8 @@ impl Tailer<'_> {
             .configs
             .get(sighting.input)
             .map(|config| config.start_at);
-        let Some(no) = self.take_in(sighting) else {
+        let taken = self.take_in(sighting);
+        let Some(no) = taken.or_else(|| self.take_in_moved(sighting)) else {
             return;
         };
         let packed = self.table.get(no).is_some_and(|file| file.packed.is_some());
@@ -373,6 +386,35 @@ impl Tailer<'_> {
             (FirstStart::Yes, _) => {}
             (FirstStart::No, _) => self.suspect(no),
         }
+    }
+
+    /// Takes in a file that has lost its name since it was seen: nobody else would look for it.
+    fn take_in_moved(&mut self, sighting: &Sighting) -> Option<FileNo> {
+        let id = FileId::of(&sighting.metadata);
+        let folder = sighting.door.parent()?;
+        for _ in 0..MOST_RENAMES {
+            if leads_to(&sighting.path, id) {
+                return None; // it cannot be opened
+            }
+            self.listings.forget();
+            let found = self
+                .listings
+                .find(folder, id, self.scanned_at, |path| leads_to(path, id));
+            let Found::At(door) = found else {
+                return None;
+            };
+            let moved = Sighting {
+                path: sighting.path.with_file_name(door.file_name()?),
+                door,
+                ..sighting.clone()
+            };
+            if let Some(no) = self.take_in(&moved) {
+                self.has_moved_from(no, sighting.door.clone());
+                return Some(no);
+            }
+            threads::pause(RENAMES_TAKE);
+        }
+        None
     }
 
     /// Whether a position waits for this file.

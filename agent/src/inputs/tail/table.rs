@@ -2,6 +2,7 @@
 //! open. It opens none by itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::path::PathBuf;
 
 use super::file::{Place, Tailed};
@@ -70,6 +71,13 @@ impl Table {
 
     pub(super) fn numbers(&self) -> Vec<FileNo> {
         self.files.keys().copied().collect()
+    }
+
+    /// Up to `count` of those behind `after`, in order.
+    pub(super) fn some_behind(&self, after: Option<FileNo>, count: usize) -> Vec<FileNo> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let files = self.files.range((behind, Bound::Unbounded));
+        files.map(|(no, _)| *no).take(count).collect()
     }
 
     pub(super) fn find(&self, input: usize, id: FileId) -> Option<FileNo> {

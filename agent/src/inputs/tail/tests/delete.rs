@@ -76,6 +76,32 @@ fn a_file_made_anew_is_read_from_its_beginning() {
     });
 }
 
+/// While it is read its inode cannot become that of another; what is made anew later may get it.
+#[test]
+fn a_log_deleted_and_made_anew_again_and_again_is_read_each_time_whatever_inode_it_gets() {
+    let rig = Rig::new(&["a.log"]);
+    let mut tail = rig.start();
+    let mut inodes = std::collections::BTreeSet::new();
+    let mut lines = Vec::new();
+    for number in 0..60 {
+        // Shorter, as long as, and longer than the one before.
+        let line = format!("{number:0width$}", width = 2 + number % 3);
+        rig.append("a.log", format!("{line}\n"));
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(rig.path("a.log")).unwrap());
+        inodes.insert(inode);
+        lines.push(line);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        tail.expect(&lines);
+        rig.remove("a.log");
+        if number == 30 {
+            // All of them are let go: from here on inodes come again.
+            tail.wait("forgetting", |tail| tail.positions.is_empty());
+        }
+    }
+    assert!(inodes.len() < 60, "none came again");
+    drop(tail.stop());
+}
+
 #[test]
 fn an_inode_used_again_while_stopped_is_another_file() {
     let mut rig = Rig::new(&["a.log"]);

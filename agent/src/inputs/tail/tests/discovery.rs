@@ -127,3 +127,38 @@ fn a_file_that_lived_for_a_moment_is_read() {
     }
     drop(tail.stop());
 }
+
+#[test]
+fn a_log_that_is_replaced_by_a_folder_a_pipe_or_a_socket_is_read_again_when_it_is_a_file() {
+    let rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "line 0\n");
+    let mut tail = rig.start();
+    tail.expect(&["line 0"]);
+    let fifo = |path: &Path| {
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    let folder = |path: &Path| fs::create_dir(path).unwrap();
+    let replace: [&dyn Fn(&Path); 3] = [&folder, &fifo, &socket];
+    let mut lines = vec!["line 0".to_owned()];
+    for (number, make) in (1..).zip(replace) {
+        let path = rig.path("a.log");
+        rig.remove("a.log");
+        make(&path);
+        tail.wait_for("its complaint or none", |tail| {
+            let unreadable = &tail.counters.inputs()[0].unreadable;
+            path.is_dir() || !unreadable.is_empty()
+        });
+        if path.is_dir() {
+            fs::remove_dir(&path).unwrap();
+        } else {
+            rig.remove("a.log");
+        }
+        rig.append("a.log", format!("line {number}\n"));
+        lines.push(format!("line {number}"));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        tail.expect(&lines);
+    }
+    drop(tail.stop());
+}

@@ -140,3 +140,35 @@ fn the_same_lines_in_a_new_file_are_new_lines() {
     tail.wait("the new file", |tail| tail.seen.len() == 200);
     drop(tail.stop());
 }
+
+/// After a long silence of the agent: somebody still wrote to the newest rotated file when the live one
+/// had been made, and nobody has written to that yet.
+#[test]
+fn a_live_file_that_looks_older_than_its_predecessor_is_read_last() {
+    for globs in ["app.log", "app.log*"] {
+        let mut rig = Rig::new(&[globs]);
+        rig.notices = Notices::Off;
+        rig.append("app.log", "0\n");
+        let mut tail = rig.start();
+        tail.expect(&["0"]);
+        let made_at = |name: &str, before: u64| {
+            let metadata = fs::metadata(rig.path("app.log")).unwrap();
+            let at = metadata.modified().unwrap() - Duration::from_millis(before);
+            let file = File::options().write(true).open(rig.path(name)).unwrap();
+            file.set_modified(at).unwrap();
+        };
+        // Each rotated file was written to after its successor.
+        for (number, line) in ["1\n", "2\n", "3\n"].into_iter().enumerate() {
+            for old in (1..=number).rev() {
+                rig.rename(&format!("app.log.{old}"), &format!("app.log.{}", old + 1));
+            }
+            rig.rename("app.log", "app.log.1");
+            rig.append("app.log", line);
+        }
+        for (name, before) in [("app.log.2", 3), ("app.log.1", 6), ("app.log", 9)] {
+            made_at(name, before);
+        }
+        tail.expect(&["0", "1", "2", "3"]);
+        tail.end(&["0", "1", "2", "3"]);
+    }
+}
