@@ -33,6 +33,8 @@ mod docs;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod mutes;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod operate;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::{Engine, SavedGroup};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{InputId, Notification};
+use lapwing_rules::mute::Silence;
 use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -248,6 +249,7 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
     let mut engine = Engine::new(Arc::clone(rules), Arc::clone(&config.host), names);
     let stale = restore(&mut engine, saved);
     engine.wait_for_lines(WAIT_FOR_LINES);
+    engine.set_silences(silences(saved), clock::now());
     engine.watch(clock::now());
     for position in &saved.positions {
         let mut inputs = (0..).map(InputId).zip(&config.inputs);
@@ -338,6 +340,17 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
         );
     }
     stale
+}
+
+/// What operators had muted.
+fn silences(saved: &Saved) -> Vec<Silence> {
+    let Some(note) = saved.notes.get(pump::SILENCES) else {
+        return Vec::new();
+    };
+    serde_json::from_slice(note).unwrap_or_else(|error| {
+        tracing::error!(%error, "the silences cannot be read, and hold no longer");
+        Vec::new()
+    })
 }
 
 /// Finds the inputs of which something cannot be read.

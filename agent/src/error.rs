@@ -26,7 +26,8 @@ pub enum AgentError {
     /// is not permitted), or a later version wrote it (78).
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The running agent cannot be talked to: 69, or 77 where that is not permitted, or 74.
+    /// The running agent cannot be talked to: 69, or 77 where that is not permitted, or 74; 1 where
+    /// it could not do what was asked.
     #[error(transparent)]
     Agent(#[from] AskError),
     /// Reading or writing failed. Exit code 74.
@@ -57,6 +58,7 @@ impl AgentError {
 
     /// As the contract has it.
     pub fn exit_code(&self) -> ExitCode {
+        const FAILED: u8 = 1;
         const USAGE: u8 = 2;
         const NO_AGENT: u8 = 69;
         const SOFTWARE: u8 = 70;
@@ -71,7 +73,8 @@ impl AgentError {
                 CONFIGURATION
             }
             Self::Agent(AskError::NoAgent { .. }) => NO_AGENT,
-            Self::Agent(AskError::NotPermitted { .. }) => NOT_PERMITTED,
+            Self::Agent(AskError::NotPermitted { .. } | AskError::MayNot) => NOT_PERMITTED,
+            Self::Agent(AskError::Refused(_)) => FAILED,
             Self::Store(StoreError::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lapwing_rules::fields::Format;
-use lapwing_rules::language::check::{Defaults, Known, check};
+use lapwing_rules::language::check::{Checked, Defaults, Known, check};
 use lapwing_rules::language::packs;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, InputId, Source, Timestamp};
@@ -29,7 +29,9 @@ fn lines() -> Vec<u8> {
 #[test]
 fn a_batch_without_a_hit_allocates_nothing() {
     let pack = packs::find("nginx").expect("it is shipped");
-    let (rules, problems) = check(&[pack], &Defaults::default(), Known::default());
+    let Checked {
+        rules, problems, ..
+    } = check(&[pack], &Defaults::default(), Known::default());
     assert_eq!(problems, []);
     let rules = Arc::new(RuleSet::new(rules));
     let name: Arc<str> = "in".into();

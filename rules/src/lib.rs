@@ -13,6 +13,7 @@
 //! | [`matcher`] | a batch of lines | the lines that a rule's `match` accepts |
 //! | [`scanner`] | a batch of lines | hits: rule, group, time, redacted sample |
 //! | [`condition`] | the times of a group's hits | whether it counts as trouble |
+//! | [`mute`] | an alert's labels and a time | whether nothing is said of it, and why |
 //! | [`engine`] | hits and the passing of time | notifications, and what changed |
 //! | [`trial`] | a rule and its own tests | how they went |
 
@@ -22,5 +23,6 @@ pub mod fields;
 pub mod language;
 pub mod matcher;
 pub mod model;
+pub mod mute;
 pub mod scanner;
 pub mod trial;

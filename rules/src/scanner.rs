@@ -4,10 +4,12 @@
 //! from the inputs (live) or from files (`backtest`); gives hits to the engine.
 
 mod clock;
+mod context;
 mod fill;
 mod heard;
 pub mod parts;
 mod plans;
+mod repeats;
 mod source;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ pub struct Hit {
     pub arrival: Timestamp,
     /// The values of the rule's `group_by` fields; a missing one is empty. Redacted.
     pub group: Vec<String>,
+    /// How many lines it stands for: more than one where `expand_repeats` finds that it says so.
+    pub times: u64,
     /// Which parts of the rule it meets.
     pub parts: Parts,
     /// The values that the rule's type asks for, or the line's shape. Redacted.
@@ -210,6 +214,8 @@ impl Scanner {
         }
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
         let heard = &mut state.heard;
+        let most_before = context::most_before(rules, plans.ids());
+        let (latest, repeatable) = (&state.latest, &mut state.repeatable);
         // Where the hit that waits for further parts begins, and its rule.
         let mut waits: Option<(usize, RuleId)> = None;
         let mut accept = |found: Found<'_>| {
@@ -220,18 +226,30 @@ impl Scanner {
                 fill_gaps(hit, &found, rule, batch, redacted);
                 return;
             }
-            if let Some((_, waiting)) = waits.take()
+            if let Some((start, waiting)) = waits.take()
                 && rules.get(waiting).accepts(hit.parts)
             {
+                repeatable.note(hit, start, rules, batch);
                 each(hit);
                 hit.heard.clear();
+            }
+            if !repeatable.is_empty() {
+                let mut time_of = |at| clock.time_of(&batch.text().about(at));
+                repeatable.settle(found.line.start, batch, &mut time_of, each);
             }
             hit.heard.append(heard);
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
             (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
             fill(hit, &found, rule, batch, redacted);
+            if !rule.context.is_none() {
+                latest.fill(hit, found.line.start, rule, batch);
+            } else if !hit.sample.before.is_empty() || !hit.sample.after.is_empty() {
+                hit.sample.before.clear();
+                hit.sample.after.clear();
+            }
             if rule.parts.is_empty() {
+                repeatable.note(hit, found.line.start, rules, batch);
                 each(hit);
                 hit.heard.clear();
             } else {
@@ -239,11 +257,21 @@ impl Scanner {
             }
         };
         matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
-        if let Some((_, waiting)) = waits
+        if let Some((start, waiting)) = waits
             && rules.get(waiting).accepts(hit.parts)
         {
+            repeatable.note(hit, start, rules, batch);
             each(hit);
             hit.heard.clear();
+        }
+        if !repeatable.is_empty() {
+            let mut time_of = |at| clock.time_of(&batch.text().about(at));
+            repeatable.settle(usize::MAX, batch, &mut time_of, each);
+            repeatable.batch_ended(batch.bytes.len(), batch);
+        }
+        if most_before > 0 {
+            state.latest.push(batch, most_before);
+            state.saved_latest = state.latest.save(rules, plans.ids());
         }
         // What belonged to a line that was no hit after all waits for the next one.
         heard.append(&mut hit.heard);
@@ -292,6 +320,7 @@ impl Hit {
             source: String::new(),
             offset: 0,
             cut: false,
+            times: 1,
             before: Vec::new(),
             after: Vec::new(),
         };
@@ -301,6 +330,7 @@ impl Hit {
             time: Timestamp::default(),
             arrival: Timestamp::default(),
             group: Vec::new(),
+            times: 1,
             parts: Parts::of(Part::MATCH),
             values: Vec::new(),
             top: Vec::new(),

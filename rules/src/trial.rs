@@ -73,7 +73,6 @@ pub fn run(
         }),
         state: SourceState::default(),
         told: Vec::new(),
-        ended: None,
         outcome: Outcome::default(),
     };
     trial.engine.watch(START);
@@ -110,15 +109,12 @@ struct Trial {
     source: Arc<Source>,
     state: SourceState,
     told: Vec<Told>,
-    /// The latest alert, when it has ended.
-    ended: Option<AlertView>,
     outcome: Outcome,
 }
 
 impl Trial {
     fn feed(&mut self, at: Timestamp, line: &str) {
         self.engine.advance_before(at, &mut self.told);
-        self.note_ended();
         // One that holds line feeds is a record, as `multiline` makes them.
         let inner = line.strip_suffix('\n').unwrap_or(line);
         let record = inner.contains('\n').then_some(0..line.len());
@@ -151,38 +147,16 @@ impl Trial {
             self.outcome.counted.push((ms, hit.sample.line.clone()));
             self.engine.observe(&hit, &mut self.told);
         }
-        self.note_ended();
     }
 
     fn advance(&mut self, now: Timestamp) {
         self.engine.advance(now, &mut self.told);
-        self.note_ended();
-    }
-
-    fn note_ended(&mut self) {
-        let resolved = self
-            .told
-            .iter()
-            .rev()
-            .find(|told| told.notification.reason == Reason::Resolved);
-        self.ended = resolved.map(|told| AlertView {
-            id: told.notification.id.clone(),
-            count: told.notification.count,
-            suppressed: told.notification.suppressed,
-            started_at: told.notification.started_at,
-            group: told.notification.group.clone(),
-        });
     }
 
     fn compare(&mut self, id: RuleId, index: usize, expected: &Expectation) {
-        let told = |reason| {
-            let of_reason = self
-                .told
-                .iter()
-                .filter(|told| told.notification.reason == reason);
-            Some(of_reason.count() as u64)
-        };
-        let (alerts, resolved) = (told(Reason::First), told(Reason::Resolved));
+        let counts = self.engine.counts_of(id);
+        let (alerts, resolved) = (Some(counts.alerts), Some(counts.resolved));
+        let notifications = Some(counts.notifications);
         let latest = self.latest(id);
         let value = self
             .told
@@ -190,6 +164,7 @@ impl Trial {
             .rev()
             .find(|told| told.notification.reason != Reason::Resolved);
         let value = value.map(|told| told.notification.value.0);
+        let value = value.or_else(|| latest.as_ref().map(|alert| alert.value));
         let text = |number: Option<u64>| number.map(|number| number.to_string());
         let real = |number: Option<f64>| number.map(|number| number.to_string());
         let count = latest.as_ref().map(|alert| alert.count);
@@ -202,6 +177,11 @@ impl Trial {
         for (what, expected, got) in [
             ("alerts", text(expected.alerts), text(alerts)),
             ("resolved", text(expected.resolved), text(resolved)),
+            (
+                "notifications",
+                text(expected.notifications),
+                text(notifications),
+            ),
             ("count", text(expected.count), text(count)),
             ("suppressed", text(expected.suppressed), text(suppressed)),
             ("value", real(expected.value), real(value)),
@@ -224,7 +204,7 @@ impl Trial {
     fn latest(&self, id: RuleId) -> Option<AlertView> {
         self.engine
             .alerts(id)
-            .chain(self.ended.clone())
+            .chain(self.engine.ended(id).cloned())
             .max_by_key(|alert| alert.started_at)
     }
 }

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use lapwing_rules::language::quantity;
+use lapwing_rules::model::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli::{Agent, DEFAULT_CONFIG};
 use crate::config::{self, CONTROL};
 use crate::error::AgentError;
-use crate::operate::client;
+use crate::operate::client::{self, AskError};
 use crate::operate::protocol::Request;
 
 /// The rows of the agent's answer.
@@ -42,4 +45,33 @@ fn socket(agent: &Agent) -> Result<PathBuf, AgentError> {
         Ok((None, _)) | Err(_) => None,
     };
     Ok(control.unwrap_or_else(|| PathBuf::from(CONTROL)))
+}
+
+/// A row as what it is.
+///
+/// # Errors
+///
+/// When the agent's version is another one.
+pub(super) fn read<T: DeserializeOwned>(row: Value) -> Result<T, AgentError> {
+    serde_json::from_value(row).map_err(|error| AgentError::Agent(AskError::Broken(error.into())))
+}
+
+/// Whom root speaks for.
+pub(super) fn on_behalf_of() -> Option<String> {
+    std::env::var("SUDO_USER").ok()
+}
+
+/// RFC 3339, or so long ago.
+///
+/// # Errors
+///
+/// When it is neither.
+pub(super) fn moment(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, AgentError> {
+    let Some(text) = text else { return Ok(None) };
+    let age = quantity::duration(text).map(|age| now.minus(age));
+    age.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
+        AgentError::Usage(format!(
+            "`{text}` is no time: write 2026-11-21T09:00:00Z, or an age such as 36h"
+        ))
+    })
 }

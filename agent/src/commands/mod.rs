@@ -1,6 +1,8 @@
 //! One file a subcommand, and the little that they share. A command prints data on standard
 //! output and messages on standard error, and gives its exit code.
 
+mod ack;
+mod alerts;
 mod asking;
 mod backtest;
 mod check;
@@ -9,10 +11,12 @@ mod demo;
 mod doctor;
 mod explain;
 mod find;
+mod history;
 mod logs;
 mod man;
 mod problems;
 mod run;
+mod silence;
 mod status;
 mod terminal;
 mod test;
@@ -46,6 +50,10 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Match(args) => find::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
         Command::Status(args) => status::run(&args, terminal),
+        Command::Alerts(args) => alerts::run(&args, terminal),
+        Command::History(args) => history::run(&args, terminal),
+        Command::Ack(args) => ack::run(&args, terminal),
+        Command::Silence(args) => silence::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),

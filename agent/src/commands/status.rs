@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use lapwing_rules::engine::HeldBack;
 use lapwing_rules::model::Timestamp;
 
 use super::asking::ask;
@@ -221,12 +222,36 @@ fn rules(out: &mut String, status: &Status, palette: Palette) {
             out,
             format_args!("  {name:<32} {kind:<10} {hits}, {alerts}{firing}{mode}"),
         );
+        let held_back = held_back(&rule.held_back);
+        if !held_back.is_empty() {
+            let text = format!("not sent: {held_back}");
+            line(out, format_args!("    {}", palette.paint(FAINT, &text)));
+        }
+    }
+    if status.silences > 0 {
+        let text = format!(
+            "{} now: lapwing silence list",
+            counted(status.silences, "silence")
+        );
+        line(out, format_args!("  {}", palette.paint(FAINT, &text)));
     }
     let quiet = status.rules.values().filter(|rule| is_quiet(rule)).count();
     if folds && quiet > 0 {
         let text = format!("{} without a hit", counted(quiet as u64, "rule"));
         line(out, format_args!("  {}", palette.paint(FAINT, &text)));
     }
+}
+
+/// `3 silenced, 1 inhibited`; empty where nothing was kept back.
+pub(super) fn held_back(counts: &HeldBack) -> String {
+    let counts = counts
+        .by_reason()
+        .into_iter()
+        .filter(|(_, count)| *count > 0);
+    let texts: Vec<String> = counts
+        .map(|(why, count)| format!("{count} {why}"))
+        .collect();
+    texts.join(", ")
 }
 
 fn output(out: &mut String, name: &str, output: &OutputStatus, palette: Palette) {

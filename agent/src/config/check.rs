@@ -81,6 +81,7 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
     let known = Known {
         inputs: None,
         outputs: Some(&output_names),
+        zone: None,
     };
     let defaults = top
         .get("defaults")

@@ -17,12 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::check::{Defaults, Known, SourceFile, check as check_rules};
 use lapwing_rules::language::diagnostic::{Diagnostic, Level, Place};
 use lapwing_rules::language::reader::Reader;
 use lapwing_rules::language::rule::{Rule, RuleSet};
 use lapwing_rules::language::yaml;
+use lapwing_rules::mute::InhibitRule;
 use lapwing_rules::scanner::Listening;
 
 use crate::inputs::framer::Framing;
@@ -119,6 +121,8 @@ pub struct Unreadable {
 pub struct Findings {
     /// The rules without an error.
     pub rules: Vec<Rule>,
+    /// Which alerts mute which others.
+    pub inhibit_rules: Vec<InhibitRule>,
     /// Everything that is wrong.
     pub problems: Vec<Diagnostic>,
     /// The text of every file that was read, by the name it has in the problems.
@@ -135,7 +139,7 @@ impl Findings {
 
     /// The rules, as the engine wants them.
     pub fn into_rule_set(self) -> Arc<RuleSet> {
-        Arc::new(RuleSet::new(self.rules))
+        Arc::new(RuleSet::new(self.rules).with_inhibition(self.inhibit_rules))
     }
 }
 
@@ -186,6 +190,7 @@ pub fn load(
     let known = Known {
         inputs: Some(&checked.input_names),
         outputs: Some(&checked.output_names),
+        zone: Some(find_zone),
     };
     add_rules(&mut findings, files, &config.defaults, known);
     Ok((clean.then_some(config), findings))
@@ -206,7 +211,11 @@ pub fn load_rules(patterns: &[String]) -> Result<Findings, RuleFileError> {
         files.extend(found);
     }
     let mut findings = Findings::default();
-    add_rules(&mut findings, files, &Defaults::default(), Known::default());
+    let known = Known {
+        zone: Some(find_zone),
+        ..Known::default()
+    };
+    add_rules(&mut findings, files, &Defaults::default(), known);
     Ok(findings)
 }
 
@@ -219,13 +228,19 @@ fn add_rules(
     // A file that two globs name is one file.
     let mut seen = std::collections::HashSet::new();
     files.retain(|file| seen.insert(Arc::clone(&file.name)));
-    let (rules, problems) = check_rules(&files, defaults, known);
+    let checked = check_rules(&files, defaults, known);
     findings.problems.extend(files.iter().filter_map(not_utf8));
     findings
         .texts
         .extend(files.into_iter().map(|file| (file.name, file.text)));
-    findings.rules = rules;
-    findings.problems.extend(problems);
+    findings.rules = checked.rules;
+    findings.inhibit_rules = checked.inhibit_rules;
+    findings.problems.extend(checked.problems);
+}
+
+/// The host's own data, and where it has none, those that came with this program.
+fn find_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
 }
 
 /// A whole text file; bytes that are no UTF-8 become replacement characters, of which

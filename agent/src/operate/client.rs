@@ -31,6 +31,9 @@ pub enum AskError {
         /// The socket.
         path: String,
     },
+    /// It may be looked at, and not told anything.
+    #[error("not permitted to change anything: only root and the members of the agent's group may")]
+    MayNot,
     /// The connection broke, or what came over it makes no sense.
     #[error("the agent's answer cannot be read: {0}")]
     Broken(io::Error),
@@ -67,6 +70,7 @@ fn read_answer(
         match serde_json::from_str(&line?)? {
             Reply::Row(row) => rows.push(row),
             Reply::Error(why) => return Ok(Err(AskError::Refused(why))),
+            Reply::NotPermitted => return Ok(Err(AskError::MayNot)),
             Reply::End => return Ok(Ok(rows)),
         }
     }

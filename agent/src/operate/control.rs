@@ -17,6 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use super::peer::Peer;
 use super::protocol::{MAX_REQUEST, Reply, Request};
 use super::sight::Sight;
 
@@ -124,6 +125,7 @@ async fn answer(
     stream: UnixStream,
     mut shown: watch::Receiver<Option<Arc<Sight>>>,
 ) -> io::Result<()> {
+    let peer = Peer::of(&stream.peer_cred()?);
     let (read, mut write) = stream.into_split();
     let mut line = Vec::new();
     BufReader::new(read.take(MAX_REQUEST as u64))
@@ -131,6 +133,9 @@ async fn answer(
         .await?;
     let replies = match serde_json::from_slice::<Request>(&line) {
         Err(error) => vec![Reply::Error(format!("that is no request: {error}"))],
+        Ok(request) if request.is_order() && !peer.may_order() => {
+            vec![Reply::NotPermitted]
+        }
         Ok(request) => {
             let Ok(sight) = shown
                 .wait_for(Option::is_some)
@@ -140,7 +145,7 @@ async fn answer(
                 return Ok(());
             };
             match sight {
-                Some(sight) => replies(&request, &sight).await,
+                Some(sight) => replies(request, &peer, &sight).await,
                 None => Vec::new(),
             }
         }
@@ -154,11 +159,40 @@ async fn answer(
     write.shutdown().await
 }
 
-async fn replies(request: &Request, sight: &Sight) -> Vec<Reply> {
-    match request {
-        Request::Status {} => match serde_json::to_value(sight.status().await) {
-            Ok(status) => vec![Reply::Row(status), Reply::End],
-            Err(error) => vec![Reply::Error(error.to_string())],
-        },
+async fn replies(request: Request, peer: &Peer, sight: &Sight) -> Vec<Reply> {
+    let rows = match request {
+        Request::Status {} => serde_json::to_value(sight.status().await)
+            .map(|status| vec![status])
+            .map_err(|error| error.to_string()),
+        Request::Alerts {} => sight.alerts().await,
+        Request::History(query) => sight.history(query).await,
+        Request::SilenceList {} => sight.silences().await,
+        Request::Ack {
+            id,
+            note,
+            on_behalf_of,
+        } => {
+            let by = peer.name(on_behalf_of.as_deref());
+            sight.acknowledge(id, by, note).await
+        }
+        Request::SilenceAdd {
+            matchers,
+            for_ms,
+            note,
+            on_behalf_of,
+        } => {
+            let author = peer.name(on_behalf_of.as_deref());
+            let span = Duration::from_millis(for_ms);
+            sight.silence(&matchers, span, (author, note)).await
+        }
+        Request::SilenceExpire { id } => sight.expire(id).await,
+    };
+    match rows {
+        Ok(rows) => rows
+            .into_iter()
+            .map(Reply::Row)
+            .chain([Reply::End])
+            .collect(),
+        Err(why) => vec![Reply::Error(why)],
     }
 }

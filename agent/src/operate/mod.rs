@@ -8,6 +8,9 @@
 //! | `protocol` | what goes over the socket |
 //! | `control` | the listening side: who may ask, how long, how many |
 //! | `client` | the asking side, for the subcommands |
+//! | `orders` | what is asked of the engine besides figures: alerts, silences, acknowledgements |
+//! | `peer` | who asks, and what they may |
+//! | `told` | what was told, and to whom: rows of `history` |
 //! | `sight` | where the figures are found |
 //! | `http` | the status page and metrics |
 //! | `systemd` | what the service manager is told |
@@ -16,9 +19,12 @@
 pub mod client;
 pub mod control;
 pub mod http;
+mod orders;
+mod peer;
 pub mod protocol;
 mod sight;
 pub mod status;
 pub mod systemd;
+mod told;
 
 pub use sight::{LastReload, Sight};

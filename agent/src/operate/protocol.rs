@@ -1,6 +1,7 @@
 //! What goes over the control socket: one request as a line of JSON, then replies, one a line, the
 //! last of which is [`Reply::End`] or [`Reply::Error`]. Then the agent closes the connection.
 
+use lapwing_rules::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,9 +16,64 @@ pub const MAX_REPLY: u64 = 64 << 20;
 pub enum Request {
     /// One row: [`Status`](super::status::Status).
     Status {},
+    /// A row for each running alert: a notification with `acked` and `muted`.
+    Alerts {},
+    /// A row for each notification, oldest first, with `deliveries`.
+    History(HistoryQuery),
+    /// Somebody is at an alert. One row: the alert. Only for those who may.
+    Ack {
+        /// The alert's id, or its end.
+        id: String,
+        /// What they note.
+        note: String,
+        /// Whom root speaks for.
+        on_behalf_of: Option<String>,
+    },
+    /// Mute what all of these match. One row: the silence. Only for those who may.
+    SilenceAdd {
+        /// As in `inhibit_rules`.
+        matchers: Vec<String>,
+        /// From now on, in milliseconds.
+        for_ms: u64,
+        /// Why.
+        note: String,
+        /// Whom root speaks for.
+        on_behalf_of: Option<String>,
+    },
+    /// A row for each silence.
+    SilenceList {},
+    /// End a silence now. One row: the silence. Only for those who may.
+    SilenceExpire {
+        /// Its id.
+        id: String,
+    },
 }
 
-/// What is answered: `{"row":…}`, `{"error":"…"}` or `"end"`.
+impl Request {
+    /// Whether it changes anything: then it is for root, the agent's user and its group only.
+    pub fn is_order(&self) -> bool {
+        match self {
+            Self::Status {} | Self::Alerts {} | Self::History(_) | Self::SilenceList {} => false,
+            Self::Ack { .. } | Self::SilenceAdd { .. } | Self::SilenceExpire { .. } => true,
+        }
+    }
+}
+
+/// Which notifications are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// Those of shadow rules, and no others; else those of live rules.
+    pub shadow: bool,
+    /// Only those that some output does not have.
+    pub undelivered: bool,
+    /// Only those that became durable since then.
+    pub since: Option<Timestamp>,
+    /// The newest so many.
+    pub limit: usize,
+}
+
+/// What is answered: `{"row":…}`, `{"error":"…"}`, `"not-permitted"` or `"end"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
@@ -25,6 +81,8 @@ pub enum Reply {
     Row(Value),
     /// Why there is no answer, or no more of it.
     Error(String),
+    /// Whoever asks may not have it done.
+    NotPermitted,
     /// That was all.
     End,
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::AlertView;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Timestamp};
+use lapwing_rules::mute::Silence;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -81,6 +82,7 @@ pub(super) struct EngineSays {
     lines: BTreeMap<usize, u64>,
     /// Alerts that are firing, with their rules' names, by the order of the rules.
     pub(super) firing: Vec<(String, AlertView)>,
+    silences: u64,
 }
 
 impl Sight {
@@ -100,6 +102,7 @@ impl Sight {
             ready: self.is_ready(),
             inputs: self.input_statuses(&said),
             rules: said.rules,
+            silences: said.silences,
             outputs: self.output_statuses().await,
             state: self.state(),
             engine,
@@ -208,11 +211,19 @@ impl Sight {
     }
 
     pub(super) async fn ask_engine(&self) -> Result<EngineSays, &'static str> {
-        let (reply, answer) = oneshot::channel();
         let rules = Arc::clone(&self.rules);
+        self.ask(move |pump| look_at(pump, &rules)).await
+    }
+
+    /// Has `look` look at the engine, between two batches.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&pump::Pump) -> T + Send + 'static,
+    ) -> Result<T, &'static str> {
+        let (reply, answer) = oneshot::channel();
         let question = Question::new(move |pump| {
             // Whoever asked may have given up.
-            reply.send(look_at(pump, &rules)).ok();
+            reply.send(look(pump)).ok();
         });
         let asked = async {
             self.send(pump::Input::Ask(question)).await?;
@@ -224,7 +235,7 @@ impl Sight {
     }
 
     /// Puts `input` into the engine's inbox as soon as there is room.
-    async fn send(&self, mut input: pump::Input) -> Result<(), &'static str> {
+    pub(super) async fn send(&self, mut input: pump::Input) -> Result<(), &'static str> {
         loop {
             match self.inbox.try_send(input) {
                 Ok(()) => return Ok(()),
@@ -264,7 +275,8 @@ fn look_at(pump: &pump::Pump, rules: &RuleSet) -> EngineSays {
             hits: counts.hits,
             alerts: counts.alerts,
             notifications: counts.notifications,
-            firing: engine.alerts(id).count() as u64,
+            firing: engine.firing(id) as u64,
+            held_back: counts.held_back,
             dropped_groups: counts.dropped_groups,
         };
         (rule.name.clone(), status)
@@ -278,7 +290,14 @@ fn look_at(pump: &pump::Pump, rules: &RuleSet) -> EngineSays {
         skewed: pump.skewed(),
         lines: pump.lines(),
         firing: firing.take(MOST_FIRING).collect(),
+        silences: active(engine.silences()),
     }
+}
+
+fn active(silences: &[Silence]) -> u64 {
+    let now = clock::now();
+    let active = silences.iter().filter(|silence| silence.ends_at > now);
+    active.count() as u64
 }
 
 /// The word of the rule's `mode`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lapwing_rules::engine::HeldBack;
 use lapwing_rules::model::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ pub struct Status {
     pub inputs: BTreeMap<String, InputStatus>,
     /// By name; empty, with `engine` saying why, while the engine does not answer.
     pub rules: BTreeMap<String, RuleStatus>,
+    /// Silences that hold now.
+    #[serde(default)]
+    pub silences: u64,
     /// By name.
     pub outputs: BTreeMap<String, OutputStatus>,
     /// What is kept on disk.
@@ -113,6 +117,9 @@ pub struct RuleStatus {
     pub notifications: u64,
     /// Alerts that are firing now.
     pub firing: u64,
+    /// Messages that were not sent, by reason.
+    #[serde(default)]
+    pub held_back: HeldBack,
     /// Groups that went because there were more than `max_groups`.
     pub dropped_groups: u64,
 }

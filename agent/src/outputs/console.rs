@@ -55,6 +55,7 @@ pub fn render(notification: &Notification, palette: Palette) -> String {
     }
     page.samples(&notification.samples);
     for (label, text) in [
+        ("acked", words::acked(notification)),
         ("history", words::history(notification)),
         ("runbook", notification.runbook_url.clone()),
         ("dashboard", notification.dashboard_url.clone()),
@@ -158,7 +159,7 @@ impl Page {
         if let Some(reason) = words::reason(notification) {
             facts = format!("{reason}; {facts}");
         }
-        let rate = words::sparkline(&notification.rate.counts, SPARKLINE_CHARS);
+        let rate = words::graph(notification, SPARKLINE_CHARS);
         if !rate.is_empty() {
             write!(facts, "  {rate}").expect("writing to a String cannot fail");
         }
@@ -189,7 +190,7 @@ impl Page {
             for line in &sample.before {
                 self.neighbour(line);
             }
-            let mut line = safe::short(&sample.line, LINE_CHARS).into_owned();
+            let mut line = safe::short(&words::line(sample), LINE_CHARS).into_owned();
             if sample.cut {
                 line.push_str(" … (cut)");
             }

@@ -268,6 +268,11 @@ impl Handle {
         }
     }
 
+    /// What was told, for those who look.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
     /// There may be something new for any output.
     pub fn wake_all(&self) {
         for output in self.outputs.values() {

@@ -2,10 +2,13 @@
 //! Pure; takes a notification, gives plain text that is *not* yet harmless: each output passes
 //! it through [`super::safe`] as it needs.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use lapwing_rules::model::{Notification, Number, Reason, Severity, Status, Timestamp};
+use lapwing_rules::model::{
+    Attachment, Notification, Number, Reason, Sample, Severity, Status, Timestamp,
+};
 
 /// An alert that became durable so much later than it was due was found late: while the agent
 /// was stopped, or in old lines.
@@ -128,6 +131,9 @@ pub fn reason(notification: &Notification) -> Option<String> {
 /// `5th time in 30 days, last 3 days ago for 4 min`; `None` where nothing is known.
 pub fn history(notification: &Notification) -> Option<String> {
     let history = &notification.history;
+    if !notification.attach.contains(&Attachment::History) {
+        return None;
+    }
     if history.fired_30d == 0 && history.last_started_at.is_none() {
         return None;
     }
@@ -143,7 +149,46 @@ pub fn history(notification: &Notification) -> Option<String> {
                 .expect("writing to a String cannot fail");
         }
     }
+    let trend = sparkline(&history.per_day, 30);
+    if !trend.is_empty() {
+        write!(text, "  {trend}").expect("writing to a String cannot fail");
+    }
+    if let Some(ack) = &history.last_ack {
+        let note = if ack.note.is_empty() { "" } else { ": " };
+        write!(text, "; {} was at it{note}{}", ack.by, ack.note)
+            .expect("writing to a String cannot fail");
+    }
     Some(text)
+}
+
+/// `alice is at it since 09:05:00: restarting the pool`; `None` where nobody is.
+pub fn acked(notification: &Notification) -> Option<String> {
+    let ack = notification.acked.as_ref()?;
+    let note = if ack.note.is_empty() { "" } else { ": " };
+    Some(format!(
+        "{} is at it since {}{note}{}",
+        ack.by,
+        clock_time(ack.at),
+        ack.note
+    ))
+}
+
+/// A sample's line, with `×3` before it where it stands for three.
+pub fn line(sample: &Sample) -> Cow<'_, str> {
+    if sample.times > 1 {
+        format!("×{} {}", sample.times, sample.line).into()
+    } else {
+        sample.line.as_str().into()
+    }
+}
+
+/// Hits over time, where they are to be shown; as [`sparkline`].
+pub fn graph(notification: &Notification, width: usize) -> String {
+    if notification.attach.contains(&Attachment::Graph) {
+        sparkline(&notification.rate.counts, width)
+    } else {
+        String::new()
+    }
 }
 
 fn ordinal(n: u64) -> String {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lapwing_rules::model::{
-    History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status, Timestamp,
+    Attachment, History, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
+    Timestamp,
 };
 
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -20,6 +21,7 @@ pub(crate) fn notification() -> Notification {
         source: "/var/log/nginx/access.log".to_owned(),
         offset: 8123 + u64::from(second),
         cut: false,
+        times: 1,
         before: Vec::new(),
         after: Vec::new(),
     };
@@ -55,11 +57,16 @@ pub(crate) fn notification() -> Notification {
             "path".to_owned(),
             vec![("/a".to_owned(), 9), ("/b".to_owned(), 1)],
         )]),
+        folded_groups: None,
+        acked: None,
         history: History {
             fired_30d: 4,
             last_started_at: Some(at("2026-11-18T08:00:00Z")),
             last_duration_s: Some(240),
+            last_ack: None,
+            per_day: Vec::new(),
         },
+        attach: Attachment::all(),
         rate: Rate {
             step_s: Number(5.0),
             counts: vec![0, 0, 1, 1, 2, 1, 2, 3],

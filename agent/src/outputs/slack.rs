@@ -136,6 +136,7 @@ fn blocks(notification: &Notification, sample_chars: usize) -> Value {
         blocks.push(json!({"type": "rich_text", "elements": [section]}));
     }
     let footer = [
+        words::acked(notification),
         words::history(notification),
         words::late(notification),
         Some(webhook::idempotency_key(notification)),
@@ -158,7 +159,7 @@ fn rich(text: &str, max: usize) -> Value {
 
 /// Lines of `Label value`, the labels bold.
 fn facts(notification: &Notification) -> Value {
-    let rate = words::sparkline(&notification.rate.counts, SPARKLINE_CHARS);
+    let rate = words::graph(notification, SPARKLINE_CHARS);
     let mut rows = vec![("Count".to_owned(), words::measure(notification))];
     rows.extend(words::reason(notification).map(|reason| ("Now".to_owned(), reason)));
     if !rate.is_empty() {
@@ -193,7 +194,7 @@ fn samples(samples: &[Sample], chars: usize) -> Vec<Value> {
     let shown = samples.iter().skip(first);
     shown
         .map(|sample| {
-            let mut line = rich(&sample.line, chars);
+            let mut line = rich(&words::line(sample), chars);
             if sample.cut
                 && let Some(text) = line["text"].as_str()
             {

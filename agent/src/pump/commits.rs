@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::SavedGroup;
 use lapwing_rules::model::{Notification, Timestamp};
 
+use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
 use super::{Input, Notice, Pump};
@@ -38,6 +39,7 @@ pub(super) struct Disk {
 
 struct InFlight {
     commit: Arc<Commit>,
+    answers: Vec<Answer>,
     sent_at: Instant,
     /// It holds the starting positions of all inputs.
     has_starts: bool,
@@ -84,7 +86,7 @@ impl Pump {
                 self.commit();
             } else {
                 let news = self.pending.take_news();
-                self.send(news);
+                self.send(news, Vec::new());
             }
         }
     }
@@ -92,11 +94,12 @@ impl Pump {
     fn commit(&mut self) {
         self.disk.retry_at = None;
         let changes = self.setup.engine.take_changes().into_iter();
+        let answers = std::mem::take(&mut self.pending.answers);
         let commit = self.pending.take(changes.map(record));
-        self.send(commit);
+        self.send(commit, answers);
     }
 
-    fn send(&mut self, commit: Commit) {
+    fn send(&mut self, commit: Commit, answers: Vec<Answer>) {
         let commit = Arc::new(commit);
         let (replies, inbox) = (self.replies.0.clone(), self.setup.inbox.clone());
         let reply = Box::new(move |result| {
@@ -108,6 +111,7 @@ impl Pump {
         if self.setup.store.send(message).is_ok() {
             self.disk.in_flight = Some(InFlight {
                 commit,
+                answers,
                 sent_at: clock::monotonic(),
                 has_starts: self.waiting_for.is_empty(),
             });
@@ -124,9 +128,16 @@ impl Pump {
             Wait::No => self.replies.1.try_recv().ok(),
         };
         let Some(reply) = reply else { return };
-        let Some(sent) = self.disk.in_flight.take() else {
+        let Some(mut sent) = self.disk.in_flight.take() else {
             return;
         };
+        let trouble = match &reply {
+            Ok(Done::Durable) => None,
+            Ok(Done::InMemory(error)) | Err(error) => Some(error.to_string()),
+        };
+        for answer in sent.answers.drain(..) {
+            answer.give(trouble.as_deref());
+        }
         match reply {
             Ok(Done::Durable) => self.has_committed(&sent),
             Ok(Done::InMemory {

@@ -9,11 +9,13 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `commits` | sending commits, taking answers, what a failing disk means |
+//! | `orders` | what operators ask for: silences, acknowledgements |
 //! | `pending` | what the next commit will hold |
 //! | `pace` | when to commit (pure) |
 //! | `own_alert` | the agent's alert on itself (pure) |
 
 mod commits;
+mod orders;
 mod own_alert;
 mod pace;
 mod pending;
@@ -40,6 +42,7 @@ use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
 use pending::Pending;
 
+pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
 
 /// Sources remembered; what is remembered of one can be found again.
@@ -62,6 +65,8 @@ pub enum Input {
     Planned(Replanned),
     /// Somebody wants to know how things stand.
     Ask(Question),
+    /// Somebody wants something done.
+    Do(Command),
     /// Commit what there is and end.
     Stop,
 }
@@ -210,6 +215,7 @@ impl Pump {
                 Ok(Input::Event(event)) => self.take(event),
                 Ok(Input::Planned(replanned)) => self.setup.scanner.adopt(replanned),
                 Ok(Input::Ask(question)) => (question.0)(&self),
+                Ok(Input::Do(command)) => self.obey(command),
                 Ok(Input::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -363,11 +369,9 @@ impl Pump {
     fn route(&mut self) {
         for told in self.told.drain(..) {
             let rule = self.setup.rules.get(told.rule);
-            let outputs = outputs::route(
-                &told.notification,
-                rule.notify.as_deref(),
-                &self.setup.outputs,
-            );
+            let notify = orders::audience(rule, told.to);
+            let outputs =
+                outputs::route(&told.notification, notify.as_deref(), &self.setup.outputs);
             self.pending.tell(Routed {
                 notification: told.notification,
                 outputs,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lapwing_rules::model::{
-    History, Mode, Notification, Number, Rate, Reason, Severity, Status, Timestamp,
+    Attachment, History, Mode, Notification, Number, Rate, Reason, Severity, Status, Timestamp,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -170,7 +170,10 @@ fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
         sent_at: since,
         samples: Vec::new(),
         top: BTreeMap::new(),
+        folded_groups: None,
+        acked: None,
         history: History::default(),
+        attach: Attachment::all(),
         rate: Rate::default(),
         runbook_url: None,
         dashboard_url: None,

@@ -1,8 +1,9 @@
 //! What will be in the next commit, but for the groups, which the engine keeps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
+use super::orders::Answer;
 use super::pace::Urgency;
 use crate::clock;
 use crate::inputs::{Position, PositionKey};
@@ -21,6 +22,10 @@ pub(super) struct Pending {
     pub(super) forgotten: HashSet<PositionKey>,
     /// Saved groups that the engine does not know.
     pub(super) stale: Vec<GroupRecord>,
+    /// Records by name.
+    pub(super) notes: BTreeMap<String, Vec<u8>>,
+    /// Told when all of it is durable.
+    pub(super) answers: Vec<Answer>,
     notifications: Vec<Routed>,
     bytes: u64,
     pub(super) since: Option<Instant>,
@@ -73,7 +78,7 @@ impl Pending {
         }
     }
 
-    /// A commit of all of it, and of `groups`.
+    /// A commit of all of it, and of `groups`; who waits for it is taken before.
     pub(super) fn take(&mut self, groups: impl Iterator<Item = GroupRecord>) -> Commit {
         let pending = std::mem::take(self);
         Commit {
@@ -81,6 +86,7 @@ impl Pending {
             forgotten: pending.forgotten.into_iter().collect(),
             groups: pending.stale.into_iter().chain(groups).collect(),
             notifications: pending.notifications,
+            notes: pending.notes,
         }
     }
 
@@ -101,6 +107,11 @@ impl Pending {
                     .entry(position.key.clone())
                     .or_insert_with(|| position.clone());
             }
+        }
+        for (name, note) in &commit.notes {
+            self.notes
+                .entry(name.clone())
+                .or_insert_with(|| note.clone());
         }
         for key in &commit.forgotten {
             if !self.positions.contains_key(key) {

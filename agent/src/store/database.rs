@@ -13,7 +13,9 @@ use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableError
 use super::backend::Roomy;
 use super::folder::{self, io};
 use super::record::PositionRecord;
-use super::tables::{BEGUN, COMMITTED_AT, FORMAT, FORMAT_KEY, GROUPS, META, POSITIONS, WINDOWS};
+use super::tables::{
+    BEGUN, COMMITTED_AT, FORMAT, FORMAT_KEY, GROUPS, META, NOTES, POSITIONS, WINDOWS,
+};
 use super::{GroupRecord, Saved, Start, StoreError, write};
 use crate::inputs::{Position, PositionKey};
 
@@ -211,6 +213,18 @@ fn read_saved(database: &Database) -> Result<Saved, redb::Error> {
                 {
                     record.parts.insert(number, part.value().to_vec());
                 }
+            }
+        }
+        // An earlier version of the same format made it.
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match transaction.open_table(NOTES) {
+        Ok(notes) => {
+            for row in notes.iter()? {
+                let (name, note) = row?;
+                let (name, note) = (name.value().to_owned(), note.value().to_vec());
+                saved.notes.insert(name, note);
             }
         }
         // An earlier version of the same format made it.

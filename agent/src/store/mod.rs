@@ -26,6 +26,7 @@
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
+//! | `notes` | name | a small record, opaque here: `silences`, `digests` |
 //! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `outputs`, `notification` |
 //! | `said` | alert id, seq | the notification's key: what makes a repeated commit harmless |
 //! | `outbox` | output, notification | JSON: `v`, `bytes`, `attempts`, `last_error`: it waits |
@@ -83,6 +84,8 @@ pub struct Commit {
     pub groups: Vec<GroupRecord>,
     /// What there is to tell.
     pub notifications: Vec<Routed>,
+    /// Small records by name, opaque to the store.
+    pub notes: BTreeMap<String, Vec<u8>>,
 }
 
 /// The saved state of one rule's group: opaque to the store.
@@ -129,6 +132,8 @@ pub struct Saved {
     pub positions: Vec<Position>,
     /// Every group with a state.
     pub groups: Vec<GroupRecord>,
+    /// Small records by name.
+    pub notes: BTreeMap<String, Vec<u8>>,
     /// What there was to begin with. An agent that has come up commits at once, with an empty
     /// [`Commit`] where there is nothing to say, so that the next start is not taken for the first.
     pub start: Start,

@@ -10,6 +10,7 @@ pub(super) const POSITIONS: TableDefinition<'_, (&str, u64, u64), Bytes> =
 pub(super) const GROUPS: TableDefinition<'_, (&str, &str), Bytes> = TableDefinition::new("groups");
 pub(super) const WINDOWS: TableDefinition<'_, (&str, &str, u64), Bytes> =
     TableDefinition::new("windows");
+pub(super) const NOTES: TableDefinition<'_, &str, Bytes> = TableDefinition::new("notes");
 pub(super) const NOTIFICATIONS: TableDefinition<'_, u64, Bytes> =
     TableDefinition::new("notifications");
 pub(super) const SAID: TableDefinition<'_, (&str, u32), u64> = TableDefinition::new("said");

@@ -42,6 +42,7 @@ fn position(inode: u64, offset: u64) -> Position {
         memory: Memory {
             last_time: Some(Timestamp::from_secs(7)),
             format: Some("nginx".to_owned()),
+            ..Memory::default()
         },
     }
 }
@@ -112,6 +113,7 @@ fn everything_is_there_after_a_restart() {
         forgotten: Vec::new(),
         groups: vec![group("a", Some("[1]")), group("b", Some("[2]"))],
         notifications: vec![routed(1, &["chat", "hook"]), routed(2, &["hook"])],
+        ..Commit::default()
     };
     let report = store.commit(&first, now()).unwrap();
     assert_eq!(report.queued, ["chat", "hook"]);
@@ -120,6 +122,7 @@ fn everything_is_there_after_a_restart() {
         forgotten: vec![position(3, 0).key],
         groups: vec![group("a", None), group("b", Some("[3]"))],
         notifications: Vec::new(),
+        ..Commit::default()
     };
     store.commit(&second, now()).unwrap();
     drop(store);

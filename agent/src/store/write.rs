@@ -13,8 +13,8 @@ use super::record::{
     PositionRecord,
 };
 use super::tables::{
-    BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTIFICATIONS,
-    OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
+    BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTES,
+    NOTIFICATIONS, OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
 };
 use super::{Commit, Report, Routed, Settlement, Store};
 
@@ -81,6 +81,9 @@ impl Work<'_> {
             for commit in self.commits {
                 writer.positions(commit)?;
                 writer.groups(commit)?;
+                for (name, note) in &commit.notes {
+                    writer.tables.notes.insert(name.as_str(), note.as_slice())?;
+                }
                 for routed in &commit.notifications {
                     writer.notification(routed, self.now)?;
                 }
@@ -113,6 +116,7 @@ struct Tables<'t> {
     positions: Table<'t, (&'static str, u64, u64), Bytes>,
     groups: Table<'t, (&'static str, &'static str), Bytes>,
     windows: Table<'t, (&'static str, &'static str, u64), Bytes>,
+    notes: Table<'t, &'static str, Bytes>,
     notifications: Table<'t, u64, Bytes>,
     said: Table<'t, (&'static str, u32), u64>,
     outbox: Table<'t, (&'static str, u64), Bytes>,
@@ -128,6 +132,7 @@ impl<'t> Tables<'t> {
             positions: transaction.open_table(POSITIONS)?,
             groups: transaction.open_table(GROUPS)?,
             windows: transaction.open_table(WINDOWS)?,
+            notes: transaction.open_table(NOTES)?,
             notifications: transaction.open_table(NOTIFICATIONS)?,
             said: transaction.open_table(SAID)?,
             outbox: transaction.open_table(OUTBOX)?,

@@ -1,6 +1,6 @@
 use super::*;
 
-use lapwing_rules::language::check::{Defaults, Known, SourceFile, check};
+use lapwing_rules::language::check::{Checked, Defaults, Known, SourceFile, check};
 use lapwing_rules::language::pattern::Pattern;
 
 #[test]
@@ -36,7 +36,9 @@ fn every_made_up_rule_stands_in_a_rule_file_as_it_is() {
             name: "rules.yaml".into(),
             text: rule_file(&set.patterns).into(),
         };
-        let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
+        let Checked {
+            rules, problems, ..
+        } = check(&[file], &Defaults::default(), Known::default());
         assert_eq!(problems, []);
         let regexes = rules.iter().flat_map(|rule| &rule.matching.regex);
         let texts: Vec<&str> = regexes.map(Pattern::text).collect();

@@ -27,6 +27,7 @@ pub use percentage::Percentage;
 pub use sequence::Sequence;
 pub use spike::Spike;
 pub use state::State;
+pub(crate) use verdict::number;
 pub use verdict::{Cause, Held, Observation, Verdict};
 pub use window::{Entry, Extent, Full, Saved, Window};
 

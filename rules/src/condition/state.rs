@@ -70,8 +70,8 @@ impl Condition {
             (Self::Pair(pair), Of::Pair(saved)) => pair.restore(saved),
             (Self::Sequence(sequence), Of::Sequence(saved)) => sequence.restore(saved),
             (Self::Novelty(novelty), Of::Novelty(saved)) => return novelty.restore(&saved, parts),
-            // A group of what is new takes the place of the group that finds it.
-            (condition @ Self::Novelty(_), Of::Told) => *condition = Self::Told,
+            // A group of what is new, or one that speaks for all, takes the place of an ordinary one.
+            (condition, Of::Told) => *condition = Self::Told,
             _ => return false,
         }
         true

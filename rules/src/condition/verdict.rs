@@ -69,7 +69,7 @@ pub enum Cause {
 }
 
 /// A count as a value: exact up to 2^53, and nothing counts further.
-pub(super) fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a count of hits is below 2^53")]
     let value = count as f64;
     value

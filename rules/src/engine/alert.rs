@@ -1,5 +1,5 @@
 //! The life of one alert: when it is told again, when it ends. Decisions over values only; what
-//! is said is put together in `telling`.
+//! is said is put together in `telling`, whether it may be said is decided in `mute`.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::{Cause, Held, Verdict};
 use crate::language::rule::{ConditionSpec, Rule};
-use crate::model::{Reason, Timestamp};
+use crate::model::{Ack, Reason, Timestamp};
 
 /// One episode of trouble for one rule and group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alert {
     /// Ends in 16 hexadecimal digits that depend on host, rule, group and start alone.
     pub(super) id: String,
-    /// Of the latest notification; counts from 1.
+    /// Of the latest notification; counts from 1. 0: nothing was said yet.
     pub(super) seq: u32,
     /// Line time at which the condition came to hold.
     pub(super) started_at: Timestamp,
@@ -24,7 +24,7 @@ pub(super) struct Alert {
     pub(super) held_until: Timestamp,
     /// Hits since `first_hit_at`.
     pub(super) count: u64,
-    /// Line time of the latest notification.
+    /// Line time of the latest occasion to speak, used or not.
     pub(super) told_at: Timestamp,
     /// `count` in the latest notification.
     pub(super) told_count: u64,
@@ -39,6 +39,33 @@ pub(super) struct Alert {
     /// Whether it is lines that did not come what makes it hold.
     #[serde(default)]
     pub(super) is_silence: bool,
+    /// `count` on the latest occasion, where that was not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) passed_count: Option<u64>,
+    /// What was not said, and is when nothing is in the way any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) held_back: Option<HeldBack>,
+    /// Line time of the first notification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) first_said_at: Option<Timestamp>,
+    /// Nobody was at it in time, and further people are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) escalated: bool,
+    /// Who is at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) acked: Option<Ack>,
+    /// Another alert speaks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_folded: bool,
+}
+
+/// Something that was not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HeldBack {
+    /// What it would have been.
+    pub(super) reason: Reason,
+    /// Line time at which it may be said.
+    pub(super) look_at: Timestamp,
 }
 
 /// What comes next for an alert if no more hits do.
@@ -48,6 +75,12 @@ pub(super) enum Due {
     Digest,
     /// The silence goes on.
     Repeat,
+    /// Further people are to be told.
+    Escalate,
+    /// What was held back may be said.
+    Look,
+    /// The end of the alert before was held back, and may be said.
+    LookAtEnd,
     /// It ends.
     End,
 }
@@ -55,8 +88,8 @@ pub(super) enum Due {
 /// Whether a verdict came with a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum With {
-    /// With a hit.
-    Hit,
+    /// With a hit, which stands for so many.
+    Hit(u64),
     /// With the passing of time.
     Time,
 }
@@ -65,11 +98,11 @@ pub(super) enum With {
 const LEAST_QUIET: Duration = Duration::from_mins(1);
 
 impl Alert {
-    /// An alert that starts now, and whose start is being told.
+    /// An alert that starts now, and of which nothing was said yet.
     pub(super) fn start(id: String, held: Held, rule: &Rule) -> Self {
         Self {
             id,
-            seq: 1,
+            seq: 0,
             started_at: held.at,
             first_hit_at: held.first,
             held_until: held.until,
@@ -80,6 +113,12 @@ impl Alert {
             value: held.value,
             threshold: held.threshold,
             is_silence: held.by == Cause::Silence,
+            passed_count: None,
+            held_back: None,
+            first_said_at: None,
+            escalated: false,
+            acked: None,
+            is_folded: false,
         }
     }
 
@@ -92,9 +131,9 @@ impl Alert {
         with: With,
         rule: &Rule,
     ) -> Option<Reason> {
-        self.count += match (with, counts(&rule.condition), verdict) {
-            (With::Hit, Counts::Hits, _) => 1,
-            (_, Counts::WhatHeld, Verdict::Holds(held)) => held.count,
+        self.count += match (with, verdict) {
+            (_, Verdict::Holds(held)) if rule.condition.counts_what_held() => held.count,
+            (With::Hit(times), _) if !rule.condition.counts_what_held() => times,
             _ => 0,
         };
         match verdict {
@@ -107,33 +146,52 @@ impl Alert {
             Verdict::Nothing => {}
         }
         let goes_on = match rule.condition {
-            ConditionSpec::Any | ConditionSpec::Frequency { .. } => with == With::Hit,
+            ConditionSpec::Any | ConditionSpec::Frequency { .. } => matches!(with, With::Hit(_)),
             _ => matches!(verdict, Verdict::Holds(_)),
         };
         if !goes_on || time < self.told_at.plus(self.quiet) {
             return None;
         }
-        self.tell(time, rule);
         Some(Reason::Repeat)
     }
 
-    /// What is due next, and when in line time.
+    /// What is due next, and when in line time. The end comes before everything else that is due
+    /// at its time.
     pub(super) fn due(&self, rule: &Rule) -> (Timestamp, Due) {
-        let end = (self.held_until.plus(rule.resolve_after), Due::End);
+        let mut next = (self.held_until.plus(rule.resolve_after), Due::End);
+        let mut consider = |at: Timestamp, what| {
+            if at < next.0 {
+                next = (at, what);
+            }
+        };
         let again = self.told_at.plus(self.quiet);
-        if self.wants_digest(rule) && again < end.0 {
-            (again, Due::Digest)
+        if self.wants_digest(rule) {
+            consider(again, Due::Digest);
         } else if self.is_silence && self.held_until == Timestamp::MAX {
-            (again.max(self.told_at.plus(LEAST_QUIET)), Due::Repeat)
-        } else {
-            end
+            consider(again.max(self.told_at.plus(LEAST_QUIET)), Due::Repeat);
         }
+        if let Some(held_back) = self.held_back {
+            consider(held_back.look_at, Due::Look);
+        }
+        if let Some(at) = self.escalates_at(rule) {
+            consider(at, Due::Escalate);
+        }
+        next
+    }
+
+    /// When further people are told.
+    fn escalates_at(&self, rule: &Rule) -> Option<Timestamp> {
+        let escalation = rule.escalate.as_ref()?;
+        let may = self.seq > 0 && !self.escalated && self.acked.is_none();
+        let since = self.first_said_at.unwrap_or(self.started_at);
+        may.then(|| since.plus(escalation.after))
     }
 
     /// Whether hits wait for a digest. One that ends with such hits tells them first: they must
     /// not be lost because `resolve_after` is shorter than `realert`.
     pub(super) fn wants_digest(&self, rule: &Rule) -> bool {
-        matches!(rule.condition, ConditionSpec::Any) && self.untold() > 0
+        let passed = self.passed_count.unwrap_or(self.told_count);
+        matches!(rule.condition, ConditionSpec::Any) && self.count > passed
     }
 
     /// Hits since the latest notification.
@@ -141,27 +199,44 @@ impl Alert {
         self.count - self.told_count
     }
 
-    /// Notes that something is told at line time `time`. The caller reads `untold` before.
-    pub(super) fn tell(&mut self, time: Timestamp, rule: &Rule) {
-        self.seq += 1;
+    /// An occasion to speak, used or not: `realert` begins anew.
+    pub(super) fn pass(&mut self, time: Timestamp, rule: &Rule) {
         self.told_at = time;
+        self.passed_count = Some(self.count);
         if let Some(most) = rule.exponential_realert {
             self.quiet = (self.quiet * 2).min(most).max(rule.realert);
         }
     }
-}
 
-/// What an alert's `count` is of.
-enum Counts {
-    /// All hits.
-    Hits,
-    /// The lines that made the condition hold: others are of what went well.
-    WhatHeld,
-}
+    /// Nothing is said now.
+    pub(super) fn hold_back(&mut self, reason: Reason, look_at: Timestamp) {
+        let reason = self.with_held_back(reason);
+        self.held_back = Some(HeldBack { reason, look_at });
+    }
 
-fn counts(condition: &ConditionSpec) -> Counts {
-    match condition {
-        ConditionSpec::Pair { .. } | ConditionSpec::Sequence { .. } => Counts::WhatHeld,
-        _ => Counts::Hits,
+    /// Something is said at line time `time`; gives what it is, with what was held back.
+    pub(super) fn say(&mut self, reason: Reason, time: Timestamp) -> Reason {
+        let reason = self.with_held_back(reason);
+        self.seq += 1;
+        self.held_back = None;
+        self.told_at = time;
+        self.told_count = self.count;
+        self.first_said_at.get_or_insert(time);
+        self.passed_count = None;
+        reason
+    }
+
+    /// Who has not heard of it at all hears of it for the first time, whatever the occasion is.
+    fn with_held_back(&self, reason: Reason) -> Reason {
+        let weight = |reason| match reason {
+            Reason::Resolved | Reason::Drill => 4,
+            Reason::First => 3,
+            Reason::Escalated => 2,
+            Reason::Digest | Reason::Repeat => 1,
+        };
+        match self.held_back {
+            Some(held_back) if weight(held_back.reason) > weight(reason) => held_back.reason,
+            _ => reason,
+        }
     }
 }

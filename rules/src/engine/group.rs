@@ -1,16 +1,18 @@
 //! What is remembered of one rule's group: its condition, its latest lines, its alert, its past.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::Alert;
+use super::AlertView;
+use super::alert::{Alert, Due, With};
 use super::past::Past;
 use super::rate::{self, Buckets};
 use super::top::Top;
 use crate::condition::{Condition, Entry, Held, Observation, TopValues, Verdict};
-use crate::language::rule::{ConditionSpec, Rule};
-use crate::model::{InputId, Sample, Timestamp};
+use crate::language::rule::{ConditionSpec, Dedupe, Rule};
+use crate::model::{InputId, Notification, Sample, Timestamp};
 use crate::scanner::Hit;
 
 /// One group of one rule.
@@ -34,6 +36,8 @@ pub(super) struct Group {
     /// Fields of the latest hit, where a template asks for them and an alert may begin without one.
     pub(super) fields: BTreeMap<String, String>,
     pub(super) alert: Option<Firing>,
+    /// The end of an alert that people know of, which nobody was told yet.
+    pub(super) owed: Option<Owed>,
     pub(super) past: Past,
     /// Whether a state of it was handed out to be stored, which must be taken back when it goes.
     pub(super) is_saved: bool,
@@ -50,6 +54,17 @@ pub(super) struct Subject {
     pub(super) values: Box<[String]>,
 }
 
+/// An end that was held back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Owed {
+    /// As it would have been said.
+    pub(super) notification: Notification,
+    /// Line time at which it may be said.
+    pub(super) look_at: Timestamp,
+    /// Whether further people were told of it.
+    pub(super) escalated: bool,
+}
+
 /// A running alert and what its messages hold.
 #[derive(Clone, Debug)]
 pub(super) struct Firing {
@@ -60,7 +75,18 @@ pub(super) struct Firing {
     pub(super) fields: BTreeMap<String, String>,
 }
 
+impl Subject {
+    /// The `item` of the group that speaks for all groups of its rule.
+    pub(super) const ALL: usize = usize::MAX;
+}
+
 impl Group {
+    /// Whether it speaks for all groups of its rule.
+    pub(super) fn is_fold(&self) -> bool {
+        let item = self.subject.as_ref().map(|subject| subject.item);
+        item == Some(Subject::ALL)
+    }
+
     pub(super) fn new(rule: &Rule, hit: &Hit, subject: Option<Subject>) -> Self {
         let mut group = Self::unheard(rule, hit.time, hit.arrival);
         group.is_unheard = false;
@@ -87,6 +113,7 @@ impl Group {
             input: InputId(0),
             fields: BTreeMap::new(),
             alert: None,
+            owed: None,
             past: Past::default(),
             is_saved: false,
             is_changed: false,
@@ -114,9 +141,16 @@ impl Group {
 
     /// Takes a hit's line; its sample is cut at `sample_bytes`.
     pub(super) fn keep_line(&mut self, hit: &Hit, rule: &Rule, sample_bytes: usize) {
+        let alike = match rule.dedupe {
+            Dedupe::Nothing => 0,
+            Dedupe::Template => self.keep_sample_once(&hit.sample),
+        };
         self.keep_sample(&hit.sample, rule.samples, sample_bytes);
-        self.rate
-            .add(hit.time, rate::step(rule.condition.timeframe()));
+        if let Some(kept) = self.samples.back_mut() {
+            kept.times = alike.saturating_add(hit.times);
+        }
+        let step = rate::step(rule.condition.timeframe());
+        self.rate.add(hit.time, step, hit.times);
         if !hit.fields.is_empty() && rule.condition.may_begin_by_time() {
             self.fields.clone_from(&hit.fields);
         }
@@ -138,6 +172,14 @@ impl Group {
         })
     }
 
+    /// One that differs in numbers only from one that is kept takes its place, and counts it.
+    fn keep_sample_once(&mut self, sample: &Sample) -> u64 {
+        let is_alike = |kept: &Sample| differ_in_numbers_only(&kept.line, &sample.line);
+        let alike = self.samples.iter().position(is_alike);
+        let kept = alike.and_then(|index| self.samples.remove(index));
+        kept.map_or(0, |kept| kept.times)
+    }
+
     fn keep_sample(&mut self, sample: &Sample, most: usize, most_bytes: usize) {
         if most == 0 {
             return;
@@ -157,12 +199,67 @@ impl Group {
                 .truncate(kept.line.floor_char_boundary(most_bytes));
             kept.line.shrink_to_fit();
             kept.cut = true;
+            kept.before.clear();
+            kept.after.clear();
         }
     }
 
     /// Bytes of the lines that it keeps.
     pub(super) fn sample_bytes(&self) -> usize {
-        self.samples.iter().map(|sample| sample.line.len()).sum()
+        let context = |sample: &Sample| -> usize {
+            sample
+                .before
+                .iter()
+                .chain(&sample.after)
+                .map(String::len)
+                .sum()
+        };
+        let bytes = |sample: &Sample| sample.line.len() + context(sample);
+        self.samples.iter().map(bytes).sum()
+    }
+
+    /// What is due next, but for its condition, and when in line time.
+    pub(super) fn due(&self, rule: &Rule) -> Option<(Timestamp, Due)> {
+        let alert = self.alert.as_ref().map(|firing| firing.alert.due(rule));
+        let owed = self.owed.as_ref();
+        match (owed.map(|owed| (owed.look_at, Due::LookAtEnd)), alert) {
+            (Some(owed), Some(alert)) if alert.0 < owed.0 => Some(alert),
+            (None, alert) => alert,
+            (owed, _) => owed,
+        }
+    }
+
+    /// When the alert ends if nothing more comes, or may be known to, where it fires at line time
+    /// `at`. Does not depend on how much of what is due by then has been settled.
+    pub(super) fn fires_until(&self, rule: &Rule, at: Timestamp) -> Option<Timestamp> {
+        let before = || self.past.fired_until(at, rule.resolve_after);
+        let Some(firing) = self
+            .alert
+            .as_ref()
+            .filter(|firing| firing.alert.started_at <= at)
+        else {
+            return before();
+        };
+        let alert = &firing.alert;
+        let end = |held_until: Timestamp| held_until.plus(rule.resolve_after);
+        let mut until = end(alert.held_until);
+        let Some(mut due) = self.condition.due() else {
+            return (until > at).then_some(until);
+        };
+        if due <= at {
+            let (mut condition, mut alert) = (self.condition.clone(), alert.clone());
+            while due <= at.min(end(alert.held_until)) {
+                let verdict = condition.pass(due);
+                alert.take(due, verdict, With::Time, rule);
+                let Some(next) = condition.due() else {
+                    due = Timestamp::MAX;
+                    break;
+                };
+                due = next;
+            }
+            until = end(alert.held_until);
+        }
+        (until > at).then_some(until.min(due.max(at.plus(Duration::from_nanos(1)))))
     }
 
     /// The point in arrival time that answers to line time `due`, seen from the latest hit: the
@@ -173,11 +270,19 @@ impl Group {
             .minus(self.latest.since(due))
     }
 
+    /// The line time that answers to a point in arrival time: the other way round.
+    pub(super) fn line_of(&self, arrival: Timestamp) -> Timestamp {
+        self.latest
+            .plus(arrival.since(self.latest_arrival))
+            .minus(self.latest_arrival.since(arrival))
+    }
+
     /// Whether nothing of it can matter any more at line time `now`, but for its past.
     pub(super) fn is_spent(&self, now: Timestamp, rule: &Rule) -> bool {
         // Without groups, silence is watched for from the start on and for ever.
         let is_always_there = rule.group_by.is_empty() && rule.condition.watches_for_silence();
         self.alert.is_none()
+            && self.owed.is_none()
             && !is_always_there
             && self.condition.due().is_none()
             && self.condition.matters_until(self.latest, &rule.condition) <= now
@@ -206,12 +311,43 @@ impl Group {
         named
     }
 
+    /// Its running alert, as it stands.
+    pub(super) fn view(&self, rule: &Rule) -> Option<AlertView> {
+        let alert = &self.alert.as_ref()?.alert;
+        Some(AlertView {
+            id: alert.id.clone(),
+            count: alert.count,
+            suppressed: alert.untold(),
+            started_at: alert.started_at,
+            value: alert.value,
+            group: self.named(rule),
+        })
+    }
+
     /// The shape of the lines, where that is what is new.
     pub(super) fn pattern(&self, rule: &Rule) -> Option<String> {
         let is_pattern = matches!(rule.condition, ConditionSpec::NewPattern { .. });
-        let subject = self.subject.as_ref().filter(|_| is_pattern)?;
+        let subject = self.subject.as_ref();
+        let subject = subject.filter(|_| is_pattern && !self.is_fold())?;
         subject.values.first().cloned()
     }
+}
+
+/// Whether two lines are the same but for their numbers. O(length).
+fn differ_in_numbers_only(one: &str, other: &str) -> bool {
+    let words = |text: &str| {
+        let mut in_number = false;
+        let bytes = text.bytes().filter_map(move |byte| {
+            let was_in_number = std::mem::replace(&mut in_number, byte.is_ascii_digit());
+            match (was_in_number, in_number) {
+                (true, true) => None,
+                (false, true) => Some(b'0'),
+                (_, false) => Some(byte),
+            }
+        });
+        bytes.collect::<Vec<u8>>()
+    };
+    words(one) == words(other)
 }
 
 impl Firing {
@@ -238,19 +374,23 @@ impl Firing {
             .filter_map(|entry| entry.top.as_ref())
         {
             counted = true;
-            firing.count_values(values.iter().map(Option::as_deref));
+            firing.count_values(values.iter().map(Option::as_deref), 1);
         }
         if let Some(hit) = hit.filter(|_| !counted) {
-            firing.count_values(hit.top.iter().map(Option::as_deref));
+            firing.count_values(hit.top.iter().map(Option::as_deref), hit.times);
         }
         firing
     }
 
-    /// Counts the values of one more hit.
-    pub(super) fn count_values<'a>(&mut self, values: impl Iterator<Item = Option<&'a str>>) {
+    /// Counts the values of one more hit, which stands for so many.
+    pub(super) fn count_values<'a>(
+        &mut self,
+        values: impl Iterator<Item = Option<&'a str>>,
+        times: u64,
+    ) {
         for (top, value) in self.top.iter_mut().zip(values) {
             if let Some(value) = value {
-                top.add(value);
+                top.add(value, times);
             }
         }
     }

@@ -7,9 +7,12 @@
 //! give the same notifications, however they were cut into batches.
 
 mod alert;
+mod fold;
 mod group;
 mod groups;
 mod inputs;
+mod life;
+mod mute;
 mod names;
 mod novel;
 mod past;
@@ -23,17 +26,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use mute::{AckError, Running};
 pub use snapshot::SavedGroup;
 
 use crate::condition::{Held, Verdict};
 use crate::language::rule::{ConditionSpec, Rule, RuleSet};
-use crate::model::{InputId, InputState, Mode, Notification, Reason, RuleId, Sample, Timestamp};
+use crate::model::{InputId, InputState, Mode, Notification, RuleId, Sample, Timestamp};
+use crate::mute::{Silence, Why};
 use crate::scanner::{self, Hit, Span};
-use alert::{Alert, Due, With};
-use group::{Firing, Group, Subject};
+use group::{Group, Subject};
 use groups::{Groups, Slot};
 use inputs::Inputs;
-use telling::Occasion;
 use timers::Timers;
 
 /// When all samples together take more than this, in bytes, new ones are kept short.
@@ -48,6 +53,48 @@ pub struct Told {
     pub rule: RuleId,
     /// What there is to say.
     pub notification: Notification,
+    /// To whom.
+    pub to: To,
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The rule's `notify`.
+    Notify,
+    /// Those of the rule's `escalate`.
+    Escalation,
+    /// All of them: whoever heard of an alert hears how it goes on.
+    Both,
+}
+
+/// What was not said, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeldBack {
+    /// An operator's silence.
+    pub silenced: u64,
+    /// Another alert that fired.
+    pub inhibited: u64,
+    /// The rule's time intervals.
+    pub interval: u64,
+    /// Another message spoke for it.
+    pub folded: u64,
+    /// The rule is a shadow.
+    pub shadow: u64,
+}
+
+impl HeldBack {
+    /// Each reason's word and how often it was.
+    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
+        [
+            (Why::Silenced.name(), self.silenced),
+            (Why::Inhibited.name(), self.inhibited),
+            (Why::Interval.name(), self.interval),
+            (Why::Folded.name(), self.folded),
+            ("shadow", self.shadow),
+        ]
+    }
 }
 
 /// What happened to a rule since the engine was made.
@@ -57,6 +104,10 @@ pub struct RuleCounts {
     pub hits: u64,
     /// Alerts that started.
     pub alerts: u64,
+    /// Alerts that ended.
+    pub resolved: u64,
+    /// What was not said.
+    pub held_back: HeldBack,
     /// Notifications.
     pub notifications: u64,
     /// Groups that went because there were more than `max_groups`.
@@ -64,7 +115,7 @@ pub struct RuleCounts {
 }
 
 /// A running alert, as it stands between two notifications.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AlertView {
     /// As in its notifications.
     pub id: String,
@@ -74,6 +125,8 @@ pub struct AlertView {
     pub suppressed: u64,
     /// Line time of its start.
     pub started_at: Timestamp,
+    /// What the type measured when it last held.
+    pub value: f64,
     /// As in its notifications.
     pub group: BTreeMap<String, String>,
 }
@@ -87,6 +140,13 @@ pub struct Engine {
     heard: Inputs,
     /// By rule id.
     groups: Vec<Groups>,
+    /// The groups with a running alert, by rule id.
+    firing: Vec<BTreeSet<Slot>>,
+    /// Of those, the ones that mute others; one for each inhibit rule.
+    sources: Vec<mute::Sources>,
+    silences: Vec<Silence>,
+    /// The alert of each rule that ended last.
+    ended: Vec<Option<AlertView>>,
     counts: Vec<RuleCounts>,
     /// When to look at a group again, in arrival time.
     timers: Timers,
@@ -120,10 +180,13 @@ impl Engine {
         let tolerance = scanner::tolerance(&rules).unwrap_or_default();
         Self {
             heard: Inputs::new(inputs.len(), tolerance),
-            rules,
             host,
             inputs,
             groups: std::iter::repeat_with(Groups::default).take(len).collect(),
+            firing: vec![BTreeSet::new(); len],
+            sources: vec![mute::Sources::default(); rules.inhibit_rules().len()],
+            silences: Vec::new(),
+            ended: vec![None; len],
             counts: vec![RuleCounts::default(); len],
             timers: Timers::new(len),
             changed: Vec::new(),
@@ -131,6 +194,7 @@ impl Engine {
             removed: BTreeSet::new(),
             key: String::new(),
             patience: Duration::ZERO,
+            rules,
         }
     }
 
@@ -199,7 +263,13 @@ impl Engine {
         }
         for (_, saved, id, group) in kept.into_iter().rev() {
             self.sample_bytes += group.sample_bytes();
+            let fires = group.alert.is_some();
             let slot = self.groups[id.0 as usize].insert(&saved.key, group);
+            if fires {
+                self.note_start(id, slot);
+            } else {
+                self.note_source(id, slot);
+            }
             self.arm(id, slot);
         }
         left_out
@@ -224,7 +294,7 @@ impl Engine {
         if rule.mode == Mode::Off {
             return;
         }
-        self.counts[hit.rule.0 as usize].hits += 1;
+        self.counts[hit.rule.0 as usize].hits += hit.times;
         let slot = self.group_of(hit, rule, None, out);
         if let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) {
             group.begin_earlier(hit);
@@ -240,7 +310,7 @@ impl Engine {
         if rule.condition.finds_new() {
             self.observe_new(hit, slot, out);
         } else {
-            let verdict = group.observe(hit);
+            let verdict = observe_all(group, hit, rule);
             self.keep_line(hit, slot);
             self.judge((hit.rule, slot), verdict, (hit.time, Some(hit)), out);
             self.arm(hit.rule, slot);
@@ -273,51 +343,15 @@ impl Engine {
         self.sample_bytes = self.sample_bytes + group.sample_bytes() - before;
     }
 
-    /// Does what a condition's verdict asks for: at line time `time`, with a hit or by time alone.
-    fn judge(
-        &mut self,
-        (id, slot): (RuleId, Slot),
-        verdict: Verdict,
-        (time, hit): (Timestamp, Option<&Hit>),
-        out: &mut Vec<Told>,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
-        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-            return;
-        };
-        let Some(firing) = group.alert.as_mut() else {
-            if let Some(held) = verdict.held().filter(|held| !group.past.covers(held.at)) {
-                self.start((id, slot), hit, held, out);
-            }
-            return;
-        };
-        let with = match hit {
-            Some(hit) => {
-                firing.count_values(hit.top.iter().map(Option::as_deref));
-                With::Hit
-            }
-            None => With::Time,
-        };
-        if let Some(reason) = firing.alert.take(time, verdict, with, rule) {
-            let occasion = Occasion {
-                reason,
-                at: time,
-                ended_at: None,
-                suppressed: firing.alert.untold(),
-            };
-            self.tell(id, slot, occasion, out);
-        }
-    }
-
     /// Time has come to `now` (arrival time), and every hit up to it has been observed: settles
     /// everything that is due by then, in order.
     pub fn advance(&mut self, now: Timestamp, out: &mut Vec<Told>) {
         let patience = self.patience;
-        while let Some((rule, slot)) = self.timers.pop_due(now) {
+        // One thing after the other over all groups: what is said of one may depend on another.
+        while let Some((at, rule, slot)) = self.timers.pop_due(now) {
             self.settle(rule, slot, out, |group, due, of| match of {
-                Of::Condition => group.arrival_of(due).plus(patience) <= now,
-                Of::Alert => group.arrival_of(due) <= now,
+                Of::Condition => group.arrival_of(due).plus(patience) <= at,
+                Of::Alert => group.arrival_of(due) <= at,
                 Of::AlertFirst => false,
             });
             self.arm(rule, slot);
@@ -404,19 +438,21 @@ impl Engine {
 
     /// The running alerts of a rule.
     pub fn alerts(&self, rule: RuleId) -> impl Iterator<Item = AlertView> {
+        let groups = &self.groups[rule.0 as usize];
         let of_rule = self.rules.get(rule);
-        self.groups[rule.0 as usize]
+        self.firing[rule.0 as usize]
             .iter()
-            .filter_map(|(_, group)| {
-                let alert = &group.alert.as_ref()?.alert;
-                Some(AlertView {
-                    id: alert.id.clone(),
-                    count: alert.count,
-                    suppressed: alert.untold(),
-                    started_at: alert.started_at,
-                    group: group.named(of_rule),
-                })
-            })
+            .filter_map(move |slot| groups.get(*slot)?.1.view(of_rule))
+    }
+
+    /// How many alerts of a rule are running.
+    pub fn firing(&self, rule: RuleId) -> usize {
+        self.firing[rule.0 as usize].len()
+    }
+
+    /// The alert of a rule that ended last, as it was then.
+    pub fn ended(&self, rule: RuleId) -> Option<&AlertView> {
+        self.ended[rule.0 as usize].as_ref()
     }
 
     /// The group of a hit, made where there is none, at the cost of the longest idle one.
@@ -455,173 +491,13 @@ impl Engine {
         slot
     }
 
-    fn start(
-        &mut self,
-        (id, slot): (RuleId, Slot),
-        hit: Option<&Hit>,
-        held: Held,
-        out: &mut Vec<Told>,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
-        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-            return;
-        };
-        let name = names::alert_id(&self.host, &rule.name, group.all_values(), held.at);
-        let alert = Alert::start(name, held, rule);
-        group.alert = Some(Firing::start(alert, held, group, hit, rule));
-        self.counts[id.0 as usize].alerts += 1;
-        let occasion = Occasion {
-            reason: Reason::First,
-            at: held.at,
-            ended_at: None,
-            suppressed: 0,
-        };
-        self.tell(id, slot, occasion, out);
-    }
-
-    /// Settles what is due for a group, one thing after the other; `reached` says whether a line
-    /// time has come.
-    fn settle(
-        &mut self,
-        id: RuleId,
-        slot: Slot,
-        out: &mut Vec<Told>,
-        reached: impl Fn(&Group, Timestamp, Of) -> bool,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
-        loop {
-            let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-                return;
-            };
-            let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule));
-            let condition = group.condition.due();
-            // Of two at one time the condition goes first: the alert may go on with it.
-            let goes_first = |due: &Timestamp| alert.is_none_or(|(other, _)| *due <= other);
-            let condition = condition.filter(goes_first);
-            if let Some(due) = condition
-                && reached(group, due, Of::Condition)
-            {
-                let verdict = group.condition.pass(due);
-                self.mark(id, slot);
-                self.judge((id, slot), verdict, (due, None), out);
-                continue;
-            }
-            let of = condition.map_or(Of::Alert, |_| Of::AlertFirst);
-            match alert {
-                Some((due, what)) if reached(group, due, of) => match what {
-                    Due::Digest => self.again(id, slot, (due, Reason::Digest), out),
-                    Due::Repeat => self.again(id, slot, (due, Reason::Repeat), out),
-                    Due::End => self.end(id, slot, due, out),
-                },
-                _ => return,
-            }
-        }
-    }
-
-    /// Tells of an alert that goes on, without a hit.
-    fn again(
-        &mut self,
-        id: RuleId,
-        slot: Slot,
-        (at, reason): (Timestamp, Reason),
-        out: &mut Vec<Told>,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-            return;
-        };
-        let Some(firing) = group.alert.as_mut() else {
-            return;
-        };
-        let suppressed = firing.alert.untold();
-        firing.alert.tell(at, rules.get(id));
-        let occasion = Occasion {
-            reason,
-            at,
-            ended_at: None,
-            suppressed,
-        };
-        self.tell(id, slot, occasion, out);
-    }
-
-    /// Ends a group's alert, if it has one, and says so at line time `at`.
-    fn end(&mut self, id: RuleId, slot: Slot, at: Timestamp, out: &mut Vec<Told>) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
-        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-            return;
-        };
-        let Some(firing) = group.alert.as_ref() else {
-            return;
-        };
-        let alert = &firing.alert;
-        let (ended_at, started_at) = (alert.held_until.min(at), alert.started_at);
-        if alert.wants_digest(rule) {
-            self.again(id, slot, (at, Reason::Digest), out);
-        }
-        let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
-            return;
-        };
-        let Some(firing) = group.alert.as_mut() else {
-            return;
-        };
-        let suppressed = firing.alert.untold();
-        firing.alert.tell(at, rule);
-        self.tell(
-            id,
-            slot,
-            Occasion {
-                reason: Reason::Resolved,
-                at,
-                ended_at: Some(ended_at),
-                suppressed,
-            },
-            out,
-        );
-        if let Some(group) = self.groups[id.0 as usize].get_mut(slot) {
-            group.alert = None;
-            group.past.add(started_at, ended_at);
-        }
-    }
-
-    /// Appends the notification. The alert's `seq` is that of this occasion already.
-    fn tell(&mut self, id: RuleId, slot: Slot, occasion: Occasion, out: &mut Vec<Told>) {
-        let rules = Arc::clone(&self.rules);
-        let Some((_, group)) = self.groups[id.0 as usize].get(slot) else {
-            return;
-        };
-        let Some(firing) = group.alert.as_ref() else {
-            return;
-        };
-        let rule = rules.get(id);
-        let names = telling::Names {
-            host: &self.host,
-            input: self.input_name(group.input),
-            input_state: self.input_state(rule, occasion.at),
-        };
-        let notification = telling::notification(rule, group, firing, occasion, names);
-        out.push(Told {
-            rule: id,
-            notification,
-        });
-        self.counts[id.0 as usize].notifications += 1;
-        self.mark(id, slot);
-        if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
-            && let Some(firing) = group.alert.as_mut()
-        {
-            firing.alert.told_count = firing.alert.count;
-        }
-    }
-
     /// Sees to it that the group is looked at when something is due.
     fn arm(&mut self, id: RuleId, slot: Slot) {
         let Some((_, group)) = self.groups[id.0 as usize].get(slot) else {
             return;
         };
         let rule = self.rules.get(id);
-        let alert = group.alert.as_ref().map(|firing| firing.alert.due(rule).0);
+        let alert = group.due(rule).map(|(due, _)| due);
         // As in `settle`: the alert waits for a condition that is due before it.
         let due = match (group.condition.due(), alert) {
             (Some(due), alert) if alert.is_none_or(|other| due <= other) => {
@@ -668,6 +544,8 @@ impl Engine {
 
     fn drop_group(&mut self, id: RuleId, slot: Slot) {
         self.timers.disarm(id, slot);
+        self.note_end(id, slot);
+        self.forget_source(id, slot);
         if let Some((key, group)) = self.groups[id.0 as usize].remove(slot) {
             self.sample_bytes -= group.sample_bytes();
             if group.is_saved {
@@ -693,6 +571,36 @@ impl Engine {
     fn input_name(&self, id: InputId) -> &str {
         self.inputs.get(id.0 as usize).map_or("", |name| name)
     }
+}
+
+/// Lets a group's condition take a hit, as often as the hit stands for: what came of all of it.
+fn observe_all(group: &mut Group, hit: &Hit, rule: &Rule) -> Verdict {
+    let mut all = group.observe(hit);
+    for _ in 1..hit.times {
+        let next = group.observe(hit);
+        all = match (all, next) {
+            (Verdict::Holds(first), Verdict::Holds(next)) => Verdict::Holds(Held {
+                at: first.at,
+                first: first.first,
+                count: first.count
+                    + if rule.condition.counts_what_held() {
+                        next.count
+                    } else {
+                        1
+                    },
+                ..next
+            }),
+            (Verdict::Holds(first), _) if !rule.condition.counts_what_held() => {
+                Verdict::Holds(Held {
+                    count: first.count + 1,
+                    ..first
+                })
+            }
+            (all, Verdict::Nothing) => all,
+            (_, next) => next,
+        };
+    }
+    all
 }
 
 #[cfg(test)]

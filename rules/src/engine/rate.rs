@@ -17,8 +17,8 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Counts a hit. One that is older than all buckets is left out.
-    pub(super) fn add(&mut self, time: Timestamp, step: Duration) {
+    /// Counts a hit, which stands for so many. One that is older than all buckets is left out.
+    pub(super) fn add(&mut self, time: Timestamp, step: Duration, times: u64) {
         let bucket = index(time, step);
         if self.counts.is_empty() {
             self.counts = vec![0; BUCKETS];
@@ -30,7 +30,7 @@ impl Buckets {
             .checked_sub(1 + age)
             .and_then(|at| self.counts.get_mut(at))
         {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(u32::try_from(times).unwrap_or(u32::MAX));
         }
     }
 
@@ -79,11 +79,11 @@ mod tests {
         let step = Duration::from_secs(5);
         let mut buckets = Buckets::default();
         for s in [0, 1, 7, 12, 6] {
-            buckets.add(Timestamp::from_secs(s), step);
+            buckets.add(Timestamp::from_secs(s), step, 1);
         }
         let rate = buckets.at(Timestamp::from_secs(15), step);
         assert_eq!(rate.counts[BUCKETS - 4..], [2, 2, 1, 0]);
-        buckets.add(Timestamp::from_secs(100_000), step);
+        buckets.add(Timestamp::from_secs(100_000), step, 1);
         assert_eq!(buckets.counts.iter().sum::<u32>(), 1);
     }
 }

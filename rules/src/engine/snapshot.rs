@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::alert::Alert;
-use super::group::{Firing, Group, Subject};
+use super::group::{Firing, Group, Owed, Subject};
 use super::past::Past;
 use super::rate::Buckets;
 use super::top::Top;
@@ -61,6 +61,8 @@ struct Record {
     is_unheard: bool,
     input: String,
     alert: Option<Alert>,
+    #[serde(default)]
+    owed: Option<Owed>,
     top: Vec<Vec<(String, u64)>>,
     fields: BTreeMap<String, String>,
     /// Fields of the latest hit, where an alert may begin without one.
@@ -194,6 +196,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
         is_unheard: group.is_unheard,
         input,
         alert: alert.map(|firing| &firing.alert),
+        owed: group.owed.as_ref(),
         top: alert.map_or(&[], |firing| &firing.top),
         fields: alert.map_or(&NO_FIELDS, |firing| &firing.fields),
         latest_fields: &group.fields,
@@ -228,6 +231,8 @@ struct Written<'g> {
     is_unheard: bool,
     input: &'g str,
     alert: Option<&'g Alert>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed: Option<&'g Owed>,
     top: &'g [Top],
     fields: &'g BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -318,6 +323,7 @@ pub(super) fn restore(
             top,
             fields: record.fields,
         }),
+        owed: record.owed,
         past: record.past,
         is_saved: true,
         is_changed: false,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::alert::Alert;
+use super::fold;
 use super::group::{Firing, Group};
 use super::rate;
 use super::top::Top;
@@ -55,8 +56,26 @@ pub(super) fn notification(
         .dashboard_url
         .as_ref()
         .map(|url| fill(url, &notification));
-    notification.summary = fill(&rule.summary, &notification);
+    notification.summary = match notification.folded_groups {
+        Some(groups) => distributed(rule, &notification, groups),
+        None => fill(&rule.summary, &notification),
+    };
     notification
+}
+
+/// One line about an alert that speaks for all groups; the rule's own `summary` is of one group.
+fn distributed(rule: &Rule, notification: &Notification, groups: u64) -> String {
+    let title = fold::title(rule);
+    let top = notification.top.get(&title).into_iter().flatten();
+    let top: Vec<String> = top
+        .map(|(value, count)| format!("{value} ({count})"))
+        .collect();
+    format!(
+        "{}: {groups} groups of {title} at once on {}, most: {}",
+        rule.name,
+        notification.host,
+        top.join(", ")
+    )
 }
 
 /// All of it but names and templates.
@@ -90,19 +109,25 @@ fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Not
         suppressed: occasion.suppressed,
         timeframe_s: timeframe.map(|span| Number(span.as_secs_f64())),
         value: Number(measured(rule, group, alert, occasion.at)),
-        threshold: Number(threshold(&rule.condition, alert)),
+        threshold: Number(if group.is_fold() {
+            alert.threshold
+        } else {
+            threshold(&rule.condition, alert)
+        }),
         started_at: alert.started_at,
         first_hit_at: alert.first_hit_at,
         ended_at: occasion.ended_at,
         sent_at: occasion.at,
         samples: group.samples.iter().filter(counted).cloned().collect(),
-        top: rule
-            .top_count_keys
-            .iter()
-            .cloned()
-            .zip(firing.top.iter().map(Top::most))
-            .collect(),
+        top: {
+            let names = rule.top_count_keys.iter().cloned();
+            let names = names.chain(group.is_fold().then(|| fold::title(rule)));
+            names.zip(firing.top.iter().map(Top::most)).collect()
+        },
+        folded_groups: folded_groups(group, alert),
+        acked: alert.acked.clone(),
         history: group.past.seen_from(alert.started_at),
+        attach: rule.attach.clone(),
         rate: group
             .rate
             .at(occasion.at.max(group.latest), rate::step(timeframe)),
@@ -110,6 +135,16 @@ fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Not
         dashboard_url: None,
         late_s: None,
     }
+}
+
+fn folded_groups(group: &Group, alert: &Alert) -> Option<u64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of groups"
+    )]
+    let groups = alert.value as u64;
+    group.is_fold().then_some(groups)
 }
 
 /// A template that fails must not keep anybody from hearing of the alert.
@@ -122,6 +157,9 @@ fn fill_in(template: &Template, about: &Notification, fields: &BTreeMap<String, 
 /// What the type measures. A frequency's window keeps a little more than twice `num_events` hits:
 /// more are told as so many.
 fn measured(rule: &Rule, group: &Group, alert: &Alert, at: Timestamp) -> f64 {
+    if group.is_fold() {
+        return alert.value;
+    }
     let hits = match rule.condition {
         ConditionSpec::Any => alert.count,
         ConditionSpec::Frequency { timeframe, .. } => {

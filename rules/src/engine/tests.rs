@@ -1,5 +1,6 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
+mod mutes;
 mod saving;
 mod types;
 
@@ -11,7 +12,7 @@ use super::*;
 use crate::language::redact::Redactor;
 use crate::language::rule::{ConditionSpec, Match, Rule};
 use crate::language::template::Template;
-use crate::model::Severity;
+use crate::model::{Reason, Severity};
 use crate::scanner::empty_hit;
 
 fn rule(condition: ConditionSpec) -> Rule {
@@ -38,6 +39,14 @@ fn rule(condition: ConditionSpec) -> Rule {
         exponential_realert: None,
         resolve_after: Duration::from_mins(5),
         notify: None,
+        active_times: Vec::new(),
+        mute_times: Vec::new(),
+        escalate: None,
+        fold_groups: None,
+        repeats: crate::language::rule::Repeats::default(),
+        context: crate::language::rule::Context::default(),
+        dedupe: crate::language::rule::Dedupe::default(),
+        attach: crate::model::Attachment::all(),
         tests: Vec::new(),
     }
 }

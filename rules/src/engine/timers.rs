@@ -48,16 +48,16 @@ impl Timers {
         }
     }
 
-    /// The next group whose time has come by `now`; its timer is gone.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(RuleId, Slot)> {
-        let (_, rule, slot) = self
+    /// The next group whose time has come by `now`, and when; its timer is gone.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(Timestamp, RuleId, Slot)> {
+        let (at, rule, slot) = self
             .queue
             .first()
             .copied()
             .filter(|(due, _, _)| *due <= now)?;
         self.queue.pop_first();
         self.armed[rule.0 as usize][slot.index()] = None;
-        Some((rule, slot))
+        Some((at, rule, slot))
     }
 
     /// The earliest timer.

@@ -27,10 +27,10 @@ impl Serialize for Top {
 }
 
 impl Top {
-    /// Counts one.
-    pub(super) fn add(&mut self, value: &str) {
+    /// Counts a value so many times.
+    pub(super) fn add(&mut self, value: &str, times: u64) {
         if let Some(count) = self.counts.get_mut(value) {
-            *count += 1;
+            *count += times;
             return;
         }
         let mut inherited = 0;
@@ -44,7 +44,20 @@ impl Top {
                 inherited = count;
             }
         }
-        self.counts.insert(value.into(), inherited + 1);
+        self.counts.insert(value.into(), inherited + times);
+    }
+
+    /// Adds what another one counted, the commonest first.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let mut all: Vec<(&str, u64)> = other
+            .counts
+            .iter()
+            .map(|(value, count)| (&**value, *count))
+            .collect();
+        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        for (value, count) in all {
+            self.add(value, count);
+        }
     }
 
     /// Puts back what was serialized.
@@ -81,7 +94,7 @@ mod tests {
     fn names_the_five_commonest_with_ties_by_value() {
         let mut top = Top::default();
         for value in ["b", "a", "c", "a", "f", "e", "d"] {
-            top.add(value);
+            top.add(value, 1);
         }
         let named: Vec<String> = top
             .most()
@@ -95,8 +108,8 @@ mod tests {
     fn a_million_values_take_bounded_memory_and_the_hot_one_stays_first() {
         let mut top = Top::default();
         for n in 0..100_000u32 {
-            top.add(&n.to_string());
-            top.add("hot");
+            top.add(&n.to_string(), 1);
+            top.add("hot", 1);
         }
         assert!(top.counts.len() <= MOST_VALUES);
         assert_eq!(top.most()[0], ("hot".to_owned(), 100_000));

@@ -11,12 +11,14 @@ use super::mask::Masks;
 use super::pattern::Pattern;
 use super::redact::Redactor;
 use super::template::Template;
-use crate::model::{Mode, Part, Parts, RuleId, Severity};
+use crate::model::{Attachment, Mode, Part, Parts, RuleId, Severity};
+use crate::mute::{InhibitRule, Times};
 
 /// All rules of all files, in the order they were read. Names are unique.
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    inhibit_rules: Vec<InhibitRule>,
 }
 
 impl RuleSet {
@@ -30,7 +32,22 @@ impl RuleSet {
             },
             "rule names are unique"
         );
-        Self { rules }
+        Self {
+            rules,
+            inhibit_rules: Vec::new(),
+        }
+    }
+
+    /// The same, with alerts that mute others.
+    #[must_use]
+    pub fn with_inhibition(mut self, inhibit_rules: Vec<InhibitRule>) -> Self {
+        self.inhibit_rules = inhibit_rules;
+        self
+    }
+
+    /// Which alerts mute which others, of all files.
+    pub fn inhibit_rules(&self) -> &[InhibitRule] {
+        &self.inhibit_rules
     }
 
     /// All rules, ascending by id.
@@ -111,8 +128,75 @@ pub struct Rule {
     pub resolve_after: Duration,
     /// Names of outputs; `None`: every output; empty: none.
     pub notify: Option<Vec<String>>,
+    /// It speaks only within one of these; empty: always.
+    pub active_times: Vec<Times>,
+    /// It does not speak within any of these.
+    pub mute_times: Vec<Times>,
+    /// Who is told when nobody acknowledges an alert.
+    pub escalate: Option<Escalation>,
+    /// Alerts of this rule that may fire at once, each told by itself: with one more, one message
+    /// speaks for all. 1 to [`Rule::MOST_FOLDED`].
+    pub fold_groups: Option<usize>,
+    /// Whether `message repeated 40 times` counts 40.
+    pub repeats: Repeats,
+    /// Lines about each sample.
+    pub context: Context,
+    /// Which samples are shown once.
+    pub dedupe: Dedupe,
+    /// What outputs for people add to a message.
+    pub attach: Vec<Attachment>,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
+}
+
+/// Who else is told of an alert that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// So long after the first message; longer than zero.
+    pub after: Duration,
+    /// Names of outputs.
+    pub notify: Vec<String>,
+}
+
+/// How a line counts that stands for several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeats {
+    /// As one line.
+    #[default]
+    AsOne,
+    /// As so many as it says.
+    Expanded,
+}
+
+/// Which samples of an alert are shown once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dedupe {
+    /// All are shown.
+    #[default]
+    Nothing,
+    /// Those that differ in numbers only.
+    Template,
+}
+
+/// Lines about a sample, of the same source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Before it; at most [`Context::MOST`].
+    pub before: usize,
+    /// After it; at most [`Context::MOST`].
+    pub after: usize,
+}
+
+impl Context {
+    /// Lines on either side.
+    pub const MOST: usize = 20;
+    /// Bytes of one of them; longer ones are cut.
+    pub const LINE_BYTES: usize = 1024;
+
+    /// Whether there are none.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// Which lines a rule accepts. Every part given must hold.
@@ -146,6 +230,9 @@ impl Match {
 }
 
 impl Rule {
+    /// The most that `fold_groups` can be.
+    pub const MOST_FOLDED: usize = 10_000;
+
     /// Whether lines are held against `match` itself: a pair and a sequence need none.
     pub fn asks_match(&self) -> bool {
         !self.may_do_without_match() || !self.matching.is_everything()
@@ -351,6 +438,12 @@ impl ConditionSpec {
         self.watches_for_silence() || matches!(self, Self::Pair { .. })
     }
 
+    /// Whether an alert's count is of the lines that made the condition hold, and not of all hits:
+    /// others are of what went well.
+    pub fn counts_what_held(&self) -> bool {
+        matches!(self, Self::Pair { .. } | Self::Sequence { .. })
+    }
+
     /// Whether what is new has a group of its own.
     pub fn finds_new(&self) -> bool {
         matches!(self, Self::NewTerm { .. } | Self::NewPattern { .. })
@@ -396,6 +489,8 @@ pub struct Expectation {
     pub alerts: Option<u64>,
     /// Alerts that ended.
     pub resolved: Option<u64>,
+    /// Notifications.
+    pub notifications: Option<u64>,
     /// `count` of the latest alert.
     pub count: Option<u64>,
     /// `suppressed` of the latest alert.

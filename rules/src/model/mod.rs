@@ -7,7 +7,8 @@ pub mod time;
 
 pub use line::{Batch, InputId, RuleId, Segment, Source, Text};
 pub use notification::{
-    History, InputState, Mode, Notification, Number, Rate, Reason, Sample, Severity, Status,
+    Ack, Attachment, History, InputState, Mode, Notification, Number, Rate, Reason, Sample,
+    Severity, Status,
 };
 pub use parts::{Part, Parts};
 pub use time::Timestamp;

@@ -85,6 +85,9 @@ pub struct Sample {
     /// The line is longer than what stands here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// How many lines it stands for that differ in numbers only, itself included.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub times: u64,
     /// Lines before it, oldest first.
     #[serde(default)]
     pub before: Vec<String>,
@@ -98,6 +101,55 @@ impl Sample {
     pub const MAX_BYTES: usize = 8 * 1024;
 }
 
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_one(times: &u64) -> bool {
+    *times == 1
+}
+
+/// What outputs for people add to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attachment {
+    /// Hits over time.
+    Graph,
+    /// What happened before.
+    History,
+}
+
+impl Attachment {
+    /// What is added where a rule does not say.
+    pub fn all() -> Vec<Self> {
+        vec![Self::Graph, Self::History]
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "serde asks so")]
+fn is_all(attach: &Vec<Attachment>) -> bool {
+    [Attachment::Graph, Attachment::History]
+        .iter()
+        .all(|one| attach.contains(one))
+}
+
+/// Somebody says that they are at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// Who.
+    pub by: String,
+    /// When, wall clock.
+    pub at: Timestamp,
+    /// What they had to say; may be empty.
+    pub note: String,
+}
+
+impl Ack {
+    /// Longest note, in bytes.
+    pub const MOST_NOTE: usize = 1_024;
+}
+
 /// What happened last time, for the same rule and group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -107,6 +159,13 @@ pub struct History {
     pub last_started_at: Option<Timestamp>,
     /// How long the one before this lasted, in seconds.
     pub last_duration_s: Option<u64>,
+    /// Who said last that they are at one of the earlier alerts, and what they noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ack: Option<Ack>,
+    /// Earlier alerts that started on each of the 30 days before this one, oldest first; empty
+    /// where there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_day: Vec<u32>,
 }
 
 /// A number that is written as JSON without a fraction where it has none (`60`, not `60.0`).
@@ -199,8 +258,17 @@ pub struct Notification {
     pub samples: Vec<Sample>,
     /// For each of `top_count_keys` up to five values with their counts, most first.
     pub top: BTreeMap<String, Vec<(String, u64)>>,
+    /// Of an alert that speaks for all groups of its rule: how many fire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folded_groups: Option<u64>,
+    /// Who is at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked: Option<Ack>,
     /// What happened last time.
     pub history: History,
+    /// What outputs for people show of `rate` and `history`; absent: both.
+    #[serde(default = "Attachment::all", skip_serializing_if = "is_all")]
+    pub attach: Vec<Attachment>,
     /// Hits over time.
     pub rate: Rate,
     /// The rule's `runbook_url`.

@@ -67,6 +67,7 @@ pub(super) fn fill(
         hit.fields
             .extend(fields.map(|(name, raw)| (name.to_owned(), clean.value(raw))));
     }
+    hit.times = 1;
     hit.sample.at = hit.time;
     hit.sample.source.clear();
     hit.sample.source.push_str(&batch.source.name);
@@ -192,7 +193,7 @@ fn tell_apart(raw: &[u8], value: &mut String, redact: &Redactor) {
 }
 
 /// Writes `raw` to `out` as UTF-8, at most `most` bytes. Gives whether that is all of it.
-fn decode(raw: &[u8], most: usize, out: &mut String) -> bool {
+pub(super) fn decode(raw: &[u8], most: usize, out: &mut String) -> bool {
     out.clear();
     // Nearly every line: looked at at once, and copied at once.
     if raw.len() <= most

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::fields::Format;
 use crate::model::{Text, Timestamp};
 
+use super::context::Latest;
 use super::heard::Span;
+use super::repeats::Repeatable;
 
 /// Records of a source looked at to find out a format; after so many it is taken for plain.
 const DETECT_RECORDS: usize = 2_000;
@@ -25,6 +27,9 @@ pub struct Memory {
     pub last_time: Option<Timestamp>,
     /// The name of the format that was found.
     pub format: Option<String>,
+    /// The latest lines, where a rule asks for lines before its samples; blanked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<String>,
 }
 
 /// What is remembered of a source from batch to batch.
@@ -34,6 +39,11 @@ pub struct SourceState {
     pub(super) last_time: Option<Timestamp>,
     /// Where lines came that no hit has told of yet.
     pub(super) heard: Vec<Span>,
+    /// The latest lines, where a rule asks for them, and the same as they may be saved.
+    pub(super) latest: Latest,
+    pub(super) saved_latest: Vec<String>,
+    /// Hits of the latest line, where a rule counts repeats.
+    pub(super) repeatable: Repeatable,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
 }
@@ -63,7 +73,9 @@ impl SourceState {
                 .map(|time| (time, time))
                 .into_iter()
                 .collect(),
-            skewed: 0,
+            latest: Latest::restored(&memory.latest),
+            saved_latest: memory.latest.clone(),
+            ..Self::default()
         }
     }
 
@@ -76,6 +88,7 @@ impl SourceState {
         Memory {
             last_time: self.last_time,
             format: format.map(|format| format.name().to_owned()),
+            latest: self.saved_latest.clone(),
         }
     }
 

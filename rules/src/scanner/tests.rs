@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::{Engine, Told};
-use crate::language::check::{Defaults, Known, SourceFile, check};
+use crate::language::check::{Checked, Defaults, Known, SourceFile, check};
 use crate::language::pattern::{Case, Pattern};
 use crate::model::Source;
 
@@ -81,7 +81,9 @@ fn read(text: &str) -> Arc<RuleSet> {
         name: "test".into(),
         text: text.into(),
     };
-    let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
+    let Checked {
+        rules, problems, ..
+    } = check(&[file], &Defaults::default(), Known::default());
     assert_eq!(problems, []);
     Arc::new(RuleSet::new(rules))
 }
@@ -246,7 +248,9 @@ rules:
 "#
         .into(),
     };
-    let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
+    let Checked {
+        rules, problems, ..
+    } = check(&[file], &Defaults::default(), Known::default());
     assert_eq!(problems, []);
     let rules = Arc::new(RuleSet::new(rules));
     let input = |pattern: &str| InputSpec {

@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lapwing_rules::language::quantity;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Notification, Timestamp};
 use serde_json::json;
 
+use super::asking::moment;
 use super::configured;
 use super::logs::{Log, Ways};
 use super::terminal::{Terminal, print};
@@ -79,7 +79,8 @@ fn summary(rules: &RuleSet, totals: &Totals, took: Duration) -> serde_json::Valu
     let mut by_rule = serde_json::Map::new();
     for ((_, rule), counts) in rules.iter().zip(&totals.rules) {
         if rule.mode != Mode::Off {
-            let counts = json!({"hits": counts.hits, "alerts": counts.alerts, "notifications": counts.notifications});
+            let counts = json!({"hits": counts.hits, "alerts": counts.alerts, "notifications": counts.notifications,
+                "resolved": counts.resolved, "held_back": counts.held_back});
             by_rule.insert(rule.name.clone(), counts);
         }
     }
@@ -87,17 +88,6 @@ fn summary(rules: &RuleSet, totals: &Totals, took: Duration) -> serde_json::Valu
         "lines": totals.lines, "bytes": totals.bytes, "seconds": took.as_secs_f64(), "skewed": totals.skewed,
         "rules": by_rule,
     }})
-}
-
-/// RFC 3339, or so long ago.
-fn moment(text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, AgentError> {
-    let Some(text) = text else { return Ok(None) };
-    let age = quantity::duration(text).map(|age| now.minus(age));
-    age.or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
-        AgentError::Usage(format!(
-            "`{text}` is no time: write 2026-11-21T09:00:00Z, or an age such as 36h"
-        ))
-    })
 }
 
 /// A bar on standard error, where a person looks at it. Where bytes cannot be counted beforehand

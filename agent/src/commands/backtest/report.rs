@@ -4,11 +4,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use lapwing_rules::engine::HeldBack;
 use lapwing_rules::language::quantity::duration_text;
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Notification, Reason, RuleId, Timestamp};
 
 use super::replay::Totals;
+use crate::commands::status::held_back;
 use crate::commands::terminal::counted;
 use crate::outputs::console::{DIM, Palette, style_of};
 use crate::outputs::render::{self, sparkline};
@@ -178,6 +180,7 @@ fn summary(told: &[Moment], totals: &Totals, took: Duration) -> String {
         write!(text, ", {shadow} of them by shadow rules").ok();
     }
     writeln!(text, ".").ok();
+    text.push_str(&not_sent(totals));
     #[expect(clippy::cast_precision_loss, reason = "for show")]
     let rate = totals.bytes as f64 / took.as_secs_f64().max(1e-9) / 1e6;
     write!(
@@ -201,6 +204,23 @@ fn summary(told: &[Moment], totals: &Totals, took: Duration) -> String {
         .ok();
     }
     text
+}
+
+/// What was kept back, and why.
+fn not_sent(totals: &Totals) -> String {
+    let mut all = HeldBack::default();
+    for counts in &totals.rules {
+        let held_back = counts.held_back;
+        all.silenced += held_back.silenced;
+        all.inhibited += held_back.inhibited;
+        all.interval += held_back.interval;
+        all.folded += held_back.folded;
+        all.shadow += held_back.shadow;
+    }
+    match held_back(&all).as_str() {
+        "" => String::new(),
+        reasons => format!("Not sent: {reasons}.\n"),
+    }
 }
 
 fn megabytes(bytes: u64) -> f64 {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Known, outputs};
+use super::{Known, outputs, speaking};
 use crate::language::quantity;
 use crate::language::reader::{Keys, Reader};
+use crate::language::rule::{Context, Escalation};
 use crate::language::yaml::{Node, Value};
-use crate::model::{Mode, Severity};
+use crate::model::{Attachment, Mode, Severity};
 
 /// What a rule that does not say otherwise has. `None` falls through to the next level, last to
 /// the getters' values.
@@ -23,6 +24,9 @@ pub struct Defaults {
     pub(super) notify: Option<Vec<String>>,
     pub(super) labels: Option<BTreeMap<String, String>>,
     pub(super) redact: Option<Node>,
+    pub(super) escalate: Option<Escalation>,
+    pub(super) context: Option<Context>,
+    pub(super) attach: Option<Vec<Attachment>>,
 }
 
 pub(super) const KEYS: Keys = Keys {
@@ -38,8 +42,11 @@ pub(super) const KEYS: Keys = Keys {
         "notify",
         "labels",
         "redact",
+        "escalate",
+        "context",
+        "attach",
     ],
-    not_yet: &["context", "attach", "escalate"],
+    not_yet: &[],
 };
 
 pub(super) const REALERT: Duration = Duration::from_mins(10);
@@ -65,6 +72,9 @@ impl Defaults {
             notify: self.notify.or(base.notify),
             labels: self.labels.or(base.labels),
             redact: self.redact.or(base.redact),
+            escalate: self.escalate.or(base.escalate),
+            context: self.context.or(base.context),
+            attach: self.attach.or(base.attach),
         }
     }
 }
@@ -106,6 +116,9 @@ pub(super) fn shared_key(
         "notify" => into.notify = Some(outputs(reader, value, known)),
         "labels" => into.labels = Some(reader.text_map(value, key)),
         "redact" => into.redact = Some(value.clone()),
+        "escalate" => into.escalate = speaking::escalation(reader, value, known),
+        "attach" => into.attach = Some(speaking::attach(reader, value)),
+        "context" => into.context = speaking::context(reader, value),
         _ => {}
     }
 }

@@ -23,6 +23,7 @@ pub(super) const EXPECT_KEYS: Keys = Keys {
         "at",
         "alerts",
         "resolved",
+        "notifications",
         "count",
         "suppressed",
         "value",
@@ -135,9 +136,10 @@ fn expectation(reader: &mut Reader, node: &Node) -> Option<Expectation> {
             .get(key)
             .and_then(|node| reader.integer(node, key, 0..=u64::MAX))
     };
-    let (alerts, resolved, count, suppressed) = (
+    let (alerts, resolved, notifications, count, suppressed) = (
         number("alerts"),
         number("resolved"),
+        number("notifications"),
         number("count"),
         number("suppressed"),
     );
@@ -152,6 +154,7 @@ fn expectation(reader: &mut Reader, node: &Node) -> Option<Expectation> {
         at,
         alerts,
         resolved,
+        notifications,
         count,
         suppressed,
         value,

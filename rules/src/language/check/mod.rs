@@ -5,20 +5,26 @@
 
 mod condition;
 mod defaults;
+mod inhibition;
 mod inline_test;
 mod matching;
 mod rule;
+mod speaking;
 mod summary;
+mod times;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use jiff::tz::TimeZone;
 
 pub use defaults::{Defaults, SEVERITIES, read as read_defaults};
 
 use super::diagnostic::{Diagnostic, Place};
 use super::reader::{Keys, Reader, meant};
-use super::rule::Rule;
-use super::yaml::{self, Node};
+use super::rule::{Rule, RuleSet};
+use super::yaml::{self, Node, Value};
+use crate::mute::{InhibitRule, Times};
 
 /// One rule file.
 #[derive(Clone, Debug)]
@@ -36,61 +42,106 @@ pub struct Known<'a> {
     pub inputs: Option<&'a [String]>,
     /// Names of outputs.
     pub outputs: Option<&'a [String]>,
+    /// Finds a time zone by its name; without it there is UTC only.
+    pub zone: Option<fn(&str) -> Option<TimeZone>>,
+}
+
+/// What came of rule files; what has an error is left out.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// In the order of the files, with unique names.
+    pub rules: Vec<Rule>,
+    /// Which alerts mute which others.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// In the order of the files and their places.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Checked {
+    /// All rules, ready for use.
+    pub fn into_rule_set(self) -> RuleSet {
+        RuleSet::new(self.rules).with_inhibition(self.inhibit_rules)
+    }
 }
 
 const FILE_KEYS: Keys = Keys {
     of: "a rule file",
-    known: &["version", "defaults", "rules"],
-    not_yet: &["inhibit_rules", "time_intervals"],
+    known: &[
+        "version",
+        "defaults",
+        "rules",
+        "inhibit_rules",
+        "time_intervals",
+    ],
+    not_yet: &[],
 };
 
-/// Reads all files. The rules that are free of errors come in the order of the files, with unique
-/// names; the problems in the order of the files and their places.
-pub fn check(
-    files: &[SourceFile],
-    base: &Defaults,
-    known: Known<'_>,
-) -> (Vec<Rule>, Vec<Diagnostic>) {
-    let mut reader = Reader::default();
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut names: HashMap<String, Place> = HashMap::new();
-    for file in files {
-        let before = reader.problems.len();
-        check_file(&mut reader, file, base, known, &mut names, &mut rules);
-        if let Some(of_file) = reader.problems.get_mut(before..) {
-            of_file.sort_by_key(|problem| (problem.place.line, problem.place.column));
+/// What rules of all files may name.
+struct Names<'k> {
+    known: Known<'k>,
+    rules: HashMap<String, Place>,
+    times: HashMap<String, (Place, Times)>,
+}
+
+/// Reads all files.
+pub fn check(files: &[SourceFile], base: &Defaults, known: Known<'_>) -> Checked {
+    let mut names = Names {
+        known,
+        rules: HashMap::new(),
+        times: HashMap::new(),
+    };
+    // A rule may name an interval of a file that comes after its own.
+    let trees = files.iter().map(|file| {
+        let mut reader = Reader::default();
+        let root = yaml::read(&file.name, &file.text, &mut reader.problems);
+        if let Some(Value::Map(entries)) = root.as_ref().map(|root| &root.value) {
+            let named = entries
+                .iter()
+                .filter(|(key, _)| key.text == "time_intervals");
+            named.for_each(|(_, node)| times::read(&mut reader, node, &mut names));
         }
+        (root, reader)
+    });
+    let trees: Vec<(Option<Node>, Reader)> = trees.collect();
+    let mut checked = Checked::default();
+    for (root, mut reader) in trees {
+        if let Some(root) = root {
+            check_file(&mut reader, &root, base, &mut names, &mut checked);
+        }
+        reader
+            .problems
+            .sort_by_key(|problem| (problem.place.line, problem.place.column));
+        checked.problems.append(&mut reader.problems);
     }
-    (rules, reader.problems)
+    checked
 }
 
 fn check_file(
     reader: &mut Reader,
-    file: &SourceFile,
+    root: &Node,
     base: &Defaults,
-    known: Known<'_>,
-    names: &mut HashMap<String, Place>,
-    rules: &mut Vec<Rule>,
+    names: &mut Names<'_>,
+    checked: &mut Checked,
 ) {
-    let Some(root) = yaml::read(&file.name, &file.text, &mut reader.problems) else {
-        return;
-    };
-    let Some(top) = reader.section(&root, FILE_KEYS) else {
+    let Some(top) = reader.section(root, FILE_KEYS) else {
         return;
     };
     if let Some(version) = top.get("version") {
         reader.integer(version, "version", 1..=1);
     }
+    if let Some(node) = top.get("inhibit_rules") {
+        checked.inhibit_rules.extend(inhibition::read(reader, node));
+    }
     let defaults = match top.get("defaults") {
-        Some(node) => defaults::read(reader, node, known).over(base),
+        Some(node) => defaults::read(reader, node, names.known).over(base),
         None => base.clone(),
     };
     let Some(list) = top.get("rules") else { return };
     for node in reader.list(list, "rules") {
-        let Some((name, rule)) = rule::read(reader, node, &defaults, known) else {
+        let Some((name, rule)) = rule::read(reader, node, &defaults, names) else {
             continue;
         };
-        if let Some(first) = names.get(&name.text) {
+        if let Some(first) = names.rules.get(&name.text) {
             let message = format!(
                 "a rule named `{}` stands already in {}, line {}",
                 name.text, first.file, first.line
@@ -103,8 +154,8 @@ fn check_file(
             );
             continue;
         }
-        names.insert(name.text, name.place);
-        rules.extend(rule);
+        names.rules.insert(name.text, name.place);
+        checked.rules.extend(rule);
     }
 }
 

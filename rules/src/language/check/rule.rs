@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::defaults::{self, Defaults, check_realert, shared_key};
-use super::{Known, condition, inline_test, matching, summary, unknown_name};
+use super::speaking::{self, HasGroups};
+use super::{Known, Names, condition, inline_test, matching, summary, times, unknown_name};
 use crate::language::reader::{Keys, Reader, Section, shown};
 use crate::language::redact::Redactor;
 use crate::language::rule::{ConditionSpec, Rule, RuleTest};
 use crate::language::template::Template;
 use crate::language::yaml::{Key, Node, Value};
-use crate::model::{Mode, Severity};
+use crate::model::{Attachment, Mode, Severity};
 
 pub(super) const RULE_KEYS: Keys = Keys {
     of: "a rule",
@@ -34,6 +35,14 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "exponential_realert",
         "resolve_after",
         "notify",
+        "escalate",
+        "active_time_intervals",
+        "mute_time_intervals",
+        "fold_groups",
+        "expand_repeats",
+        "context",
+        "dedupe",
+        "attach",
         "tests",
         // Those of the types: see `condition::OWN_KEYS`.
         "num_events",
@@ -63,15 +72,7 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "also_when",
         "returned_after",
     ],
-    not_yet: &[
-        "context",
-        "escalate",
-        "attach",
-        "active_time_intervals",
-        "mute_time_intervals",
-        "fold_groups",
-        "expand_repeats",
-    ],
+    not_yet: &[],
 };
 
 /// Reads one rule: its name, where it has one, and the rule, where it has no error.
@@ -79,12 +80,12 @@ pub(super) fn read(
     reader: &mut Reader,
     node: &Node,
     defaults: &Defaults,
-    known: Known<'_>,
+    names: &Names<'_>,
 ) -> Option<(Key, Option<Rule>)> {
     let before = reader.problems.len();
     let section = reader.section(node, RULE_KEYS)?;
     let name = name(reader, &section);
-    let rule = rule(reader, &section, defaults, known, name.as_ref());
+    let rule = rule(reader, &section, defaults, names, name.as_ref());
     let clean = reader
         .problems
         .iter()
@@ -119,9 +120,10 @@ fn rule(
     reader: &mut Reader,
     section: &Section<'_>,
     defaults: &Defaults,
-    known: Known<'_>,
+    all: &Names<'_>,
     name: Option<&Key>,
 ) -> Option<Rule> {
+    let known = all.known;
     let mut own = Defaults::default();
     for (key, value) in section.entries() {
         if !matches!(value.value, Value::Null) {
@@ -156,6 +158,17 @@ fn rule(
     let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
     let description = optional_text(reader, section, "description").unwrap_or_default();
     let top_count_keys = texts(reader, section, "top_count_keys");
+    let active_times = times::named(reader, section, "active_time_intervals", all);
+    let mute_times = times::named(reader, section, "mute_time_intervals", all);
+    let finds_new = |(spec, _): &(ConditionSpec, _)| spec.finds_new();
+    let has_groups = if group_by.is_empty() && !spec.as_ref().is_some_and(finds_new) {
+        HasGroups::No
+    } else {
+        HasGroups::Yes
+    };
+    let fold_groups = speaking::fold_groups(reader, section, has_groups);
+    let repeats = speaking::repeats(reader, section);
+    let dedupe = speaking::dedupe(reader, section);
     let (name, (condition, parts)) = (name?, spec?);
     Some(Rule {
         name: name.text.clone(),
@@ -177,6 +190,14 @@ fn rule(
         exponential_realert: shared.exponential_realert,
         resolve_after: shared.resolve_after.unwrap_or(defaults::RESOLVE_AFTER),
         notify: shared.notify,
+        active_times,
+        mute_times,
+        escalate: shared.escalate,
+        fold_groups,
+        repeats,
+        context: shared.context.unwrap_or_default(),
+        dedupe,
+        attach: shared.attach.unwrap_or_else(Attachment::all),
         tests,
         group_by,
         parts: parts.into_iter().map(Arc::new).collect(),

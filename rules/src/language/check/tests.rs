@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Defaults, Known, SourceFile, check};
+use super::{Checked, Defaults, Known, SourceFile, check};
 use super::{condition, defaults, inline_test, matching, rule};
+use super::{inhibition, speaking, times};
 use crate::language::diagnostic::{Diagnostic, Level};
 use crate::language::packs;
 use crate::language::pattern::{Case, Pattern};
@@ -28,7 +29,12 @@ fn file(name: &str, text: &str) -> SourceFile {
 }
 
 fn check_alone(files: &[SourceFile]) -> (Vec<Rule>, Vec<Diagnostic>) {
-    check(files, &Defaults::default(), Known::default())
+    let known = Known {
+        zone: Some(|name| jiff::tz::TimeZone::get(name).ok()),
+        ..Known::default()
+    };
+    let checked = check(files, &Defaults::default(), known);
+    (checked.rules, checked.problems)
 }
 
 /// `2:5 unknown-key: unknown key … (did you mean …)`
@@ -118,8 +124,11 @@ fn names_are_held_against_the_configuration_where_there_is_one() {
     let known = Known {
         inputs: Some(&inputs),
         outputs: Some(&outputs),
+        zone: None,
     };
-    let (rules, problems) = check(&[file("f.yaml", text)], &Defaults::default(), known);
+    let Checked {
+        rules, problems, ..
+    } = check(&[file("f.yaml", text)], &Defaults::default(), known);
     let told: Vec<String> = problems.iter().map(line).collect();
     assert_eq!(
         told,
@@ -143,7 +152,9 @@ fn a_rule_overrules_its_file_and_a_file_the_configuration() {
     let base = super::read_defaults(&mut reader, &node.unwrap(), Known::default());
     let text = "defaults: {samples: 2, realert: 2m, mode: shadow}\n\
                 rules: [{name: a, type: any, realert: 3m}]";
-    let (rules, problems) = check(&[file("f.yaml", text)], &base, Known::default());
+    let Checked {
+        rules, problems, ..
+    } = check(&[file("f.yaml", text)], &base, Known::default());
     assert_eq!((reader.problems, problems), (vec![], vec![]));
     let [rule] = rules.as_slice() else {
         panic!("one rule")
@@ -265,6 +276,12 @@ fn every_key_of_the_language_has_an_example() {
         matching::NOT_KEYS,
         matching::STEP_KEYS,
         condition::REFERENCE_KEYS,
+        inhibition::INHIBIT_KEYS,
+        speaking::ESCALATE_KEYS,
+        speaking::CONTEXT_KEYS,
+        times::INTERVAL_KEYS,
+        times::SPAN_KEYS,
+        times::TIME_KEYS,
         inline_test::TEST_KEYS,
         inline_test::LINE_KEYS,
         inline_test::EXPECT_KEYS,

@@ -1,0 +1,65 @@
+//! `inhibit_rules:` of a rule file, as in Alertmanager → [`InhibitRule`]s.
+
+use crate::language::reader::{Keys, Reader, Section};
+use crate::language::yaml::Node;
+use crate::mute::{self, InhibitRule, Matcher};
+
+pub(super) const INHIBIT_KEYS: Keys = Keys {
+    of: "an inhibit rule",
+    known: &["source_matchers", "target_matchers", "equal"],
+    not_yet: &[],
+};
+
+/// Reads the list; an item with an error is left out.
+pub(super) fn read(reader: &mut Reader, node: &Node) -> Vec<InhibitRule> {
+    let items = reader.list(node, "inhibit_rules");
+    items.iter().filter_map(|node| one(reader, node)).collect()
+}
+
+fn one(reader: &mut Reader, node: &Node) -> Option<InhibitRule> {
+    let section = reader.section(node, INHIBIT_KEYS)?;
+    let source = matchers(reader, &section, "source_matchers");
+    let target = matchers(reader, &section, "target_matchers");
+    let equal = section.get("equal");
+    let equal = equal.map_or_else(Vec::new, |node| reader.texts(node, "equal"));
+    Some(InhibitRule {
+        source: source?,
+        target: target?,
+        equal,
+    })
+}
+
+fn matchers(reader: &mut Reader, section: &Section<'_>, key: &str) -> Option<Vec<Matcher>> {
+    let Some(node) = section.get(key) else {
+        let help = format!("write `{key}: ['severity = \"critical\"']`");
+        reader.error(
+            "missing-key",
+            section.place,
+            format!("an inhibit rule needs `{key}`"),
+            Some(help),
+        );
+        return None;
+    };
+    let mut all = Vec::new();
+    let mut is_fine = true;
+    for (text, node) in reader.text_nodes(node, key) {
+        match mute::parse(text) {
+            Ok(matchers) => all.extend(matchers),
+            Err(error) => {
+                let help = "it matches rule, type, severity, host, labels and group fields";
+                reader.error(
+                    "bad-matcher",
+                    &node.place,
+                    error.to_string(),
+                    Some(help.to_owned()),
+                );
+                is_fine = false;
+            }
+        }
+    }
+    if all.is_empty() && is_fine {
+        let message = format!("`{key}` without a matcher would mean every alert");
+        reader.error("bad-value", &node.place, message, None);
+    }
+    (is_fine && !all.is_empty()).then_some(all)
+}
