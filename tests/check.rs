@@ -67,7 +67,7 @@ const IN_RULES: &[(u64, u64, &str, &str)] = &[
     (17, 5, "missing-key", "needs `num_events`"),
     (21, 18, "bad-template", "did you mean `count`?"),
     (25, 14, "out-of-range", "from 0 to 100"),
-    (28, 5, "not-yet-known", "`escalate` is not yet known"),
+    (28, 15, "missing-key", "`escalate` needs `notify`"),
     (31, 5, "unknown-key", "did you mean `severity`?"),
 ];
 

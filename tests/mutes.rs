@@ -93,7 +93,14 @@ fn a_silence_outlives_a_restart_and_its_end_tells_what_still_fires() {
         rows(&host, &["silence", "list", "--all"])[0]["state"],
         "expired"
     );
-    let again = host.command(&["silence", "expire", &id, "-c", "lapwing.yaml"]);
+    agent.stop();
+}
+
+#[test]
+fn what_is_no_silence_is_refused() {
+    let host = Host::with(CONFIG, RULES);
+    let agent = host.run();
+    let again = host.command(&["silence", "expire", "00000000", "-c", "lapwing.yaml"]);
     assert_eq!(again.code, 1, "{}", again.stderr);
     let wrong = host.command(&[
         "silence",

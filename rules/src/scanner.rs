@@ -198,11 +198,7 @@ impl Scanner {
         let Some(input) = self.inputs.get(batch.source.input.0 as usize) else {
             return;
         };
-        let detector = state.detector.get_or_insert_with(|| Detector::new(None));
-        if let Some(format) = &input.format {
-            detector.known = Some(Arc::clone(format));
-        }
-        let format = detector.format_of(batch.text());
+        let format = state.format_of(batch.text(), input.format.as_ref());
         let mut clock = Clock::new(&format, batch, latest, self.zone, state.last_time);
         let Some(plans) = self.plans.get_mut(input.plans) else {
             return;
@@ -214,8 +210,7 @@ impl Scanner {
         }
         let (hit, redacted, rules) = (&mut self.hit, &mut self.redacted, &self.rules);
         let heard = &mut state.heard;
-        let most_before = context::most_before(rules, plans.ids());
-        let (latest, repeatable) = (&state.latest, &mut state.repeatable);
+        let (latest_lines, repeatable) = (&state.latest, &mut state.repeatable);
         // Where the hit that waits for further parts begins, and its rule.
         let mut waits: Option<(usize, RuleId)> = None;
         let mut accept = |found: Found<'_>| {
@@ -229,29 +224,17 @@ impl Scanner {
             if let Some((start, waiting)) = waits.take()
                 && rules.get(waiting).accepts(hit.parts)
             {
-                repeatable.note(hit, start, rules, batch);
-                each(hit);
-                hit.heard.clear();
+                repeatable.give(hit, start, (rules, batch), each);
             }
-            if !repeatable.is_empty() {
-                let mut time_of = |at| clock.time_of(&batch.text().about(at));
-                repeatable.settle(found.line.start, batch, &mut time_of, each);
-            }
+            repeatable.settle(found.line.start, batch, &mut clock, each);
             hit.heard.append(heard);
             (hit.input, hit.arrival) = (batch.source.input, batch.arrival);
             (hit.rule, hit.parts) = (id, Parts::of(part));
             hit.time = clock.time_of(&found.line);
             fill(hit, &found, rule, batch, redacted);
-            if !rule.context.is_none() {
-                latest.fill(hit, found.line.start, rule, batch);
-            } else if !hit.sample.before.is_empty() || !hit.sample.after.is_empty() {
-                hit.sample.before.clear();
-                hit.sample.after.clear();
-            }
+            latest_lines.fill(hit, found.line.start, rule, batch);
             if rule.parts.is_empty() {
-                repeatable.note(hit, found.line.start, rules, batch);
-                each(hit);
-                hit.heard.clear();
+                repeatable.give(hit, found.line.start, (rules, batch), each);
             } else {
                 waits = Some((found.line.start, id));
             }
@@ -260,18 +243,12 @@ impl Scanner {
         if let Some((start, waiting)) = waits
             && rules.get(waiting).accepts(hit.parts)
         {
-            repeatable.note(hit, start, rules, batch);
-            each(hit);
-            hit.heard.clear();
+            repeatable.give(hit, start, (rules, batch), each);
         }
-        if !repeatable.is_empty() {
-            let mut time_of = |at| clock.time_of(&batch.text().about(at));
-            repeatable.settle(usize::MAX, batch, &mut time_of, each);
-            repeatable.batch_ended(batch.bytes.len(), batch);
-        }
-        if most_before > 0 {
-            state.latest.push(batch, most_before);
-            state.saved_latest = state.latest.save(rules, plans.ids());
+        repeatable.settle(usize::MAX, batch, &mut clock, each);
+        repeatable.batch_ended(batch);
+        if let Some(saved) = state.latest.push(batch, rules, plans.ids()) {
+            state.saved_latest = saved;
         }
         // What belonged to a line that was no hit after all waits for the next one.
         heard.append(&mut hit.heard);

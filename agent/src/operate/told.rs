@@ -43,7 +43,7 @@ fn is_asked_for(recorded: &Recorded, query: &HistoryQuery) -> bool {
 
 fn row(recorded: Recorded) -> Value {
     let sent = render::for_sending(recorded.notification, recorded.queued_at);
-    let deliveries: Vec<Value> = recorded.deliveries.into_iter().map(delivery).collect();
+    let deliveries: Vec<Value> = recorded.deliveries.iter().map(delivery).collect();
     // Plain values into memory: this cannot fail.
     let mut row = serde_json::to_value(sent).unwrap_or_default();
     if let Some(row) = row.as_object_mut() {
@@ -52,7 +52,7 @@ fn row(recorded: Recorded) -> Value {
     row
 }
 
-fn delivery(delivery: Delivery) -> Value {
+fn delivery(delivery: &Delivery) -> Value {
     json!({
         "output": delivery.output,
         "outcome": word(delivery.outcome),

@@ -11,9 +11,8 @@ pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Ten bad gateways in a minute, for the fifth time.
-pub(crate) fn notification() -> Notification {
-    let line = |second: u8, path: &str| Sample {
+fn line(second: u8, path: &str) -> Sample {
+    Sample {
         at: at(&format!("2026-11-21T09:00:{second:02}Z")),
         line: format!(
             r#"10.0.0.9 - - [21/Nov/2026:09:00:{second:02} +0000] "GET {path} HTTP/1.1" 502 173"#
@@ -24,7 +23,11 @@ pub(crate) fn notification() -> Notification {
         times: 1,
         before: Vec::new(),
         after: Vec::new(),
-    };
+    }
+}
+
+/// Ten bad gateways in a minute, for the fifth time.
+pub(crate) fn notification() -> Notification {
     Notification {
         version: 1,
         id: "nginx-502-burst-7f3a9c2e51b04d68".to_owned(),

@@ -52,10 +52,6 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the engine thread is told.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all of them are the large one, and the inbox is short"
-)]
 pub enum Input {
     /// From an input.
     Event(Event),

@@ -197,9 +197,6 @@ fn silence_id(matchers: &[Matcher], author: &str, now: Timestamp) -> String {
         hash.update(matcher.to_string());
     }
     let digits = hash.finalize();
-    digits
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let first = digits.iter().take(4);
+    first.fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

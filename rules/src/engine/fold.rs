@@ -128,35 +128,8 @@ impl Engine {
             // One that has ended, and was not settled yet.
             self.settle(id, old, out, |_, due, _| due <= held.at);
         }
+        let (tops, all) = self.sum_up((id, members), held);
         let groups = &mut self.groups[id.0 as usize];
-        let mut tops = vec![Top::default(); rule.top_count_keys.len() + 1];
-        let mut all = Held {
-            count: 0,
-            first: held.at,
-            until: held.until,
-            by: held.by,
-            ..held
-        };
-        for slot in members {
-            let Some(group) = groups.get_mut(*slot) else {
-                continue;
-            };
-            let label = label(group);
-            let Some(firing) = group.alert.as_mut() else {
-                continue;
-            };
-            all.count += firing.alert.count;
-            all.first = all.first.min(firing.alert.first_hit_at);
-            all.until = all.until.max(firing.alert.held_until);
-            for (top, own) in tops.iter_mut().zip(&firing.top) {
-                top.merge(own);
-            }
-            if let Some(top) = tops.last_mut() {
-                top.add(&label, firing.alert.count);
-            }
-        }
-        all.value = crate::condition::number(members.len() as u64);
-        all.threshold = crate::condition::number(rule.fold_groups.unwrap_or_default() as u64);
         let Some((latest, latest_arrival, input, fields)) = groups.get(last).map(|(_, group)| {
             let fields = group.alert.as_ref().map(|firing| firing.fields.clone());
             (
@@ -197,6 +170,35 @@ impl Engine {
         }
         self.say((id, slot), (Reason::First, held.at), out);
         self.arm(id, slot);
+    }
+
+    /// What is to be said of all of them together.
+    fn sum_up(&self, (id, members): (RuleId, &[Slot]), held: Held) -> (Vec<Top>, Held) {
+        let rule = self.rules.get(id);
+        let groups = &self.groups[id.0 as usize];
+        let mut tops = vec![Top::default(); rule.top_count_keys.len() + 1];
+        let mut all = Held {
+            count: 0,
+            first: held.at,
+            value: crate::condition::number(members.len() as u64),
+            threshold: crate::condition::number(rule.fold_groups.unwrap_or_default() as u64),
+            ..held
+        };
+        for (_, group) in members.iter().filter_map(|slot| groups.get(*slot)) {
+            let Some(firing) = group.alert.as_ref() else {
+                continue;
+            };
+            all.count += firing.alert.count;
+            all.first = all.first.min(firing.alert.first_hit_at);
+            all.until = all.until.max(firing.alert.held_until);
+            for (top, own) in tops.iter_mut().zip(&firing.top) {
+                top.merge(own);
+            }
+            if let Some(top) = tops.last_mut() {
+                top.add(&label(group), firing.alert.count);
+            }
+        }
+        (tops, all)
     }
 
     fn join(&mut self, id: RuleId, slot: Slot) {

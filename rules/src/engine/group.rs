@@ -156,8 +156,37 @@ impl Group {
         }
     }
 
-    /// Lets the condition take a hit.
-    pub(super) fn observe(&mut self, hit: &Hit) -> Verdict {
+    /// Lets the condition take a hit, as often as the hit stands for: what came of all of it.
+    pub(super) fn observe_all(&mut self, hit: &Hit, rule: &Rule) -> Verdict {
+        let mut all = self.observe(hit);
+        for _ in 1..hit.times {
+            let next = self.observe(hit);
+            all = match (all, next) {
+                (Verdict::Holds(first), Verdict::Holds(next)) => Verdict::Holds(Held {
+                    at: first.at,
+                    first: first.first,
+                    count: first.count
+                        + if rule.condition.counts_what_held() {
+                            next.count
+                        } else {
+                            1
+                        },
+                    ..next
+                }),
+                (Verdict::Holds(first), _) if !rule.condition.counts_what_held() => {
+                    Verdict::Holds(Held {
+                        count: first.count + 1,
+                        ..first
+                    })
+                }
+                (all, Verdict::Nothing) => all,
+                (_, next) => next,
+            };
+        }
+        all
+    }
+
+    fn observe(&mut self, hit: &Hit) -> Verdict {
         let top: Option<TopValues> = (!hit.top.is_empty()).then(|| {
             hit.top
                 .iter()

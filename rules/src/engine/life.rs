@@ -284,17 +284,14 @@ impl Engine {
         let Some(mut owed) = group.owed.take() else {
             return;
         };
-        match muted {
-            Some(muted) => {
-                owed.look_at = muted.until;
-                group.owed = Some(owed);
-            }
-            None => {
-                owed.notification.sent_at = at;
-                let to = if owed.escalated { To::Both } else { To::Notify };
-                self.give(id, owed.notification, to, out);
-            }
+        if let Some(muted) = muted {
+            owed.look_at = muted.until;
+            group.owed = Some(owed);
+            return;
         }
+        owed.notification.sent_at = at;
+        let to = if owed.escalated { To::Both } else { To::Notify };
+        self.give(id, owed.notification, to, out);
     }
 
     /// What there is to say of a group's alert.

@@ -31,7 +31,6 @@ use serde::{Deserialize, Serialize};
 pub use mute::{AckError, Running};
 pub use snapshot::SavedGroup;
 
-use crate::condition::{Held, Verdict};
 use crate::language::rule::{ConditionSpec, Rule, RuleSet};
 use crate::model::{InputId, InputState, Mode, Notification, RuleId, Sample, Timestamp};
 use crate::mute::{Silence, Why};
@@ -310,7 +309,7 @@ impl Engine {
         if rule.condition.finds_new() {
             self.observe_new(hit, slot, out);
         } else {
-            let verdict = observe_all(group, hit, rule);
+            let verdict = group.observe_all(hit, rule);
             self.keep_line(hit, slot);
             self.judge((hit.rule, slot), verdict, (hit.time, Some(hit)), out);
             self.arm(hit.rule, slot);
@@ -571,36 +570,6 @@ impl Engine {
     fn input_name(&self, id: InputId) -> &str {
         self.inputs.get(id.0 as usize).map_or("", |name| name)
     }
-}
-
-/// Lets a group's condition take a hit, as often as the hit stands for: what came of all of it.
-fn observe_all(group: &mut Group, hit: &Hit, rule: &Rule) -> Verdict {
-    let mut all = group.observe(hit);
-    for _ in 1..hit.times {
-        let next = group.observe(hit);
-        all = match (all, next) {
-            (Verdict::Holds(first), Verdict::Holds(next)) => Verdict::Holds(Held {
-                at: first.at,
-                first: first.first,
-                count: first.count
-                    + if rule.condition.counts_what_held() {
-                        next.count
-                    } else {
-                        1
-                    },
-                ..next
-            }),
-            (Verdict::Holds(first), _) if !rule.condition.counts_what_held() => {
-                Verdict::Holds(Held {
-                    count: first.count + 1,
-                    ..first
-                })
-            }
-            (all, Verdict::Nothing) => all,
-            (_, next) => next,
-        };
-    }
-    all
 }
 
 #[cfg(test)]

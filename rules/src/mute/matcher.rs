@@ -193,18 +193,26 @@ pub fn parse_one(text: &str) -> Result<Matcher, MatcherError> {
     let (name, operator, value) = split(text).ok_or_else(|| MatcherError::Form(text.to_owned()))?;
     let value = unquoted(value.trim()).ok_or_else(|| MatcherError::Quote(text.to_owned()))?;
     let wants_pattern = matches!(operator, Operator::Matches | Operator::MatchesNot);
-    let pattern = wants_pattern.then(|| Regex::new(&format!("^(?:{value})$")));
-    let pattern = pattern.transpose().map_err(|error| MatcherError::Pattern {
-        text: text.to_owned(),
-        why: error
-            .syntax_error()
-            .map_or_else(|| error.to_string(), |_| "it cannot be read".to_owned()),
-    })?;
+    let pattern = if wants_pattern {
+        Some(compile(text, &value)?)
+    } else {
+        None
+    };
     Ok(Matcher {
         name: name.to_owned(),
         operator,
         value,
         pattern,
+    })
+}
+
+/// `text` is the whole matcher.
+fn compile(text: &str, pattern: &str) -> Result<Regex, MatcherError> {
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| MatcherError::Pattern {
+        text: text.to_owned(),
+        why: error
+            .syntax_error()
+            .map_or_else(|| error.to_string(), |_| "it cannot be read".to_owned()),
     })
 }
 

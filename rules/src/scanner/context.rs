@@ -18,7 +18,7 @@ pub(super) struct Latest {
 }
 
 /// How many lines before a hit any of these rules asks for.
-pub(super) fn most_before(rules: &RuleSet, ids: &[RuleId]) -> usize {
+fn most_before(rules: &RuleSet, ids: &[RuleId]) -> usize {
     let asked = ids.iter().map(|id| rules.get(*id).context.before);
     asked.max().unwrap_or(0)
 }
@@ -34,10 +34,10 @@ impl Latest {
     }
 
     /// To be saved: blanked by all rules of `ids` that ask for lines.
-    pub(super) fn save(&self, rules: &RuleSet, ids: &[RuleId]) -> Vec<String> {
+    fn save(&self, rules: &RuleSet, ids: &[RuleId]) -> Vec<String> {
         let asks = |id: &&RuleId| !rules.get(**id).context.is_none();
         let asking: Vec<&Rule> = ids.iter().filter(asks).map(|id| rules.get(*id)).collect();
-        let clean = |line: &Box<[u8]>| {
+        let clean = |line: &[u8]| {
             let mut line = line.to_vec();
             for rule in asking.iter().filter(|rule| !rule.redact.is_empty()) {
                 let mut redacted = Vec::new();
@@ -46,11 +46,21 @@ impl Latest {
             }
             String::from_utf8_lossy(&line).into_owned()
         };
-        self.lines.iter().map(clean).collect()
+        self.lines.iter().map(|line| clean(line)).collect()
     }
 
-    /// The batch has been scanned: its last `most` records are the latest lines.
-    pub(super) fn push(&mut self, batch: &Batch, most: usize) {
+    /// The batch has been scanned: its last records are the latest lines, as many as any of the
+    /// rules `ids` asks for. Gives what is to be saved of them; `None`: as before.
+    pub(super) fn push(
+        &mut self,
+        batch: &Batch,
+        rules: &RuleSet,
+        ids: &[RuleId],
+    ) -> Option<Vec<String>> {
+        let most = most_before(rules, ids);
+        if most == 0 {
+            return None;
+        }
         let text = batch.text();
         let mut fresh = Vec::new();
         let mut end = batch.bytes.len();
@@ -63,6 +73,7 @@ impl Latest {
         self.lines.extend(fresh.into_iter().rev());
         let too_many = self.lines.len().saturating_sub(most);
         self.lines.drain(..too_many);
+        Some(self.save(rules, ids))
     }
 
     /// Fills in the lines about the sample of a hit, whose line begins at `start`.
@@ -70,6 +81,9 @@ impl Latest {
         let (before, after) = (&mut hit.sample.before, &mut hit.sample.after);
         before.clear();
         after.clear();
+        if rule.context.is_none() {
+            return;
+        }
         let (
             text,
             Context {

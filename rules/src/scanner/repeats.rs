@@ -4,8 +4,9 @@
 use memchr::memmem;
 
 use super::Hit;
+use super::clock::Clock;
 use crate::language::rule::{Repeats, RuleSet};
-use crate::model::{Batch, Timestamp};
+use crate::model::Batch;
 
 /// A line does not count for more than this, whatever it says: anybody may write one.
 const MOST: u64 = 10_000;
@@ -58,8 +59,20 @@ pub(super) struct Repeatable {
 }
 
 impl Repeatable {
-    /// A hit at `start` of the batch is about to be given on: sets how many lines it stands for.
-    pub(super) fn note(&mut self, hit: &mut Hit, start: usize, rules: &RuleSet, batch: &Batch) {
+    /// Gives on a hit at `start` of the batch, with how many lines it stands for.
+    pub(super) fn give(
+        &mut self,
+        hit: &mut Hit,
+        start: usize,
+        (rules, batch): (&RuleSet, &Batch),
+        each: &mut dyn FnMut(&mut Hit),
+    ) {
+        self.note(hit, start, rules, batch);
+        each(hit);
+        hit.heard.clear();
+    }
+
+    fn note(&mut self, hit: &mut Hit, start: usize, rules: &RuleSet, batch: &Batch) {
         if rules.get(hit.rule).repeats == Repeats::AsOne {
             return;
         }
@@ -85,13 +98,13 @@ impl Repeatable {
         &mut self,
         until: usize,
         batch: &Batch,
-        time_of: &mut dyn FnMut(usize) -> Timestamp,
+        clock: &mut Clock<'_>,
         each: &mut dyn FnMut(&mut Hit),
     ) {
         let text = batch.text();
         while !self.hits.is_empty() {
             let next = self.at.map_or(0, |at| text.behind(at));
-            if next >= until || next >= batch.bytes.len() {
+            if next > until || next >= batch.bytes.len() {
                 return;
             }
             let line = text.about(next);
@@ -100,7 +113,7 @@ impl Repeatable {
                 self.hits.clear();
                 return;
             };
-            let time = time_of(next);
+            let time = clock.time_of(&line);
             for hit in &mut self.hits {
                 (hit.times, hit.time, hit.arrival) = (times, time, batch.arrival);
                 hit.sample.at = time;
@@ -112,17 +125,16 @@ impl Repeatable {
     }
 
     /// The batch is over.
-    pub(super) fn batch_ended(&mut self, len: usize, batch: &Batch) {
+    pub(super) fn batch_ended(&mut self, batch: &Batch) {
+        if self.hits.is_empty() {
+            return;
+        }
+        let len = batch.bytes.len();
         let is_last = self.at.is_none_or(|at| batch.text().behind(at) >= len);
         if !is_last {
             self.hits.clear();
         }
         self.at = None;
-    }
-
-    /// Whether nothing is kept.
-    pub(super) fn is_empty(&self) -> bool {
-        self.hits.is_empty()
     }
 }
 

@@ -102,6 +102,15 @@ impl SourceState {
         std::mem::take(&mut self.heard)
     }
 
+    /// The format of its lines: `given`, or found by looking.
+    pub(super) fn format_of(&mut self, text: Text<'_>, given: Option<&Arc<Format>>) -> Arc<Format> {
+        let detector = self.detector.get_or_insert_with(|| Detector::new(None));
+        if let Some(format) = given {
+            detector.known = Some(Arc::clone(format));
+        }
+        detector.format_of(text)
+    }
+
     /// Lines came.
     pub(super) fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
         for (from, to) in spans {

@@ -1,5 +1,6 @@
 //! From bytes to notifications: the same however the bytes are cut into batches.
 
+mod neighbours;
 mod records;
 
 use proptest::prelude::*;

@@ -6,6 +6,7 @@ mod replay;
 mod report;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,9 +80,13 @@ fn summary(rules: &RuleSet, totals: &Totals, took: Duration) -> serde_json::Valu
     let mut by_rule = serde_json::Map::new();
     for ((_, rule), counts) in rules.iter().zip(&totals.rules) {
         if rule.mode != Mode::Off {
-            let counts = json!({"hits": counts.hits, "alerts": counts.alerts, "notifications": counts.notifications,
-                "resolved": counts.resolved, "held_back": counts.held_back});
-            by_rule.insert(rule.name.clone(), counts);
+            let mut row = json!({"hits": counts.hits, "alerts": counts.alerts, "notifications": counts.notifications});
+            let held_back = counts.held_back.by_reason().into_iter();
+            let held_back: BTreeMap<_, _> = held_back.filter(|(_, count)| *count > 0).collect();
+            if !held_back.is_empty() {
+                row["held_back"] = json!(held_back);
+            }
+            by_rule.insert(rule.name.clone(), row);
         }
     }
     json!({"summary": {

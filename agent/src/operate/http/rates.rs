@@ -93,6 +93,7 @@ mod tests {
             alerts: 0,
             notifications: 0,
             firing: 0,
+            held_back: lapwing_rules::engine::HeldBack::default(),
             dropped_groups: 0,
         }
     }

@@ -36,7 +36,10 @@ fn hit_of(engine: &Engine, rule: &str, second: i64, group: &str) -> Hit {
 fn lines(told: &[Told]) -> Vec<String> {
     let line = |told: &Told| {
         let n = &told.notification;
-        let group: String = n.group.values().map(|value| format!("/{value}")).collect();
+        let group = n
+            .group
+            .values()
+            .fold(String::new(), |text, value| text + "/" + value);
         let to = match told.to {
             To::Notify => "",
             To::Escalation => " → escalation",

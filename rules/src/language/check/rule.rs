@@ -1,10 +1,11 @@
 //! One rule's map → [`Rule`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::defaults::{self, Defaults, check_realert, shared_key};
 use super::speaking::{self, HasGroups};
-use super::{Known, Names, condition, inline_test, matching, summary, times, unknown_name};
+use super::{Known, Names, condition, inline_test, matching, summary, unknown_name};
 use crate::language::reader::{Keys, Reader, Section, shown};
 use crate::language::redact::Redactor;
 use crate::language::rule::{ConditionSpec, Rule, RuleTest};
@@ -124,20 +125,7 @@ fn rule(
     name: Option<&Key>,
 ) -> Option<Rule> {
     let known = all.known;
-    let mut own = Defaults::default();
-    for (key, value) in section.entries() {
-        if !matches!(value.value, Value::Null) {
-            shared_key(reader, &key.text, value, known, &mut own);
-        }
-    }
-    let shared = own.over(defaults);
-    let realert = shared.realert.unwrap_or(defaults::REALERT);
-    if let (Some(node), Some(most)) = (
-        section.get("exponential_realert"),
-        shared.exponential_realert,
-    ) {
-        check_realert(reader, node, realert, most);
-    }
+    let (shared, realert) = shared_keys(reader, section, defaults, known);
     let spec = condition::read(reader, section);
     let group_by = texts(reader, section, "group_by");
     let matching = section
@@ -158,17 +146,8 @@ fn rule(
     let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
     let description = optional_text(reader, section, "description").unwrap_or_default();
     let top_count_keys = texts(reader, section, "top_count_keys");
-    let active_times = times::named(reader, section, "active_time_intervals", all);
-    let mute_times = times::named(reader, section, "mute_time_intervals", all);
-    let finds_new = |(spec, _): &(ConditionSpec, _)| spec.finds_new();
-    let has_groups = if group_by.is_empty() && !spec.as_ref().is_some_and(finds_new) {
-        HasGroups::No
-    } else {
-        HasGroups::Yes
-    };
-    let fold_groups = speaking::fold_groups(reader, section, has_groups);
-    let repeats = speaking::repeats(reader, section);
-    let dedupe = speaking::dedupe(reader, section);
+    let has_groups = HasGroups::of(&group_by, spec.as_ref().map(|(spec, _)| spec));
+    let speaking = speaking::read(reader, section, all, has_groups);
     let (name, (condition, parts)) = (name?, spec?);
     Some(Rule {
         name: name.text.clone(),
@@ -190,19 +169,43 @@ fn rule(
         exponential_realert: shared.exponential_realert,
         resolve_after: shared.resolve_after.unwrap_or(defaults::RESOLVE_AFTER),
         notify: shared.notify,
-        active_times,
-        mute_times,
+        active_times: speaking.active_times,
+        mute_times: speaking.mute_times,
         escalate: shared.escalate,
-        fold_groups,
-        repeats,
+        fold_groups: speaking.fold_groups,
+        repeats: speaking.repeats,
         context: shared.context.unwrap_or_default(),
-        dedupe,
+        dedupe: speaking.dedupe,
         attach: shared.attach.unwrap_or_else(Attachment::all),
         tests,
         group_by,
         parts: parts.into_iter().map(Arc::new).collect(),
         condition,
     })
+}
+
+/// What it has in common with `defaults`, and its `realert`.
+fn shared_keys(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    defaults: &Defaults,
+    known: Known<'_>,
+) -> (Defaults, Duration) {
+    let mut own = Defaults::default();
+    for (key, value) in section.entries() {
+        if !matches!(value.value, Value::Null) {
+            shared_key(reader, &key.text, value, known, &mut own);
+        }
+    }
+    let shared = own.over(defaults);
+    let realert = shared.realert.unwrap_or(defaults::REALERT);
+    if let (Some(node), Some(most)) = (
+        section.get("exponential_realert"),
+        shared.exponential_realert,
+    ) {
+        check_realert(reader, node, realert, most);
+    }
+    (shared, realert)
 }
 
 fn tests(reader: &mut Reader, section: &Section<'_>) -> Vec<RuleTest> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Known, outputs};
+use super::{Known, Names, outputs, times};
 use crate::language::reader::{Keys, Reader, Section};
-use crate::language::rule::{Context, Dedupe, Escalation, Repeats, Rule};
+use crate::language::rule::{ConditionSpec, Context, Dedupe, Escalation, Repeats, Rule};
 use crate::language::yaml::Node;
 use crate::model::Attachment;
+use crate::mute::Times;
 
 pub(super) const ESCALATE_KEYS: Keys = Keys {
     of: "`escalate`",
@@ -59,11 +60,7 @@ pub(super) fn context(reader: &mut Reader, node: &Node) -> Option<Context> {
 }
 
 /// `fold_groups: 20`.
-pub(super) fn fold_groups(
-    reader: &mut Reader,
-    section: &Section<'_>,
-    has_groups: HasGroups,
-) -> Option<usize> {
+fn fold_groups(reader: &mut Reader, section: &Section<'_>, has_groups: HasGroups) -> Option<usize> {
     let node = section.get("fold_groups")?;
     if has_groups == HasGroups::No {
         let help = "groups come of `group_by`, or of the types new_term and new_pattern".to_owned();
@@ -71,6 +68,42 @@ pub(super) fn fold_groups(
         reader.error("bad-combination", &node.place, message, Some(help));
     }
     reader.integer(node, "fold_groups", 1..=Rule::MOST_FOLDED)
+}
+
+/// Keys of one rule alone.
+pub(super) struct Speaking {
+    pub(super) active_times: Vec<Times>,
+    pub(super) mute_times: Vec<Times>,
+    pub(super) fold_groups: Option<usize>,
+    pub(super) repeats: Repeats,
+    pub(super) dedupe: Dedupe,
+}
+
+/// Reads them.
+pub(super) fn read(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    names: &Names<'_>,
+    has_groups: HasGroups,
+) -> Speaking {
+    Speaking {
+        active_times: times::named(reader, section, "active_time_intervals", names),
+        mute_times: times::named(reader, section, "mute_time_intervals", names),
+        fold_groups: fold_groups(reader, section, has_groups),
+        repeats: repeats(reader, section),
+        dedupe: dedupe(reader, section),
+    }
+}
+
+impl HasGroups {
+    /// `spec`: the type, where it could be read.
+    pub(super) fn of(group_by: &[String], spec: Option<&ConditionSpec>) -> Self {
+        if group_by.is_empty() && !spec.is_some_and(ConditionSpec::finds_new) {
+            Self::No
+        } else {
+            Self::Yes
+        }
+    }
 }
 
 /// Whether a rule may have several alerts at once.
@@ -81,7 +114,7 @@ pub(super) enum HasGroups {
 }
 
 /// `expand_repeats: true`.
-pub(super) fn repeats(reader: &mut Reader, section: &Section<'_>) -> Repeats {
+fn repeats(reader: &mut Reader, section: &Section<'_>) -> Repeats {
     let node = section.get("expand_repeats");
     match node.and_then(|node| reader.boolean(node, "expand_repeats")) {
         Some(true) => Repeats::Expanded,
@@ -90,7 +123,7 @@ pub(super) fn repeats(reader: &mut Reader, section: &Section<'_>) -> Repeats {
 }
 
 /// `dedupe: template`.
-pub(super) fn dedupe(reader: &mut Reader, section: &Section<'_>) -> Dedupe {
+fn dedupe(reader: &mut Reader, section: &Section<'_>) -> Dedupe {
     const CHOICES: &[(&str, Dedupe)] = &[("none", Dedupe::Nothing), ("template", Dedupe::Template)];
     let node = section.get("dedupe");
     node.and_then(|node| reader.choice(node, "dedupe", CHOICES))
