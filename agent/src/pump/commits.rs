@@ -133,7 +133,7 @@ impl Pump {
         };
         let trouble = match &reply {
             Ok(Done::Durable) => None,
-            Ok(Done::InMemory(error)) | Err(error) => Some(error.to_string()),
+            Ok(Done::InMemory { error, .. }) | Err(error) => Some(error.to_string()),
         };
         for answer in sent.answers.drain(..) {
             answer.give(trouble.as_deref());
