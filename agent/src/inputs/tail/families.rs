@@ -83,13 +83,14 @@ impl Tailer<'_> {
         }
     }
 
-    /// Oldest first: by the last write, and within a family as [`oldest_first`] says.
+    /// Oldest first: by the last write, and new files within a family as [`oldest_first`] says.
     pub(super) fn in_order(&self, mut sightings: Vec<Sighting>) -> Vec<Sighting> {
         sightings.sort_by_cached_key(Sighting::age);
-        let doors: HashSet<(usize, &PathBuf)> =
-            sightings.iter().map(|s| (s.input, &s.door)).collect();
+        let is_new = |s: &Sighting| self.table.find(s.input, FileId::of(&s.metadata)).is_none();
+        let new = || sightings.iter().enumerate().filter(|(_, s)| is_new(s));
+        let doors: HashSet<(usize, &PathBuf)> = new().map(|(_, s)| (s.input, &s.door)).collect();
         let mut families: HashMap<(usize, PathBuf), Vec<Member<usize>>> = HashMap::new();
-        for (place, sighting) in sightings.iter().enumerate() {
+        for (place, sighting) in new() {
             let (input, door) = (sighting.input, &sighting.door);
             let seen = || {
                 let mut bases = rotated_from(door).into_iter();
@@ -108,9 +109,13 @@ impl Tailer<'_> {
             };
             families.entry((input, base)).or_default().push(member);
         }
+        families.retain(|_, members| members.len() > 1);
+        if families.is_empty() {
+            return sightings;
+        }
         // Each family keeps its places among the others.
         let mut order: Vec<usize> = (0..sightings.len()).collect();
-        for members in families.values_mut().filter(|members| members.len() > 1) {
+        for members in families.values_mut() {
             let places: Vec<usize> = members.iter().map(|member| member.which).collect();
             oldest_first(members);
             for (place, member) in places.into_iter().zip(members) {
