@@ -17,6 +17,8 @@ mod receiver;
 mod strace;
 
 #[cfg(test)]
+mod backtests;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod commands;
@@ -51,7 +53,13 @@ mod rule_types;
 #[cfg(test)]
 mod same_everywhere;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod service;
+#[cfg(test)]
+mod suggest;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -43,14 +43,16 @@ pub enum Command {
     Demo(Demo),
     /// Find all that is wrong with the configuration and the rules
     Check(Check),
-    /// Run the rules' own tests
-    Test(Check),
+    /// Run the rules' own tests, and test files
+    Test(Test),
     /// Show the alerts that rules would have raised over old logs
     Backtest(Backtest),
     /// Print the lines that a rule accepts, as grep would
     Match(Match),
     /// Show how each rule is searched for, and what it costs
     Explain(Explain),
+    /// Read logs and propose rules with thresholds, with what each would have done
+    Suggest(Suggest),
     /// Show how the running agent is
     Status(Status),
     /// Show the alerts that are firing
@@ -67,6 +69,8 @@ pub enum Command {
     Completion(Completion),
     /// Print a manual page, for `man -l -`
     Man(Man),
+    /// Print the JSON Schema of rule files and of lapwing.yaml, for editors
+    Schema(Schema),
 }
 
 /// `run`
@@ -99,10 +103,10 @@ pub struct Demo {
     pub serve: bool,
 }
 
-/// `check` and `test`
+/// `check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Rule files, globs or pack:NAME; without any, the configuration
+    /// Rule files, test files, globs or pack:NAME; without any, the configuration
     #[arg(value_name = "RULES", conflicts_with = "config")]
     pub rules: Vec<String>,
     /// The configuration and all rules that it names [default: /etc/lapwing/lapwing.yaml]
@@ -111,6 +115,17 @@ pub struct Check {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `test`
+#[derive(Debug, Args)]
+pub struct Test {
+    #[command(flatten)]
+    /// What is tested.
+    pub which: Check,
+    /// Write the results for a CI server, too, as `JUnit` does
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 /// `backtest`
@@ -128,7 +143,14 @@ pub struct Backtest {
     /// Only lines before this time: RFC 3339, or an age such as 36h
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// One JSON object a line: every notification, then a summary
+    /// Hold the alerts against those of these other rules: which appear, vanish or move; may be
+    /// given again
+    #[arg(long, value_name = "OLD_RULES")]
+    pub against: Vec<String>,
+    /// Write a page with the timeline and graphs, too
+    #[arg(long, value_name = "PAGE")]
+    pub html: Option<PathBuf>,
+    /// One JSON object a line: every notification, what is different from --against, then a summary
     #[arg(long)]
     pub json: bool,
     /// Logs, plain, .gz or .zst; `-` is standard input
@@ -162,6 +184,17 @@ pub struct Explain {
     /// Only this rule
     #[arg(value_name = "RULE")]
     pub rule: Option<String>,
+}
+
+/// `suggest`
+#[derive(Debug, Args)]
+pub struct Suggest {
+    #[command(flatten)]
+    /// How the logs are read.
+    pub logs: Logs,
+    /// Logs, plain, .gz or .zst
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// `status`
@@ -362,6 +395,23 @@ pub enum ManPage {
     /// lapwing-rules(5): the rules
     #[value(name = "lapwing-rules")]
     Rules,
+}
+
+/// `schema`
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Only of these files
+    #[arg(value_enum)]
+    pub of: Option<SchemaOf>,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Rule files and test files.
+    Rules,
+    /// lapwing.yaml.
+    Config,
 }
 
 /// How old logs are read, as several commands have it.

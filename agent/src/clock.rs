@@ -19,6 +19,19 @@ pub fn zone(at: Timestamp) -> Zone {
     Zone::east(TimeZone::system().to_offset(at).seconds()).unwrap_or_default()
 }
 
+/// The hour, 0 to 23, that the host's clocks showed at `at`.
+pub fn local_hour(at: Timestamp) -> usize {
+    let at = jiff::Timestamp::from_second(at.as_secs()).unwrap_or_default();
+    usize::try_from(at.to_zoned(TimeZone::system()).hour()).unwrap_or(0)
+}
+
+/// What the host's time zone is called: `Europe/Berlin`, `UTC`.
+pub fn zone_name() -> String {
+    let zone = TimeZone::system();
+    let name = zone.iana_name().unwrap_or("local time");
+    name.strip_prefix("Etc/").unwrap_or(name).to_owned()
+}
+
 /// A clock that never goes back, for time-outs and rates.
 pub fn monotonic() -> Instant {
     Instant::now()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::engine::{AlertView, Engine, Told};
 use crate::fields::Format;
 use crate::language::rule::{Expectation, RuleSet, RuleTest};
-use crate::model::{Batch, InputId, Reason, RuleId, Source, Timestamp};
+use crate::model::{Batch, InputId, Notification, Reason, RuleId, Source, Timestamp};
 use crate::scanner::{Hit, InputSpec, Scanner, SourceState};
 
 /// Something that came out otherwise than expected.
@@ -32,10 +32,28 @@ pub struct Outcome {
     /// Lines that the rule accepted, with their time from the test's start in milliseconds; the
     /// latest [`Outcome::MOST_LINES`].
     pub counted: Vec<(u64, String)>,
+    /// What was said, with its time from the test's start in milliseconds; the first
+    /// [`Outcome::MOST_LINES`].
+    pub said: Vec<Said>,
     /// Lines fed.
     pub lines: u64,
     /// Lines accepted.
     pub hits: u64,
+}
+
+/// One notification, as far as it helps to see why a test fails.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// Milliseconds from the test's start.
+    pub at_ms: u64,
+    /// Why it was said.
+    pub reason: Reason,
+    /// As in the notification.
+    pub count: u64,
+    /// As in the notification.
+    pub value: f64,
+    /// As in the notification.
+    pub group: BTreeMap<String, String>,
 }
 
 impl Outcome {
@@ -88,7 +106,25 @@ pub fn run(
         trial.advance(until);
         trial.compare(id, index, expectation);
     }
+    let said = trial.told.iter().take(Outcome::MOST_LINES);
+    trial.outcome.said = said.map(|told| Said::of(&told.notification)).collect();
     trial.outcome
+}
+
+impl Said {
+    fn of(told: &Notification) -> Self {
+        Self {
+            at_ms: since_start(told.sent_at),
+            reason: told.reason,
+            count: told.count,
+            value: told.value.0,
+            group: told.group.clone(),
+        }
+    }
+}
+
+fn since_start(at: Timestamp) -> u64 {
+    u64::try_from(at.since(START).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// All lines with their times, in the order of their times; lines of one time as they stand.
@@ -143,8 +179,8 @@ impl Trial {
             if self.outcome.counted.len() == Outcome::MOST_LINES {
                 self.outcome.counted.remove(0);
             }
-            let ms = u64::try_from(at.since(START).as_millis()).unwrap_or(u64::MAX);
-            self.outcome.counted.push((ms, hit.sample.line.clone()));
+            let sample = (since_start(at), hit.sample.line.clone());
+            self.outcome.counted.push(sample);
             self.engine.observe(&hit, &mut self.told);
         }
     }

@@ -16,8 +16,10 @@ mod logs;
 mod man;
 mod problems;
 mod run;
+mod schema;
 mod silence;
 mod status;
+mod suggest;
 mod terminal;
 mod test;
 mod watch;
@@ -49,6 +51,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Backtest(args) => backtest::run(&args, terminal),
         Command::Match(args) => find::run(&args, terminal),
         Command::Explain(args) => explain::run(&args, terminal),
+        Command::Suggest(args) => suggest::run(&args, terminal),
         Command::Status(args) => status::run(&args, terminal),
         Command::Alerts(args) => alerts::run(&args, terminal),
         Command::History(args) => history::run(&args, terminal),
@@ -57,6 +60,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Schema(args) => schema::run(&args),
     }
 }
 

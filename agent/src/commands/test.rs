@@ -1,8 +1,10 @@
-//! `lapwing test`: the rules' own tests, and for each that fails what was expected, what came out
-//! and which lines counted.
+//! `lapwing test`: the rules' own tests and those of test files, through the very scanner and engine
+//! that run live. How a test went is put into words by `shown` and `junit`.
+
+mod junit;
+mod shown;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,21 +12,33 @@ use std::time::Duration;
 
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::quantity::duration_text;
-use lapwing_rules::language::rule::{Rule, RuleSet, RuleTest};
+use lapwing_rules::language::rule::{Rule, RuleTest};
 use lapwing_rules::trial::{self, Outcome};
-use serde_json::json;
 
 use super::terminal::{Terminal, print, say};
 use super::{FOUND, problems};
-use crate::cli::{Check, DEFAULT_CONFIG};
+use crate::cli::{self, Check, DEFAULT_CONFIG};
 use crate::clock;
 use crate::config::{self, Config, Findings};
 use crate::error::AgentError;
-use crate::outputs::safe;
+
+/// A test that has run.
+struct Ran<'a> {
+    rule: &'a Rule,
+    test: &'a RuleTest,
+    outcome: Outcome,
+    took: Duration,
+}
+
+impl Ran<'_> {
+    fn passed(&self) -> bool {
+        self.outcome.mismatches.is_empty()
+    }
+}
 
 /// Exit code 0 when all pass, 1 when some fail, 78 when the rules have errors.
-pub(super) fn run(args: &Check, terminal: Terminal) -> Result<ExitCode, AgentError> {
-    let (formats, findings) = load(args)?;
+pub(super) fn run(args: &cli::Test, terminal: Terminal) -> Result<ExitCode, AgentError> {
+    let (formats, findings) = load(&args.which)?;
     if findings.has_errors() {
         problems::print(&findings, terminal);
         return Err(AgentError::Configuration(
@@ -32,21 +46,48 @@ pub(super) fn run(args: &Check, terminal: Terminal) -> Result<ExitCode, AgentErr
         ));
     }
     let began = clock::monotonic();
+    // Of the files that a test file names only the rules are wanted.
+    let asked_for = findings.asked_for.clone();
     let rules = findings.into_rule_set();
     let (mut passed, mut failed) = (0u64, 0u64);
+    let mut untested = Vec::new();
+    let mut report = args.junit.as_ref().map(|_| junit::Report::default());
     for (id, rule) in rules.iter() {
-        for test in &rule.tests {
+        let tests = rule.tests.iter();
+        for test in tests.filter(|test| asked_for.contains(&test.place.file)) {
+            let before = clock::monotonic();
             let outcome = trial::run(&rules, id, test, format_of(rule, &formats));
-            if outcome.mismatches.is_empty() {
-                passed += 1;
+            let ran = Ran {
+                rule,
+                test,
+                outcome,
+                took: before.elapsed(),
+            };
+            let count = if ran.passed() {
+                &mut passed
             } else {
-                failed += 1;
+                &mut failed
+            };
+            *count += 1;
+            if args.which.json {
+                print(&format!("{}\n", shown::json(&ran)))?;
+            } else if !ran.passed() {
+                print(&shown::failure(&ran))?;
             }
-            report(rule, test, &outcome, args.json)?;
+            if let Some(report) = &mut report {
+                report.add(&ran);
+            }
+        }
+        if rule.tests.is_empty() && asked_for.contains(&rule.place.file) {
+            untested.push(rule.name.as_str());
         }
     }
-    if !args.json {
-        summary(&rules, passed, failed, began.elapsed());
+    if let (Some(path), Some(report)) = (&args.junit, report) {
+        std::fs::write(path, report.finish())
+            .map_err(AgentError::io(format!("cannot write {}", path.display())))?;
+    }
+    if !args.which.json {
+        summary(&untested, passed, failed, began.elapsed());
     }
     Ok(if failed == 0 {
         ExitCode::SUCCESS
@@ -81,87 +122,7 @@ fn format_of(rule: &Rule, formats: &Formats) -> Option<Arc<Format>> {
     formats.get(input.as_str()).cloned().flatten()
 }
 
-fn report(rule: &Rule, test: &RuleTest, outcome: &Outcome, json: bool) -> Result<(), AgentError> {
-    if json {
-        let mismatches: Vec<_> = outcome.mismatches.iter().map(|mismatch| {
-            let at = test.expect.get(mismatch.expectation).map(|expect| duration_text(expect.at));
-            json!({"at": at, "what": mismatch.what, "expected": mismatch.expected, "got": mismatch.got})
-        }).collect();
-        let object = json!({
-            "rule": rule.name, "test": test.name, "passed": mismatches.is_empty(),
-            "file": &*test.place.file, "line": test.place.line, "mismatches": mismatches,
-        });
-        return print(&format!("{object}\n"));
-    }
-    if outcome.mismatches.is_empty() {
-        Ok(())
-    } else {
-        print(&failure(rule, test, outcome))
-    }
-}
-
-fn failure(rule: &Rule, test: &RuleTest, outcome: &Outcome) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    writeln!(text, "FAIL {} / {}", rule.name, safe::visible(&test.name)).ok();
-    for mismatch in &outcome.mismatches {
-        let Some(expect) = test.expect.get(mismatch.expectation) else {
-            continue;
-        };
-        let place = format!(
-            "{}:{}:{}",
-            expect.place.file, expect.place.line, expect.place.column
-        );
-        writeln!(text, "  at {} ({place})", duration_text(expect.at)).ok();
-        writeln!(
-            text,
-            "    {:10} expected {}",
-            mismatch.what,
-            safe::visible(&mismatch.expected)
-        )
-        .ok();
-        writeln!(
-            text,
-            "    {:10} got      {}",
-            "",
-            safe::visible(&mismatch.got)
-        )
-        .ok();
-    }
-    writeln!(
-        text,
-        "  {} of {} lines counted{}",
-        outcome.hits,
-        outcome.lines,
-        if outcome.hits == 0 { "" } else { ":" }
-    )
-    .ok();
-    if outcome.hits > outcome.counted.len() as u64 {
-        writeln!(
-            text,
-            "    … {} before these",
-            outcome.hits - outcome.counted.len() as u64
-        )
-        .ok();
-    }
-    for (ms, line) in &outcome.counted {
-        writeln!(
-            text,
-            "    {:>8}  {}",
-            duration_text(Duration::from_millis(*ms)),
-            safe::short(line, 120)
-        )
-        .ok();
-    }
-    text
-}
-
-fn summary(rules: &RuleSet, passed: u64, failed: u64, took: Duration) {
-    let untested: Vec<&str> = rules
-        .iter()
-        .filter(|(_, rule)| rule.tests.is_empty())
-        .map(|(_, rule)| rule.name.as_str())
-        .collect();
+fn summary(untested: &[&str], passed: u64, failed: u64, took: Duration) {
     if !untested.is_empty() {
         say(&format!("without a test: {}\n", untested.join(", ")));
     }

@@ -3,6 +3,7 @@
 mod http;
 mod input;
 mod output;
+pub(super) mod schema;
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -168,7 +169,8 @@ pub fn host_name() -> Arc<str> {
     rustix::system::uname().nodename().to_string_lossy().into()
 }
 
-fn rule_pattern(pattern: &str, folder: &Path) -> String {
+/// A path relative to `folder`, or a pack.
+pub(super) fn rule_pattern(pattern: &str, folder: &Path) -> String {
     if pattern.starts_with(packs::PREFIX) {
         pattern.to_owned()
     } else {

@@ -11,15 +11,18 @@ pub mod secret;
 mod substitute;
 
 pub use check::host_name;
+pub use check::schema::{Of as SchemaOf, schema};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lapwing_rules::fields::Format;
-use lapwing_rules::language::check::{Defaults, Known, SourceFile, check as check_rules};
+use lapwing_rules::language::check::{
+    Defaults, Known, SourceFile, check as check_rules, rule_files as rule_files_of,
+};
 use lapwing_rules::language::diagnostic::{Diagnostic, Level, Place};
 use lapwing_rules::language::reader::Reader;
 use lapwing_rules::language::rule::{Rule, RuleSet};
@@ -127,6 +130,8 @@ pub struct Findings {
     pub problems: Vec<Diagnostic>,
     /// The text of every file that was read, by the name it has in the problems.
     pub texts: HashMap<Arc<str>, Arc<str>>,
+    /// The files that were asked for, and not those that a test file names in `rule_files`.
+    pub asked_for: HashSet<Arc<str>>,
 }
 
 impl Findings {
@@ -192,6 +197,7 @@ pub fn load(
         outputs: Some(&checked.output_names),
         zone: Some(find_zone),
     };
+    findings.asked_for = files.iter().map(|file| Arc::clone(&file.name)).collect();
     add_rules(&mut findings, files, &config.defaults, known);
     Ok((clean.then_some(config), findings))
 }
@@ -210,7 +216,11 @@ pub fn load_rules(patterns: &[String]) -> Result<Findings, RuleFileError> {
         }
         files.extend(found);
     }
-    let mut findings = Findings::default();
+    let mut findings = Findings {
+        asked_for: files.iter().map(|file| Arc::clone(&file.name)).collect(),
+        ..Findings::default()
+    };
+    add_tested(&mut findings, &mut files);
     let known = Known {
         zone: Some(find_zone),
         ..Known::default()
@@ -219,15 +229,38 @@ pub fn load_rules(patterns: &[String]) -> Result<Findings, RuleFileError> {
     Ok(findings)
 }
 
+/// Adds the rule files that test files name, taken relative to them.
+fn add_tested(findings: &mut Findings, files: &mut Vec<SourceFile>) {
+    for index in 0..files.len() {
+        let Some(file) = files.get(index) else { break };
+        let folder = Path::new(&*file.name).parent().unwrap_or(Path::new(""));
+        let named: Vec<_> = rule_files_of(file)
+            .into_iter()
+            .map(|(pattern, place)| (check::rule_pattern(&pattern, folder), place))
+            .collect();
+        for (pattern, place) in named {
+            let found = rule_files::read(&pattern).and_then(|found| match found.as_slice() {
+                [] => Err(RuleFileError::Nothing(pattern)),
+                _ => Ok(found),
+            });
+            match found {
+                Ok(found) => files.extend(found),
+                Err(problem) => findings.problems.push(problem.at(&place)),
+            }
+        }
+    }
+}
+
 fn add_rules(
     findings: &mut Findings,
     mut files: Vec<SourceFile>,
     defaults: &Defaults,
     known: Known<'_>,
 ) {
-    // A file that two globs name is one file.
-    let mut seen = std::collections::HashSet::new();
-    files.retain(|file| seen.insert(Arc::clone(&file.name)));
+    // A file that two globs name is one file, however it is written.
+    let mut seen = HashSet::new();
+    let as_it_is = |name: &str| std::fs::canonicalize(name).unwrap_or_else(|_| name.into());
+    files.retain(|file| seen.insert(as_it_is(&file.name)));
     let checked = check_rules(&files, defaults, known);
     findings.problems.extend(files.iter().filter_map(not_utf8));
     findings

@@ -56,6 +56,7 @@ pub(super) fn notification(
         .dashboard_url
         .as_ref()
         .map(|url| fill(url, &notification));
+    notification.description = fill(&rule.description, &notification);
     notification.summary = match notification.folded_groups {
         Some(groups) => distributed(rule, &notification, groups),
         None => fill(&rule.summary, &notification),
@@ -103,7 +104,7 @@ fn facts(rule: &Rule, group: &Group, firing: &Firing, occasion: Occasion) -> Not
         pattern: group.pattern(rule),
         input_state: None,
         summary: String::new(),
-        description: rule.description.clone(),
+        description: String::new(),
         labels: rule.labels.clone(),
         count: alert.count,
         suppressed: occasion.suppressed,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::*;
 use crate::language::redact::Redactor;
 use crate::language::rule::{ConditionSpec, Match, Rule};
-use crate::language::template::Template;
+use crate::language::template::{OfRule, Template};
 use crate::model::{Reason, Severity};
 use crate::scanner::empty_hit;
 
@@ -19,8 +19,8 @@ fn rule(condition: ConditionSpec) -> Rule {
     Rule {
         name: "r".into(),
         place: crate::language::diagnostic::Place::default(),
-        summary: Template::new("{{ count }}", &[]).unwrap(),
-        description: String::new(),
+        summary: Template::new("{{ count }}", OfRule::default()).unwrap(),
+        description: Template::default(),
         severity: Severity::Warning,
         labels: BTreeMap::new(),
         runbook_url: None,

@@ -14,5 +14,6 @@ pub mod quantity;
 pub mod reader;
 pub mod redact;
 pub mod rule;
+pub mod schema;
 pub mod template;
 pub mod yaml;

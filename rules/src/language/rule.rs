@@ -90,7 +90,7 @@ pub struct Rule {
     /// One line about an alert; the type's default where the rule has none.
     pub summary: Template,
     /// What it means and why it matters; empty where the rule has none.
-    pub description: String,
+    pub description: Template,
     /// How bad it is.
     pub severity: Severity,
     /// Copied to each notification.

@@ -1,6 +1,9 @@
 //! The text of a message with its blanks: minijinja with fuel, so that no template runs for long.
 //!
-//! What a log holds comes in as values, never as template source, so it runs nothing.
+//! What a log holds comes in as values, never as template source, so it runs nothing. The filters
+//! that operators need beside minijinja's own are in `filters`.
+
+mod filters;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -21,6 +24,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    filters::add(&mut environment);
     environment
 });
 
@@ -65,8 +69,28 @@ pub const NAMES: &[&str] = &[
     "fields",
 ];
 
-/// A checked template.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What stands below some of [`NAMES`], where that is fixed.
+const BELOW: &[(&str, &[&str])] = &[
+    (
+        "history",
+        &["fired_30d", "last_started_at", "last_duration_s"],
+    ),
+    ("rate", &["step_s", "counts"]),
+];
+
+/// Names that a rule itself brings along.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfRule<'a> {
+    /// Fields that groups are told apart by: `group.x`, or plain `x`.
+    pub group_by: &'a [String],
+    /// `labels.x`; `None` where they are not known.
+    pub labels: Option<&'a [String]>,
+    /// `top.x`.
+    pub top: &'a [String],
+}
+
+/// A checked template. The default says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     text: String,
     wants_fields: bool,
@@ -85,12 +109,12 @@ pub struct TemplateError {
 
 impl Template {
     /// Checks `text`: its syntax, its filters, and that every name in it is one of [`NAMES`] or
-    /// of `group_by`.
+    /// of the rule's own.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong with it.
-    pub fn new(text: &str, group_by: &[String]) -> Result<Self, TemplateError> {
+    pub fn new(text: &str, of_rule: OfRule<'_>) -> Result<Self, TemplateError> {
         let template = ENVIRONMENT
             .template_from_str(text)
             .map_err(|error| TemplateError {
@@ -98,32 +122,19 @@ impl Template {
                 help: None,
                 span: error.range(),
             })?;
-        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+        let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         names.sort_unstable();
         for name in &names {
-            let known = NAMES.contains(&name.as_str()) || group_by.contains(name);
-            // Functions such as `range` are names, too.
-            if !known && ENVIRONMENT.globals().all(|(global, _)| global != name) {
-                let meant = nearest(
-                    name,
-                    NAMES
-                        .iter()
-                        .copied()
-                        .chain(group_by.iter().map(String::as_str)),
-                );
-                return Err(TemplateError {
-                    message: format!("a message knows no `{name}`"),
-                    help: Some(match meant {
-                        Some(meant) => format!("did you mean `{meant}`?"),
-                        None => format!("a field of the line is written `fields.{name}`"),
-                    }),
-                    span: text.find(name.as_str()).map(|at| at..at + name.len()),
-                });
-            }
+            check_name(text, name, of_rule)?;
         }
+        // What minijinja finds out while it renders only: filters that do not exist.
+        if let Err(error) = template.render(()) {
+            filters::check(&error)?;
+        }
+        let wants_fields = |name: &String| name.split('.').next() == Some("fields");
         Ok(Self {
             text: text.to_owned(),
-            wants_fields: names.iter().any(|name| name == "fields"),
+            wants_fields: names.iter().any(wants_fields),
         })
     }
 
@@ -155,6 +166,66 @@ impl Template {
             text.push('…');
         }
         Ok(text)
+    }
+}
+
+/// Whether there is such a name: `count`, `group.path`, `history.fired_30d`.
+fn check_name(text: &str, name: &str, of_rule: OfRule<'_>) -> Result<(), TemplateError> {
+    let (root, below) = name.split_once('.').unwrap_or((name, ""));
+    let is_own = |wanted: &str| of_rule.group_by.iter().any(|own| own == wanted);
+    // Functions such as `range` are names, too; a field of `group_by` may hold dots.
+    let is_function = || ENVIRONMENT.globals().any(|(global, _)| global == root);
+    if !NAMES.contains(&root) {
+        if is_own(root) || is_own(name) || is_function() {
+            return Ok(());
+        }
+        let all = NAMES.iter().copied();
+        let meant = nearest(root, all.chain(of_rule.group_by.iter().map(String::as_str)));
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("a field of the line is written `fields.{root}`"),
+        };
+        return Err(unknown(
+            text,
+            root,
+            format!("a message knows no `{root}`"),
+            help,
+        ));
+    }
+    let known: Vec<&str> = match (root, of_rule.labels) {
+        (_, _) if below.is_empty() => return Ok(()),
+        ("group", _) if is_own(below) => return Ok(()),
+        ("group", _) => of_rule.group_by.iter().map(String::as_str).collect(),
+        ("top", _) => of_rule.top.iter().map(String::as_str).collect(),
+        ("labels", Some(labels)) => labels.iter().map(String::as_str).collect(),
+        _ => match BELOW.iter().find(|(name, _)| *name == root) {
+            Some((_, known)) => known.to_vec(),
+            None => return Ok(()),
+        },
+    };
+    let part = below.split('.').next().unwrap_or(below);
+    if known.contains(&part) || known.contains(&below) {
+        return Ok(());
+    }
+    let help = match (nearest(part, known.iter().copied()), root) {
+        (Some(meant), _) => format!("did you mean `{root}.{meant}`?"),
+        (None, "group") => format!("`group_by` does not name it; as a field: `fields.{below}`"),
+        (None, "top") => "name it in `top_count_keys`".to_owned(),
+        (None, _) => format!("it has: {}", known.join(", ")),
+    };
+    Err(unknown(
+        text,
+        name,
+        format!("there is no `{root}.{below}`"),
+        help,
+    ))
+}
+
+fn unknown(text: &str, name: &str, message: String, help: String) -> TemplateError {
+    TemplateError {
+        message,
+        help: Some(help),
+        span: text.find(name).map(|at| at..at + name.len()),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn needs_fields(rule: &Rule) -> bool {
 fn wants_all_fields(rule: &Rule) -> bool {
     let templates = [
         Some(&rule.summary),
+        Some(&rule.description),
         rule.runbook_url.as_ref(),
         rule.dashboard_url.as_ref(),
     ];

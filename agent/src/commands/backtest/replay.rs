@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lapwing_rules::engine::{Engine, RuleCounts, Told};
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{InputId, Notification, Timestamp};
+use lapwing_rules::model::{InputId, Notification, RuleId, Timestamp};
 use lapwing_rules::scanner::{Detector, Hit, Scanner};
 
 use super::merge::{Merge, Width};
@@ -18,20 +18,22 @@ use crate::error::AgentError;
 
 /// What was read, and what came of it.
 #[derive(Debug, Default)]
-pub(super) struct Totals {
-    pub(super) lines: u64,
-    pub(super) bytes: u64,
-    pub(super) skewed: u64,
+pub(in crate::commands) struct Totals {
+    pub(in crate::commands) lines: u64,
+    pub(in crate::commands) bytes: u64,
+    pub(in crate::commands) skewed: u64,
     /// By rule id.
-    pub(super) rules: Vec<RuleCounts>,
+    pub(in crate::commands) rules: Vec<RuleCounts>,
     /// Line times of the first and the last line that bear one.
-    pub(super) span: Option<(Timestamp, Timestamp)>,
+    pub(in crate::commands) span: Option<(Timestamp, Timestamp)>,
 }
 
 /// Who follows a run.
 pub(super) struct Audience<'a> {
     /// Gets every notification in order; its error ends the run.
     pub(super) told: &'a mut dyn FnMut(Notification) -> Result<(), AgentError>,
+    /// Gets the rule and the line time of every hit.
+    pub(super) hit: &'a mut dyn FnMut(RuleId, Timestamp),
     /// Is called now and then, for a progress bar.
     pub(super) goes_on: &'a dyn Fn(),
 }
@@ -184,6 +186,7 @@ impl Clockwork {
         self.engine.heard(hit.input, &hit.heard);
         self.engine.advance_before(hit.time, &mut self.told);
         self.engine.observe(hit, &mut self.told);
+        (audience.hit)(hit.rule, hit.time);
         self.tell(audience)
     }
 

@@ -1,5 +1,6 @@
-//! What a person sees of a backtest: what would have been said, when, by which rule, and how much
-//! of it at night. Pure: values in, text out.
+//! What a person sees of a backtest in the terminal: what would have been said, when, by which rule,
+//! how much of it at night, which groups are the noisiest, and what is different from other rules.
+//! Pure: values in, text out.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,10 +8,12 @@ use std::time::Duration;
 use lapwing_rules::engine::HeldBack;
 use lapwing_rules::language::quantity::duration_text;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{Mode, Notification, Reason, RuleId, Timestamp};
+use lapwing_rules::model::{Mode, Notification, Reason, RuleId};
 
+use super::against::{Change, Comparison};
 use super::replay::Totals;
 use crate::commands::status::held_back;
+use super::tally::Tally;
 use crate::commands::terminal::counted;
 use crate::outputs::console::{DIM, Palette, style_of};
 use crate::outputs::render::{self, sparkline};
@@ -19,81 +22,90 @@ use crate::outputs::safe;
 /// Characters of the timeline.
 const COLUMNS: usize = 48;
 /// Messages listed one by one; more are counted.
-const LISTED: usize = 100;
+const LISTED: u64 = 100;
+/// Changes listed one by one.
+const CHANGES: usize = 50;
+/// Groups named.
+const GROUPS: usize = 5;
 
-/// What a report needs of the notifications: little of each, for there may be millions.
+/// The first messages, a line each.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct Listing {
     palette: Palette,
-    /// The first ones, a line each.
-    listed: String,
-    told: Vec<Moment>,
+    text: String,
+    messages: u64,
 }
 
-#[derive(Debug)]
-struct Moment {
-    rule: Option<RuleId>,
-    at: Timestamp,
-    mode: Mode,
+/// What a report is about.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) rules: &'a RuleSet,
+    pub(super) tally: &'a Tally,
+    pub(super) totals: &'a Totals,
+    pub(super) took: Duration,
+    pub(super) against: Option<&'a Comparison<'a>>,
+    /// What the host's time zone is called.
+    pub(super) zone: &'a str,
 }
 
-impl Story {
+impl Listing {
     /// Nothing has been told yet.
     pub(super) fn new(palette: Palette) -> Self {
         Self {
             palette,
-            listed: String::new(),
-            told: Vec::new(),
+            text: String::new(),
+            messages: 0,
         }
     }
 
     /// Notes what is told.
-    pub(super) fn add(&mut self, rules: &RuleSet, notification: &Notification) {
-        if self.told.len() < LISTED {
-            self.listed.push_str(&message(notification, self.palette));
+    pub(super) fn add(&mut self, notification: &Notification) {
+        if self.messages < LISTED {
+            self.text.push_str(&message(notification, self.palette));
         }
-        let rule = rules.by_name(&notification.rule).map(|(id, _)| id);
-        self.told.push(Moment {
-            rule,
-            at: notification.sent_at,
-            mode: notification.mode,
-        });
+        self.messages += 1;
     }
 
     /// The whole report, each line with its LF.
-    pub(super) fn report(&self, rules: &RuleSet, totals: &Totals, took: Duration) -> String {
-        let mut text = self.listed.clone();
-        if self.told.len() > LISTED {
-            let more = self.told.len() - LISTED;
+    pub(super) fn report(self, run: Run<'_>) -> String {
+        let mut text = self.text;
+        if self.messages > LISTED {
+            let more = self.messages - LISTED;
             // Writing to a String cannot fail.
             writeln!(text, "… and {more} more; --json prints them all").ok();
         }
-        if !self.told.is_empty() {
+        if self.messages > 0 {
             text.push('\n');
         }
-        if let Some(span) = totals.span {
-            timelines(&mut text, rules, &self.told, totals, span, self.palette);
+        timelines(&mut text, run, self.palette);
+        noisiest(&mut text, run);
+        if let Some(comparison) = run.against {
+            changes(&mut text, comparison, run.tally, self.palette);
         }
-        text.push_str(&summary(&self.told, totals, took));
+        text.push_str(&summary(run));
         text
     }
 }
 
-fn message(n: &Notification, palette: Palette) -> String {
-    let reason = match n.reason {
+/// `firing`, `repeat` …
+pub(super) fn word(reason: Reason) -> &'static str {
+    match reason {
         Reason::First => "firing",
         Reason::Repeat => "repeat",
         Reason::Digest => "digest",
         Reason::Escalated => "escalated",
         Reason::Resolved => "resolved",
         Reason::Drill => "drill",
-    };
+    }
+}
+
+fn message(n: &Notification, palette: Palette) -> String {
     let shadow = if n.mode == Mode::Shadow {
         " (shadow)"
     } else {
         ""
     };
-    let reason = palette.paint(style_of(n), &format!("{reason:8}"));
+    let reason = palette.paint(style_of(n), &format!("{:8}", word(n.reason)));
     let when = palette.paint(DIM, &render::moment(n.sent_at));
     format!(
         "{when}  {reason}  {}{shadow}\n",
@@ -102,22 +114,15 @@ fn message(n: &Notification, palette: Palette) -> String {
 }
 
 /// A line a rule: messages over the time of the logs.
-fn timelines(
-    text: &mut String,
-    rules: &RuleSet,
-    told: &[Moment],
-    totals: &Totals,
-    (begin, end): (Timestamp, Timestamp),
-    palette: Palette,
-) {
-    let active: Vec<(RuleId, &str)> = rules
+fn timelines(text: &mut String, run: Run<'_>, palette: Palette) {
+    let Some((begin, end)) = run.totals.span else {
+        return;
+    };
+    let counts_of = |id: RuleId| run.totals.rules.get(id.0 as usize);
+    let active: Vec<(RuleId, &str)> = run
+        .rules
         .iter()
-        .filter(|(id, _)| {
-            totals
-                .rules
-                .get(id.0 as usize)
-                .is_some_and(|counts| counts.hits > 0)
-        })
+        .filter(|(id, _)| counts_of(*id).is_some_and(|counts| counts.hits + counts.alerts > 0))
         .map(|(id, rule)| (id, rule.name.as_str()))
         .collect();
     let width = active
@@ -130,71 +135,141 @@ fn timelines(
         let from = render::moment(begin);
         let gap = COLUMNS.saturating_sub(from.len());
         let axis = format!("{from}{:>gap$}", render::moment(end));
+        // Writing to a String cannot fail.
         writeln!(text, "{:width$}  {}", "", palette.paint(DIM, &axis)).ok();
     }
     for (id, name) in active {
-        let Some(counts) = totals.rules.get(id.0 as usize) else {
+        let (Some(counts), Some(of_rule)) = (counts_of(id), run.tally.rules.get(id.0 as usize))
+        else {
             continue;
         };
-        let mine = told.iter().filter(|moment| moment.rule == Some(id));
+        let columns = of_rule.told.columns(begin, end, COLUMNS);
+        let line = match sparkline(&columns, COLUMNS) {
+            line if line.is_empty() => " ".repeat(COLUMNS),
+            line => line,
+        };
         writeln!(
             text,
-            "{name:width$}  {}  {}, {}, {}",
-            timeline(mine, begin, end),
+            "{name:width$}  {line}  {}, {}, {}{}",
             counted(counts.hits, "hit"),
             counted(counts.alerts, "alert"),
-            counted(counts.notifications, "message")
+            counted(counts.notifications, "message"),
+            at_night(of_rule.at_night)
         )
         .ok();
     }
     text.push('\n');
 }
 
-fn timeline<'a>(
-    told: impl Iterator<Item = &'a Moment>,
-    begin: Timestamp,
-    end: Timestamp,
-) -> String {
-    let mut counts = vec![0u32; COLUMNS];
-    let whole = end.since(begin).as_nanos().max(1);
-    for moment in told {
-        let at = moment.at.since(begin).as_nanos().min(whole);
-        let column = usize::try_from(at * (COLUMNS as u128 - 1) / whole).unwrap_or(COLUMNS - 1);
-        if let Some(count) = counts.get_mut(column) {
-            *count += 1;
-        }
+fn at_night(count: u64) -> String {
+    if count == 0 {
+        String::new()
+    } else {
+        format!(", {count} at night")
     }
-    sparkline(&counts, COLUMNS)
 }
 
-fn summary(told: &[Moment], totals: &Totals, took: Duration) -> String {
-    let at_night = told.iter().filter(|n| is_night(n.at)).count();
-    let shadow = told.iter().filter(|n| n.mode == Mode::Shadow).count();
-    let alerts: u64 = totals.rules.iter().map(|counts| counts.alerts).sum();
-    let messages = counted(told.len() as u64, "message");
-    let mut text = format!("{messages} about {}", counted(alerts, "alert"));
-    if at_night > 0 {
-        write!(text, ", {at_night} at night (22–7 UTC)").ok();
+fn noisiest(text: &mut String, run: Run<'_>) {
+    let groups = run.tally.noisiest(GROUPS);
+    if groups.is_empty() {
+        return;
     }
-    if shadow > 0 {
-        write!(text, ", {shadow} of them by shadow rules").ok();
+    text.push_str("Noisiest groups:\n");
+    for (rule, group, count) in groups {
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "{count:>6}  {}  {}",
+            run.rules.get(rule).name,
+            safe::short(group, 100)
+        )
+        .ok();
+    }
+    text.push('\n');
+}
+
+fn changes(text: &mut String, comparison: &Comparison<'_>, tally: &Tally, palette: Palette) {
+    // Writing to a String cannot fail.
+    writeln!(
+        text,
+        "Against the other rules: {} the same, {} appear, {} vanish, {} move; {} messages before, {} now.",
+        comparison.same,
+        comparison.count("appears"),
+        comparison.count("vanishes"),
+        comparison.count("moves"),
+        comparison.old_messages,
+        tally.messages
+    )
+    .ok();
+    for change in comparison.changes.iter().take(CHANGES) {
+        let episode = change.episode();
+        let (mark, style) = match change {
+            Change::Appears(_) => ("+", "31"),
+            Change::Vanishes(_) => ("-", "32"),
+            Change::Moves { .. } => ("~", "33"),
+        };
+        let before = change
+            .was_started_at()
+            .map(|at| format!(", was {}", render::moment(at)));
+        writeln!(
+            text,
+            "{} {}  {}  {}{}",
+            palette.paint(style, mark),
+            palette.paint(DIM, &render::moment(episode.started_at)),
+            episode.rule,
+            safe::short(&episode.summary, 120),
+            before.unwrap_or_default()
+        )
+        .ok();
+    }
+    if comparison.changes.len() > CHANGES {
+        let more = comparison.changes.len() - CHANGES;
+        writeln!(text, "… and {more} more; --json prints them all").ok();
+    }
+    if comparison.not_compared > 0 {
+        let many = comparison.not_compared;
+        writeln!(text, "{many} alerts were too many to be compared.").ok();
+    }
+    text.push('\n');
+}
+
+fn summary(run: Run<'_>) -> String {
+    let (tally, totals) = (run.tally, run.totals);
+    let alerts: u64 = totals.rules.iter().map(|counts| counts.alerts).sum();
+    let messages = counted(tally.messages, "message");
+    let mut text = format!("{messages} about {}", counted(alerts, "alert"));
+    // Writing to a String cannot fail.
+    if tally.at_night > 0 {
+        let many = tally.at_night;
+        write!(text, ", {many} at night (22–7 {})", run.zone).ok();
+    }
+    if tally.shadow > 0 {
+        write!(text, ", {} of them by shadow rules", tally.shadow).ok();
     }
     writeln!(text, ".").ok();
     text.push_str(&not_sent(totals));
-    #[expect(clippy::cast_precision_loss, reason = "for show")]
-    let rate = totals.bytes as f64 / took.as_secs_f64().max(1e-9) / 1e6;
-    write!(
-        text,
-        "{}, {:.1} MB in {} ({rate:.0} MB/s)",
-        counted(totals.lines, "line"),
-        megabytes(totals.bytes),
-        duration_text(took)
-    )
-    .ok();
-    if let Some((begin, end)) = totals.span {
-        write!(text, "; {} of log", duration_text(end.since(begin))).ok();
+    let hours: Vec<u32> = tally
+        .hours
+        .iter()
+        .map(|count| u32::try_from(*count).unwrap_or(u32::MAX))
+        .collect();
+    if tally.messages > 1 {
+        let line = sparkline(&hours, hours.len());
+        writeln!(text, "By hour, 0 to 23: {line}").ok();
     }
-    writeln!(text, ".").ok();
+    let dropped: u64 = totals
+        .rules
+        .iter()
+        .map(|counts| counts.dropped_groups)
+        .sum();
+    if dropped > 0 {
+        writeln!(
+            text,
+            "{dropped} times the group that was idle longest was let go of: more than `max_groups`."
+        )
+        .ok();
+    }
+    write!(text, "{}", read(totals, run.took)).ok();
     if totals.skewed > 0 {
         writeln!(
             text,
@@ -223,13 +298,18 @@ fn not_sent(totals: &Totals) -> String {
     }
 }
 
-fn megabytes(bytes: u64) -> f64 {
+/// `126 lines, 0.0 MB in 3ms (2 MB/s); 13m53s of log.`
+pub(super) fn read(totals: &Totals, took: Duration) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for show")]
-    let bytes = bytes as f64;
-    bytes / 1e6
-}
-
-fn is_night(at: Timestamp) -> bool {
-    let hour = at.as_secs().rem_euclid(86_400) / 3_600;
-    !(7..22).contains(&hour)
+    let megabytes = totals.bytes as f64 / 1e6;
+    let rate = megabytes / took.as_secs_f64().max(1e-9);
+    let lines = counted(totals.lines, "line");
+    let took = duration_text(took);
+    let mut text = format!("{lines}, {megabytes:.1} MB in {took} ({rate:.0} MB/s)");
+    if let Some((begin, end)) = totals.span {
+        // Writing to a String cannot fail.
+        write!(text, "; {} of log", duration_text(end.since(begin))).ok();
+    }
+    text.push_str(".\n");
+    text
 }

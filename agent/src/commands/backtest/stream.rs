@@ -12,11 +12,11 @@ use crate::error::AgentError;
 
 /// Which lines count.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(in crate::commands) struct Bounds {
     /// Inclusive.
-    pub(super) since: Timestamp,
+    pub(in crate::commands) since: Timestamp,
     /// Exclusive; the clock runs on to it.
-    pub(super) until: Option<Timestamp>,
+    pub(in crate::commands) until: Option<Timestamp>,
 }
 
 impl Bounds {

@@ -15,7 +15,7 @@ use crate::inputs::framer::Framing;
 use crate::inputs::multiline::Multiline;
 use crate::inputs::tail;
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     of: "an input",
     known: &[
         "type",
@@ -31,14 +31,14 @@ const KEYS: Keys = Keys {
     ],
     not_yet: &["listen", "tls", "units"],
 };
-const MULTILINE_KEYS: Keys = Keys {
+pub(super) const MULTILINE_KEYS: Keys = Keys {
     of: "`multiline`",
     known: &["start", "continue", "timeout"],
     not_yet: &[],
 };
 /// How long a record waits for more lines where nobody says.
 const MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
-const TYPES: &[&str] = &["file", "stdin"];
+pub(super) const TYPES: &[&str] = &["file", "stdin"];
 const TYPES_NOT_YET: &[&str] = &["syslog", "journald"];
 
 /// Reads one; `None` when it has no type that is known.

@@ -11,7 +11,7 @@ use super::{kind, only};
 use crate::config::secret::Secret;
 use crate::outputs::{self, Kind, WebhookFormat};
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     of: "an output",
     known: &[
         "type",
@@ -50,12 +50,12 @@ const KEYS: Keys = Keys {
         "command",
     ],
 };
-const QUEUE_KEYS: Keys = Keys {
+pub(super) const QUEUE_KEYS: Keys = Keys {
     of: "`queue`",
     known: &["max_bytes"],
     not_yet: &[],
 };
-const TYPES: &[&str] = &["console", "file", "webhook", "slack"];
+pub(super) const TYPES: &[&str] = &["console", "file", "webhook", "slack"];
 const TYPES_NOT_YET: &[&str] = &[
     "discord",
     "teams",

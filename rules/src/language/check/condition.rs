@@ -11,7 +11,7 @@ use crate::language::rule::{ConditionSpec, FireOn, Match, Reference, SpikeSpec, 
 use crate::language::yaml::{Node, Value};
 use crate::model::Part;
 
-const TYPES: &[&str] = &[
+pub(super) const TYPES: &[&str] = &[
     "any",
     "frequency",
     "spike",

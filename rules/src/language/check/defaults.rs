@@ -129,7 +129,7 @@ pub const SEVERITIES: &[(&str, Severity)] = &[
     ("warning", Severity::Warning),
     ("critical", Severity::Critical),
 ];
-const MODES: &[(&str, Mode)] = &[
+pub(super) const MODES: &[(&str, Mode)] = &[
     ("live", Mode::Live),
     ("shadow", Mode::Shadow),
     ("off", Mode::Off),

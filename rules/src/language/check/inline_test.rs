@@ -1,15 +1,21 @@
-//! A rule's `tests:` → [`RuleTest`]s.
+//! A rule's `tests:`, and those of a test file → [`RuleTest`]s.
 
 use std::time::Duration;
 
 use crate::fields::Format;
 use crate::language::reader::{Keys, Reader, Section};
 use crate::language::rule::{Expectation, RuleTest, TestLine};
-use crate::language::yaml::Node;
+use crate::language::yaml::{Key, Node};
 
 pub(super) const TEST_KEYS: Keys = Keys {
     of: "a test",
     known: &["name", "format", "lines", "expect"],
+    not_yet: &[],
+};
+/// In a test file a test says of which rule it is.
+pub(super) const NAMED_TEST_KEYS: Keys = Keys {
+    of: "a test of a test file",
+    known: &["rule", "name", "format", "lines", "expect"],
     not_yet: &[],
 };
 pub(super) const LINE_KEYS: Keys = Keys {
@@ -38,27 +44,45 @@ pub(super) fn read(reader: &mut Reader, node: &Node) -> Vec<RuleTest> {
     reader
         .list(node, "tests")
         .iter()
-        .filter_map(|node| test(reader, node))
+        .filter_map(|node| {
+            let section = reader.section(node, TEST_KEYS)?;
+            test(reader, &section)
+        })
         .collect()
 }
 
-fn test(reader: &mut Reader, node: &Node) -> Option<RuleTest> {
-    let section = reader.section(node, TEST_KEYS)?;
+/// Reads a test of a test file: the name of its rule, and the test.
+pub(super) fn read_named(reader: &mut Reader, node: &Node) -> Option<(Key, RuleTest)> {
+    let section = reader.section(node, NAMED_TEST_KEYS)?;
+    let Some(node) = section.get("rule") else {
+        let help = Some("write `rule: NAME`; in a rule's own `tests` it is not needed".to_owned());
+        let message = "a test of a test file needs `rule`";
+        reader.error("missing-key", section.place, message, help);
+        return None;
+    };
+    let name = Key {
+        text: reader.text(node, "rule")?.to_owned(),
+        place: node.place.clone(),
+    };
+    Some((name, test(reader, &section)?))
+}
+
+fn test(reader: &mut Reader, section: &Section<'_>) -> Option<RuleTest> {
     let name = match section.get("name") {
         Some(node) => reader.text(node, "name")?.to_owned(),
-        None => format!("test in line {}", node.place.line),
+        None => format!("test in line {}", section.place.line),
     };
     let format = section.get("format").and_then(|node| format(reader, node));
-    let lines = required_list(reader, &section, "lines");
+    let lines = required_list(reader, section, "lines");
     let lines = lines.iter().filter_map(|node| line(reader, node)).collect();
-    let expect = required_list(reader, &section, "expect");
+    let expect = required_list(reader, section, "expect");
     let expect = expect
         .iter()
         .filter_map(|node| expectation(reader, node))
         .collect();
     Some(RuleTest {
         name,
-        place: node.place.clone(),
+        place: section.place.clone(),
         format,
         lines,
         expect,

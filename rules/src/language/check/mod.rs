@@ -9,8 +9,10 @@ mod inhibition;
 mod inline_test;
 mod matching;
 mod rule;
+mod schema;
 mod speaking;
 mod summary;
+mod test_file;
 mod times;
 
 use std::collections::HashMap;
@@ -19,6 +21,8 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use defaults::{Defaults, SEVERITIES, read as read_defaults};
+pub use schema::{any_rule_file, definitions};
+pub use test_file::rule_files;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::reader::{Keys, Reader, meant};
@@ -26,7 +30,7 @@ use super::rule::{Rule, RuleSet};
 use super::yaml::{self, Node, Value};
 use crate::mute::{InhibitRule, Times};
 
-/// One rule file.
+/// One file: rules, or tests of rules.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
     /// The file as the operator named it, or `pack:nginx`.
@@ -83,7 +87,7 @@ struct Names<'k> {
     times: HashMap<String, (Place, Times)>,
 }
 
-/// Reads all files.
+/// Reads all files. A file of tests adds them to the rules that it names, wherever those stand.
 pub fn check(files: &[SourceFile], base: &Defaults, known: Known<'_>) -> Checked {
     let mut names = Names {
         known,
@@ -104,15 +108,22 @@ pub fn check(files: &[SourceFile], base: &Defaults, known: Known<'_>) -> Checked
     });
     let trees: Vec<(Option<Node>, Reader)> = trees.collect();
     let mut checked = Checked::default();
+    let (mut tests, mut last) = (Vec::new(), Reader::default());
     for (root, mut reader) in trees {
-        if let Some(root) = root {
-            check_file(&mut reader, &root, base, &mut names, &mut checked);
+        match root {
+            Some(root) if test_file::is_test_file(&root) => {
+                test_file::read(&mut reader, &root, &mut tests);
+            }
+            Some(root) => check_file(&mut reader, &root, base, &mut names, &mut checked),
+            None => {}
         }
         reader
             .problems
             .sort_by_key(|problem| (problem.place.line, problem.place.column));
         checked.problems.append(&mut reader.problems);
     }
+    test_file::give_out(&mut last, tests, &mut checked.rules, &names.rules);
+    checked.problems.append(&mut last.problems);
     checked
 }
 

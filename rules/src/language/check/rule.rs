@@ -9,7 +9,7 @@ use super::{Known, Names, condition, inline_test, matching, summary, unknown_nam
 use crate::language::reader::{Keys, Reader, Section, shown};
 use crate::language::redact::Redactor;
 use crate::language::rule::{ConditionSpec, Rule, RuleTest};
-use crate::language::template::Template;
+use crate::language::template::{OfRule, Template};
 use crate::language::yaml::{Key, Node, Value};
 use crate::model::{Attachment, Mode, Severity};
 
@@ -140,24 +140,23 @@ fn rule(
     if let Some((ConditionSpec::NewTerm { fields, .. }, _)) = &spec {
         names.extend(fields.iter().flatten().cloned());
     }
-    let summary = template(reader, section, "summary", &names);
-    let runbook_url = template(reader, section, "runbook_url", &names);
-    let dashboard_url = template(reader, section, "dashboard_url", &names);
-    let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
-    let description = optional_text(reader, section, "description").unwrap_or_default();
     let top_count_keys = texts(reader, section, "top_count_keys");
+    let messages = messages(reader, section, &names, &top_count_keys, &shared);
+    let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
     let has_groups = HasGroups::of(&group_by, spec.as_ref().map(|(spec, _)| spec));
     let speaking = speaking::read(reader, section, all, has_groups);
     let (name, (condition, parts)) = (name?, spec?);
     Some(Rule {
         name: name.text.clone(),
         place: name.place.clone(),
-        summary: summary.or_else(|| summary::default_of(&condition))?,
-        description,
+        summary: messages
+            .summary
+            .or_else(|| summary::default_of(&condition))?,
+        description: messages.description.unwrap_or_default(),
         severity: shared.severity.unwrap_or(Severity::Warning),
         labels: shared.labels.unwrap_or_default(),
-        runbook_url,
-        dashboard_url,
+        runbook_url: messages.runbook_url,
+        dashboard_url: messages.dashboard_url,
         inputs,
         mode: shared.mode.unwrap_or(Mode::Live),
         matching: Arc::new(matching),
@@ -208,6 +207,40 @@ fn shared_keys(
     (shared, realert)
 }
 
+/// What is said, as templates.
+struct Messages {
+    summary: Option<Template>,
+    description: Option<Template>,
+    runbook_url: Option<Template>,
+    dashboard_url: Option<Template>,
+}
+
+fn messages(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    group_by: &[String],
+    top: &[String],
+    shared: &Defaults,
+) -> Messages {
+    let labels = shared.labels.as_ref();
+    let labels: Vec<String> = labels
+        .into_iter()
+        .flat_map(|all| all.keys().cloned())
+        .collect();
+    let of_rule = OfRule {
+        group_by,
+        labels: Some(&labels),
+        top,
+    };
+    let mut template = |key| template(reader, section, key, of_rule);
+    Messages {
+        summary: template("summary"),
+        description: template("description"),
+        runbook_url: template("runbook_url"),
+        dashboard_url: template("dashboard_url"),
+    }
+}
+
 fn tests(reader: &mut Reader, section: &Section<'_>) -> Vec<RuleTest> {
     let node = section.get("tests");
     node.map(|node| inline_test::read(reader, node))
@@ -219,10 +252,6 @@ fn texts(reader: &mut Reader, section: &Section<'_>, key: &str) -> Vec<String> {
         .get(key)
         .map(|node| reader.texts(node, key))
         .unwrap_or_default()
-}
-
-fn optional_text(reader: &mut Reader, section: &Section<'_>, key: &str) -> Option<String> {
-    reader.text(section.get(key)?, key).map(str::to_owned)
 }
 
 fn inputs(reader: &mut Reader, section: &Section<'_>, known: Known<'_>) -> Vec<String> {
@@ -273,10 +302,10 @@ fn template(
     reader: &mut Reader,
     section: &Section<'_>,
     key: &str,
-    group_by: &[String],
+    of_rule: OfRule<'_>,
 ) -> Option<Template> {
     let node = section.get(key)?;
-    match Template::new(reader.text(node, key)?, group_by) {
+    match Template::new(reader.text(node, key)?, of_rule) {
         Ok(template) => Some(template),
         Err(error) => {
             let place = error

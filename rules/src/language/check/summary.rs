@@ -1,7 +1,7 @@
 //! What is said of an alert whose rule has no `summary`.
 
 use crate::language::rule::{ConditionSpec, FireOn, SpikeSpec, SpikeType};
-use crate::language::template::Template;
+use crate::language::template::{OfRule, Template};
 
 /// The values of the group.
 const OF: &str = "{% for name, value in group|items %}\
@@ -46,7 +46,7 @@ pub(super) fn default_of(condition: &ConditionSpec) -> Option<Template> {
         }
     };
     let text = format!("{{{{ rule }}}}: {what}{OF} on {{{{ host }}}}");
-    Template::new(&text, &[]).ok()
+    Template::new(&text, OfRule::default()).ok()
 }
 
 fn direction(spec: &SpikeSpec) -> &'static str {

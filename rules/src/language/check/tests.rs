@@ -216,6 +216,9 @@ fn published_examples() -> Vec<(usize, String)> {
             .take_while(|line| *line != "```")
             .collect();
         let begins = |word: &str| body.iter().any(|line| line.starts_with(word));
+        if begins("rule_files:") {
+            continue;
+        }
         let mut text = String::new();
         if !begins("rules:") {
             text.push_str("rules:\n  -\n");
@@ -249,6 +252,34 @@ fn every_example_of_the_language_is_right_and_its_tests_pass() {
 }
 
 #[test]
+fn the_test_file_of_the_language_tests_rules_that_stand_elsewhere() {
+    let shown = "\n```yaml\nrule_files:";
+    let at = LANGUAGE.find(shown).unwrap() + "\n```yaml\n".len();
+    let text = LANGUAGE.get(at..).unwrap().split("\n```").next().unwrap();
+    let test_file = file("shop_test.yaml", text);
+    let named: Vec<String> = super::rule_files(&test_file)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(named, ["shop.yaml", "pack:nginx"]);
+    let shop = file("shop.yaml", &published_examples()[0].1);
+    let pack = packs::find("nginx").unwrap();
+    let (rules, problems) = check_alone(&[test_file, shop, pack]);
+    assert_eq!(problems, []);
+    let rules = Arc::new(RuleSet::new(rules));
+    let mut ran = 0;
+    for (id, rule) in rules.iter() {
+        let tests = rule.tests.iter();
+        for test in tests.filter(|test| &*test.place.file == "shop_test.yaml") {
+            let outcome = trial::run(&rules, id, test, None);
+            assert_eq!(outcome.mismatches, [], "{}", test.name);
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 2);
+}
+
+#[test]
 fn the_first_rule_is_right_and_the_readme_shows_it() {
     let told = check_published("first-rule.yaml", FIRST_RULE);
     let shown = README
@@ -267,6 +298,8 @@ fn every_key_of_the_language_has_an_example() {
     let all: String = published_examples()
         .into_iter()
         .map(|(_, text)| text)
+        .chain([LANGUAGE.split("```yaml\nrule_files").nth(1).unwrap().into()])
+        .chain(["rule_files: []".to_owned()])
         .collect();
     let sections = [
         super::FILE_KEYS,
@@ -283,6 +316,7 @@ fn every_key_of_the_language_has_an_example() {
         times::SPAN_KEYS,
         times::TIME_KEYS,
         inline_test::TEST_KEYS,
+        inline_test::NAMED_TEST_KEYS,
         inline_test::LINE_KEYS,
         inline_test::EXPECT_KEYS,
     ];

@@ -103,6 +103,7 @@ fn replay(
             said.push(notification);
             Ok(())
         },
+        hit: &mut |_, _| {},
         goes_on: &|| {},
     };
     let replay = Replay::new(rules, &ways(), logs.collect(), bounds, now, width);
@@ -287,6 +288,7 @@ fn an_audience_that_has_enough_ends_the_run() {
                 told += 1;
                 Err(AgentError::Usage("enough".to_owned()))
             },
+            hit: &mut |_, _| {},
             goes_on: &|| {},
         };
         let error = replay.unwrap().run(&mut audience).unwrap_err();

@@ -319,6 +319,26 @@ const MISTAKES: &[Mistake] = &[
     ),
     // Tests.
     Mistake(
+        "«rule_files: [a.yaml]\n",
+        "missing-key",
+        "a test file needs `tests`",
+    ),
+    Mistake(
+        "tests: [{rule: «a, lines: [], expect: []}]",
+        "unknown-name",
+        "under `rule_files`",
+    ),
+    Mistake(
+        "tests: [«{lines: [], expect: []}]",
+        "missing-key",
+        "needs `rule`",
+    ),
+    Mistake(
+        "{rule_files: a.yaml, tests: [], «test: []}",
+        "unknown-key",
+        "did you mean `tests`?",
+    ),
+    Mistake(
         "rules: [{name: a, type: any, tests: [«{expect: []}]}]",
         "missing-key",
         "a test needs `lines`",
@@ -376,6 +396,8 @@ fn every_kind_of_problem_stands_in_the_table() {
         include_str!("../rule.rs"),
         include_str!("../speaking.rs"),
         include_str!("../times.rs"),
+        include_str!("../test_file.rs"),
+        include_str!("../condition.rs"),
         include_str!("../../reader.rs"),
         include_str!("../../yaml.rs"),
     ];
