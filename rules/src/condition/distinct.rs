@@ -184,6 +184,32 @@ mod tests {
     }
 
     #[test]
+    fn the_standard_error_is_the_one_that_is_stated() {
+        // 150 windows of so many values that none has in common with another.
+        const WINDOWS: u64 = 150;
+        for values in [10_000u64, 23_000] {
+            let mut squares = 0.0;
+            for window in 0..WINDOWS {
+                let mut distinct = Distinct::new(Duration::from_secs(1_000));
+                for n in 0..values {
+                    let value = hash(&format!("{window}/{values}/{n}"));
+                    distinct.add(value, Timestamp::from_secs(0));
+                }
+                let count = distinct.count(Timestamp::from_secs(1));
+                #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+                let error = count.abs_diff(values) as f64 / values as f64;
+                squares += error * error;
+            }
+            let standard_error = (squares / 150.0f64).sqrt();
+            // "Some 3 %", in the header and in LANGUAGE.md.
+            assert!(
+                (0.018..0.034).contains(&standard_error),
+                "{standard_error} of {values} values"
+            );
+        }
+    }
+
+    #[test]
     fn when_there_are_few_again_the_count_is_exact_again() {
         let mut distinct = Distinct::new(Duration::from_secs(100));
         for n in 0..50_000u32 {

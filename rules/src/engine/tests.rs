@@ -256,6 +256,29 @@ fn groups_are_bounded_and_the_longest_idle_goes_first() {
 }
 
 #[test]
+fn of_very_many_groups_few_are_kept_the_rest_are_counted_and_a_hot_one_fires() {
+    let mut rule = ten_a_minute();
+    rule.max_groups = 500;
+    let mut engine = engine(rule);
+    let mut told = Vec::new();
+    let many = 100_000;
+    for n in 0..many {
+        // A thousand strangers a second, and one that comes more than twice.
+        let second = n / 1_000;
+        engine.observe(&hit(second, &format!("stranger {n}")), &mut told);
+        if n % 400 == 0 {
+            engine.observe(&hit(second, "hot"), &mut told);
+        }
+    }
+    assert_eq!(engine.groups[0].len(), 500);
+    let dropped = u64::try_from(many).unwrap() + 1 - 500;
+    assert_eq!(engine.counts()[0].dropped_groups, dropped);
+    let told = trace(&told);
+    assert!(told.starts_with("3s first hot seq=1 count=10 "), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
 fn a_group_that_was_saved_and_dropped_is_taken_back() {
     let mut rule = ten_a_minute();
     rule.max_groups = 1;

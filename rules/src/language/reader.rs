@@ -132,12 +132,8 @@ impl Reader {
             self.not_yet(place, &format!("`{key}`"));
         } else {
             let message = format!("unknown key `{key}` in {}", keys.of);
-            self.error(
-                "unknown-key",
-                place,
-                message,
-                meant(key, keys.known.iter().copied()),
-            );
+            let help = meant(key, keys.known.iter().copied()).or_else(|| Some(all_keys(keys)));
+            self.error("unknown-key", place, message, help);
         }
     }
 
@@ -245,7 +241,14 @@ impl Reader {
             "out-of-range",
             &node.place,
             format!("`{what}` must be from {least} to {most}"),
-            None,
+            Some(format!(
+                "write `{what}: {nearest}`",
+                nearest = if span < *bounds.start() {
+                    &least
+                } else {
+                    &most
+                }
+            )),
         );
         None
     }
@@ -349,7 +352,22 @@ impl Reader {
             bounds.start(),
             bounds.end()
         );
-        self.error("out-of-range", &node.place, message, None);
+        let is_below = matches!(&node.value, Value::Scalar(scalar) if scalar.text.starts_with('-') || scalar.text == "0");
+        let help = if is_below {
+            format!("the least is `{what}: {}`", bounds.start())
+        } else {
+            format!("the most is `{what}: {}`", bounds.end())
+        };
+        self.error("out-of-range", &node.place, message, Some(help));
+    }
+}
+
+/// The keys of a map, where they are few enough to be read.
+fn all_keys(keys: Keys) -> String {
+    if keys.known.len() <= 12 {
+        format!("the keys of {} are {}", keys.of, keys.known.join(", "))
+    } else {
+        "leave it out; `lapwing schema` and rules/LANGUAGE.md have all keys".to_owned()
     }
 }
 

@@ -119,7 +119,9 @@ impl Template {
             .template_from_str(text)
             .map_err(|error| TemplateError {
                 message: format!("bad template: {}", describe(&error)),
-                help: None,
+                help: Some(
+                    "write `{{ count }}`, `{{ group.path }}`; `{{ '{{' }}` is a brace".to_owned(),
+                ),
                 span: error.range(),
             })?;
         let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();

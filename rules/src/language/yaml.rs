@@ -133,11 +133,12 @@ impl<'a> Loader<'a> {
                     start: *error.marker(),
                     end: *error.marker(),
                 };
-                let help = error
-                    .info()
-                    .contains("tab")
-                    .then_some("YAML is indented with spaces");
-                Err(self.failure(span, error.info(), help))
+                let help = if error.info().contains("tab") {
+                    "YAML is indented with spaces"
+                } else {
+                    "look at the lines above, too; a text with `: `, ` #` or `{` in it needs quotes"
+                };
+                Err(self.failure(span, error.info(), Some(help)))
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -145,7 +146,11 @@ impl<'a> Loader<'a> {
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Failure> {
         if depth > MAX_DEPTH {
-            return Err(self.failure(span, &format!("nested more than {MAX_DEPTH} deep"), None));
+            return Err(self.failure(
+                span,
+                &format!("nested more than {MAX_DEPTH} deep"),
+                Some("rules need no more than ten levels"),
+            ));
         }
         self.count(1, span)?;
         let before = self.nodes;
@@ -160,7 +165,13 @@ impl<'a> Loader<'a> {
                 (Value::Map(entries), end, anchor)
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
-            _ => return Err(self.failure(span, "this is not a value", None)),
+            _ => {
+                return Err(self.failure(
+                    span,
+                    "this is not a value",
+                    Some("write one text, `[a list]` or `{a: map}`"),
+                ));
+            }
         };
         let node = Node {
             value,
@@ -178,7 +189,11 @@ impl<'a> Loader<'a> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Failure> {
         let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            return Err(self.failure(span, "an alias within its own anchor", None));
+            return Err(self.failure(
+                span,
+                "an alias within its own anchor",
+                Some("move the anchor, or write the value out"),
+            ));
         };
         self.count(size, span)?;
         Ok(node)
@@ -190,7 +205,7 @@ impl<'a> Loader<'a> {
             return Err(self.failure(
                 span,
                 &format!("more than {MAX_NODES} values, aliases unfolded"),
-                None,
+                Some("write the values out instead of aliases of aliases"),
             ));
         }
         Ok(())
@@ -223,15 +238,21 @@ impl<'a> Loader<'a> {
                     "bad-key",
                     key.place,
                     "a key must be a word".into(),
-                    None,
+                    Some(
+                        "write `word: value`; quote a text that begins with `[` or `{`".to_owned(),
+                    ),
                 ));
                 continue;
             };
             let first_line = seen.get(&text).copied();
             if let Some(line) = first_line {
                 let message = format!("the key `{text}` stands twice, first in line {line}");
-                self.problems
-                    .push(error("duplicate-key", key.place, message, None));
+                self.problems.push(error(
+                    "duplicate-key",
+                    key.place,
+                    message,
+                    Some("keep one of the two; lists go into one key: `[a, b]`".to_owned()),
+                ));
                 continue;
             }
             seen.insert(text.clone(), key.place.line);

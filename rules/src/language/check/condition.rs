@@ -69,6 +69,25 @@ pub(super) const REFERENCE_KEYS: Keys = Keys {
     not_yet: &[],
 };
 
+/// What a key that is missing may look like.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("num_events", "10"),
+    ("timeframe", "5m"),
+    ("within", "5m"),
+    ("spike_height", "3"),
+    ("fields", "[user]"),
+    ("cardinality_field", "remote_addr"),
+    ("max_cardinality", "100"),
+    ("max_percentage", "20"),
+    ("match_bucket", "{where: 'status >= 500'}"),
+    ("start", "{contains: ['started']}"),
+    ("finish", "{contains: ['finished']}"),
+    (
+        "steps",
+        "[{contains: ['failed'], num_events: 5}, {contains: ['accepted']}]",
+    ),
+];
+
 const MOMENT: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
 const MONTH: Duration = Duration::from_hours(30 * 24);
@@ -144,8 +163,10 @@ impl<'s> OfType<'_, 's> {
         let node = self.section.get(key);
         if node.is_none() {
             let message = format!("this type of rule needs `{key}`");
+            let example = EXAMPLES.iter().find(|(name, _)| *name == key);
+            let help = example.map(|(key, value)| format!("add it, such as `{key}: {value}`"));
             self.reader
-                .error("missing-key", self.section.place, message, None);
+                .error("missing-key", self.section.place, message, help);
         }
         node
     }
@@ -194,8 +215,9 @@ impl<'s> OfType<'_, 's> {
             return Ok(Some(number));
         }
         let message = format!("`{key}` must be from 0 to 100");
+        let help = Some(format!("it is a share in percent: `{key}: 20`"));
         self.reader
-            .error("out-of-range", &node.place, message, None);
+            .error("out-of-range", &node.place, message, help);
         Err(Wrong)
     }
 
@@ -210,8 +232,10 @@ impl<'s> OfType<'_, 's> {
         match (least, most) {
             (None, None) => {
                 let message = format!("this type of rule needs `{high}` or `{low}`");
+                let example = EXAMPLES.iter().find(|(name, _)| *name == high);
+                let help = example.map(|(key, value)| format!("add it, such as `{key}: {value}`"));
                 self.reader
-                    .error("missing-key", self.section.place, message, None);
+                    .error("missing-key", self.section.place, message, help);
                 None
             }
             (Some(least), Some(most)) if least > most => {
@@ -220,7 +244,9 @@ impl<'s> OfType<'_, 's> {
                     .get(low)
                     .map_or(self.section.place, |node| &node.place);
                 let message = format!("`{low}` is more than `{high}`");
-                self.reader.error("out-of-range", place, message, None);
+                let help =
+                    Some("it fires outside of the two: put the smaller number here".to_owned());
+                self.reader.error("out-of-range", place, message, help);
                 None
             }
             _ => Some(()),
@@ -303,8 +329,9 @@ impl<'s> OfType<'_, 's> {
             duration_text(least),
             duration_text(most)
         );
+        let help = Some("`same_time: 7d` is the same time a week ago".to_owned());
         self.reader
-            .error("out-of-range", &node.place, message, None);
+            .error("out-of-range", &node.place, message, help);
         None
     }
 
@@ -427,7 +454,10 @@ impl<'s> OfType<'_, 's> {
         }
         if !(1..=Part::MAX_STEPS).contains(&nodes.len()) {
             let message = format!("a sequence has 1 to {} `steps`", Part::MAX_STEPS);
-            self.reader.error("bad-value", &node.place, message, None);
+            let help = Some(
+                "write `steps: [{contains: ['failed']}, {contains: ['accepted']}]`".to_owned(),
+            );
+            self.reader.error("bad-value", &node.place, message, help);
             return None;
         }
         if num_events.iter().sum::<u32>() > ConditionSpec::MAX_STEP_EVENTS {
@@ -435,8 +465,9 @@ impl<'s> OfType<'_, 's> {
                 "all steps together take at most {} lines",
                 ConditionSpec::MAX_STEP_EVENTS
             );
+            let help = Some("let the first steps need fewer: `num_events: 100`".to_owned());
             self.reader
-                .error("out-of-range", &node.place, message, None);
+                .error("out-of-range", &node.place, message, help);
             return None;
         }
         let spec = ConditionSpec::Sequence {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::fields::Format;
 use crate::language::reader::{Keys, Reader, Section};
 use crate::language::rule::{Expectation, RuleTest, TestLine};
-use crate::language::yaml::{Key, Node};
+use crate::language::yaml::{Key, Node, Value};
 
 pub(super) const TEST_KEYS: Keys = Keys {
     of: "a test",
@@ -76,10 +76,17 @@ fn test(reader: &mut Reader, section: &Section<'_>) -> Option<RuleTest> {
     let lines = required_list(reader, section, "lines");
     let lines = lines.iter().filter_map(|node| line(reader, node)).collect();
     let expect = required_list(reader, section, "expect");
-    let expect = expect
+    let expect: Vec<Expectation> = expect
         .iter()
         .filter_map(|node| expectation(reader, node))
         .collect();
+    if let (true, Some(node)) = (expect.is_empty(), section.get("expect"))
+        && matches!(&node.value, Value::List(items) if items.is_empty())
+    {
+        let help = Some("add what must have come of it: `{at: 1m, alerts: 1}`".to_owned());
+        let message = "this test expects nothing, so it cannot fail";
+        reader.warning("empty-test", &node.place, message, help);
+    }
     Some(RuleTest {
         name,
         place: section.place.clone(),
@@ -95,7 +102,11 @@ fn required_list<'n>(reader: &mut Reader, section: &Section<'n>, key: &str) -> &
             "missing-key",
             section.place,
             format!("a test needs `{key}`"),
-            None,
+            Some(if key == "lines" {
+                "add `lines: [{at: 0s, line: '…'}]`".to_owned()
+            } else {
+                "add `expect: [{at: 1m, alerts: 1}]`".to_owned()
+            }),
         );
         return &[];
     };
@@ -119,7 +130,7 @@ fn line(reader: &mut Reader, node: &Node) -> Option<TestLine> {
             "missing-key",
             section.place,
             "a test's line needs `line`",
-            None,
+            Some("write `{at: 0s, line: '…'}`".to_owned()),
         );
         return None;
     };
@@ -150,7 +161,7 @@ fn expectation(reader: &mut Reader, node: &Node) -> Option<Expectation> {
             "missing-key",
             section.place,
             "an expectation needs `at`",
-            None,
+            Some("say when it must hold: `{at: 1m, alerts: 1}`".to_owned()),
         );
         return None;
     };

@@ -121,7 +121,7 @@ fn patterns(reader: &mut Reader, node: &Node, case: Case) -> Vec<Pattern> {
                         "every-line",
                         &node.place,
                         format!("`{text}` matches every line"),
-                        None,
+                        Some("leave it out, or ask for more than nothing: `+` for `*`".to_owned()),
                     );
                 }
                 reader.large_patterns = reader.large_patterns.saturating_add(pattern.large_bytes());

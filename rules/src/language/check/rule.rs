@@ -97,7 +97,8 @@ pub(super) fn read(
 
 fn name(reader: &mut Reader, section: &Section<'_>) -> Option<Key> {
     let Some(node) = section.get("name") else {
-        reader.error("missing-key", section.place, "a rule needs a `name`", None);
+        let help = Some("add `name: what-it-tells`: lower-case letters, digits and `-`".to_owned());
+        reader.error("missing-key", section.place, "a rule needs a `name`", help);
         return None;
     };
     let text = reader.text(node, "name")?;
@@ -267,7 +268,7 @@ fn inputs(reader: &mut Reader, section: &Section<'_>, known: Known<'_>) -> Vec<S
                     "bad-glob",
                     &node.place,
                     format!("bad glob: {}", error.kind()),
-                    None,
+                    Some("`*` is any text, `[ab]` one of these, `\\[` the sign itself".to_owned()),
                 );
                 continue;
             }

@@ -77,7 +77,10 @@ impl<'t> Parser<'t> {
         if self.eats(kind) {
             return Ok(());
         }
-        Err(self.error_here(format!("expected `{sign}`"), None))
+        Err(self.error_here(
+            format!("expected `{sign}`"),
+            Some(&format!("add `{sign}` here")),
+        ))
     }
 
     fn error_here(&self, message: impl Into<String>, help: Option<&str>) -> ExpressionError {
@@ -211,7 +214,9 @@ impl<'t> Parser<'t> {
                 let help = "write a field and what it is compared with";
                 return Err(self.error_here("the condition breaks off here", Some(help)));
             }
-            _ => return Err(self.error_here("expected a field", None)),
+            _ => {
+                return Err(self.error_here("expected a field", Some("write `field == \"value\"`")));
+            }
         };
         self.advance();
         let known = self.names.iter().position(|known| known.name == name);
@@ -268,7 +273,9 @@ impl<'t> Parser<'t> {
                 return Ok(values);
             }
             if !self.eats(Kind::Comma) {
-                return Err(self.error_here("expected `,` or `]`", None));
+                return Err(
+                    self.error_here("expected `,` or `]`", Some("write `status in [502, 504]`"))
+                );
             }
             if self.peek() != Kind::CloseList {
                 values.push(self.value()?);
@@ -296,7 +303,10 @@ impl<'t> Parser<'t> {
         match self.peek() {
             Kind::Word(word) if is_shouted(word) => self.shouted(word),
             Kind::End => self.error_here("a `(` is never closed", Some("close it with )")),
-            Kind::Close => self.error_here("this `)` closes nothing", None),
+            Kind::Close => self.error_here(
+                "this `)` closes nothing",
+                Some("leave it out, or open it: `(`"),
+            ),
             Kind::Compare(_) | Kind::Tilde => {
                 let help = "compare once, then go on with `and` or `or`";
                 self.error_here("a second comparison", Some(help))

@@ -1,6 +1,7 @@
 //! What operators get wrong in rule files, one mistake a text.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::{check_alone, file, line};
 
@@ -301,7 +302,47 @@ const MISTAKES: &[Mistake] = &[
         "bad-where",
         "look-around",
     ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {regex: '«a\\nb'}}]",
+        "bad-regex",
+        "line",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {where: 'status in [502, 504«'}}]",
+        "bad-where",
+        "",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, match: {where: 'status == 502 «status == 504'}}]",
+        "bad-where",
+        "",
+    ),
     // What leaves the host.
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{{ count | «durration }}'}]",
+        "bad-template",
+        "did you mean `duration`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{{ «group.pth }}', group_by: path}]",
+        "bad-template",
+        "did you mean `group.path`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, description: '{{ «labels.team }}', labels: {tem: web}}]",
+        "bad-template",
+        "did you mean `labels.tem`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, runbook_url: 'https://x/{{ «top.user }}', top_count_keys: [path]}]",
+        "bad-template",
+        "name it in `top_count_keys`",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{{ «count'}]",
+        "bad-template",
+        "",
+    ),
     Mistake(
         "rules: [{name: a, type: any, redact: [ip, '«[a']}]",
         "bad-regex",
@@ -319,17 +360,27 @@ const MISTAKES: &[Mistake] = &[
     ),
     // Tests.
     Mistake(
+        "rules: [{name: a, type: any, tests: [{lines: [], expect: «[]}]}]",
+        "empty-test",
+        "cannot fail",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [«{lines: []}]}]",
+        "missing-key",
+        "`expect: [{at: 1m, alerts: 1}]`",
+    ),
+    Mistake(
         "«rule_files: [a.yaml]\n",
         "missing-key",
         "a test file needs `tests`",
     ),
     Mistake(
-        "tests: [{rule: «a, lines: [], expect: []}]",
+        "tests: [{rule: «a, lines: [], expect: [{at: 1s, alerts: 0}]}]",
         "unknown-name",
         "under `rule_files`",
     ),
     Mistake(
-        "tests: [«{lines: [], expect: []}]",
+        "tests: [«{lines: [], expect: [{at: 1s, alerts: 0}]}]",
         "missing-key",
         "needs `rule`",
     ),
@@ -339,12 +390,12 @@ const MISTAKES: &[Mistake] = &[
         "did you mean `tests`?",
     ),
     Mistake(
-        "rules: [{name: a, type: any, tests: [«{expect: []}]}]",
+        "rules: [{name: a, type: any, tests: [«{expect: [{at: 1s, alerts: 0}]}]}]",
         "missing-key",
         "a test needs `lines`",
     ),
     Mistake(
-        "rules: [{name: a, type: any, tests: [{lines: [{line: x, at: «5}], expect: []}]}]",
+        "rules: [{name: a, type: any, tests: [{lines: [{line: x, at: «5}], expect: [{at: 1s, alerts: 0}]}]}]",
         "bad-value",
         "a duration",
     ),
@@ -359,7 +410,7 @@ const MISTAKES: &[Mistake] = &[
         "`fired` in an expectation",
     ),
     Mistake(
-        "rules: [{name: a, type: any, tests: [{format: «ngnix, lines: [], expect: []}]}]",
+        "rules: [{name: a, type: any, tests: [{format: «ngnix, lines: [], expect: [{at: 1s, alerts: 0}]}]}]",
         "bad-value",
         "did you mean `nginx`?",
     ),
@@ -383,6 +434,26 @@ fn every_mistake_is_told_once_with_its_place() {
         }
     }
     assert_eq!(wrong, []);
+}
+
+/// The wording of all of them, to be read as a page: what is wrong, and what to write instead.
+#[test]
+fn every_mistake_is_told_in_words_that_name_the_fix() {
+    let (mut page, mut kinds) = (String::new(), BTreeSet::new());
+    for Mistake(marked, ..) in MISTAKES {
+        let text = marked.replace('«', "");
+        let (_, problems) = check_alone(&[file("f.yaml", &text)]);
+        for problem in &problems {
+            assert!(problem.help.is_some(), "{text}: {problem:?}");
+            // Names apart, what is said.
+            let words = problem.message.split('`').step_by(2).collect::<String>();
+            kinds.insert((problem.code, words));
+        }
+        let told: Vec<String> = problems.iter().map(line).collect();
+        writeln!(page, "{}\n    {}\n", text.trim_end(), told.join("\n    ")).unwrap();
+    }
+    assert!(kinds.len() >= 40, "{} kinds of mistake", kinds.len());
+    insta::assert_snapshot!("mistakes", page);
 }
 
 #[test]
