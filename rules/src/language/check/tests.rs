@@ -280,6 +280,18 @@ fn the_test_file_of_the_language_tests_rules_that_stand_elsewhere() {
 }
 
 #[test]
+fn what_other_rules_of_the_file_tell_is_no_part_of_a_test() {
+    let text = "rules:
+  - {name: quiet, type: flatline, timeframe: 1m, match: {contains: [nobody]}}
+  - name: tested
+    type: any
+    match: {contains: [x]}
+    tests: [{lines: [{at: 0s, line: x}], expect: [{at: 10m, alerts: 1}]}]
+";
+    assert_eq!(check_published("two.yaml", text), 1);
+}
+
+#[test]
 fn the_first_rule_is_right_and_the_readme_shows_it() {
     let told = check_published("first-rule.yaml", FIRST_RULE);
     let shown = README
