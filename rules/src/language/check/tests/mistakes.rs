@@ -303,7 +303,7 @@ const MISTAKES: &[Mistake] = &[
         "look-around",
     ),
     Mistake(
-        "rules: [{name: a, type: any, match: {regex: '«a\\nb'}}]",
+        "rules: [{name: a, type: any, match: {regex: 'a«\\nb'}}]",
         "bad-regex",
         "line",
     ),
