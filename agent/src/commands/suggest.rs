@@ -157,6 +157,6 @@ fn read(items: &str) -> Option<Vec<Rule>> {
         name: "suggested".into(),
         text: format!("rules:\n{items}").into(),
     };
-    let (rules, problems) = check(&[file], &Defaults::default(), Known::default());
-    problems.is_empty().then_some(rules)
+    let checked = check(&[file], &Defaults::default(), Known::default());
+    checked.problems.is_empty().then_some(checked.rules)
 }

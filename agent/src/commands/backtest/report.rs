@@ -12,8 +12,8 @@ use lapwing_rules::model::{Mode, Notification, Reason, RuleId};
 
 use super::against::{Change, Comparison};
 use super::replay::Totals;
-use crate::commands::status::held_back;
 use super::tally::Tally;
+use crate::commands::status::held_back;
 use crate::commands::terminal::counted;
 use crate::outputs::console::{DIM, Palette, style_of};
 use crate::outputs::render::{self, sparkline};

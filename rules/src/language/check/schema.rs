@@ -151,6 +151,11 @@ fn shared() -> Vec<Row> {
             "More groups than this are told as one alert",
         ),
         (
+            "dedupe",
+            choice(&["none", "template"]),
+            "template: samples that differ in numbers only are shown once",
+        ),
+        (
             "expand_repeats",
             boolean(),
             "`message repeated 40 times` counts 40",
@@ -357,6 +362,11 @@ fn test(keys: Keys, required: &[&str]) -> Value {
             ),
             ("alerts", count(), "Alerts that started so far"),
             ("resolved", count(), "Alerts that ended so far"),
+            (
+                "notifications",
+                count(),
+                "Notifications so far that nothing kept back",
+            ),
             ("count", count(), "Of the latest alert"),
             ("suppressed", count(), "Of the latest alert"),
             ("value", number(), "Of the latest alert"),
