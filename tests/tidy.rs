@@ -216,6 +216,7 @@ const AGENT: &[&str] = &[
     "lapwing-rules",
     "memchr",
     "notify",
+    "ratatui",
     "redb",
     "reqwest",
     "rustix",

@@ -65,6 +65,8 @@ pub enum Command {
     Silence(Silence),
     /// Find what keeps the agent from reading, keeping or delivering, each with its fix
     Doctor(Doctor),
+    /// Show the running agent on a screen, live
+    Top(Top),
     /// Print completions for a shell
     Completion(Completion),
     /// Print a manual page, for `man -l -`
@@ -343,6 +345,14 @@ pub struct SilenceExpire {
     /// One JSON object: the silence
     #[arg(long)]
     pub json: bool,
+}
+
+/// `top`
+#[derive(Debug, Args)]
+pub struct Top {
+    #[command(flatten)]
+    /// Which agent.
+    pub agent: Agent,
 }
 
 /// `doctor`

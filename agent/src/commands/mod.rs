@@ -22,6 +22,7 @@ mod status;
 mod suggest;
 mod terminal;
 mod test;
+mod top;
 mod watch;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Ack(args) => ack::run(&args, terminal),
         Command::Silence(args) => silence::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
+        Command::Top(args) => top::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),
