@@ -27,6 +27,8 @@ mod commit_kills;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod disk;
@@ -42,6 +44,8 @@ mod nginx;
 mod operate;
 #[cfg(test)]
 mod outputs;
+#[cfg(test)]
+mod real_servers;
 #[cfg(test)]
 mod records;
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Drop for Receiver {
 async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 24).await.unwrap();
-    let body = String::from_utf8(body.to_vec()).unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
     shared.received.lock().unwrap().push(Received {
         method: parts.method.to_string(),
         path: parts.uri.to_string(),

@@ -11,6 +11,8 @@
 //! Shutdown follows the data: inputs stop, the engine drains and commits, the outputs get a grace
 //! time, the store ends. What is not delivered by then stays in the store.
 
+mod heartbeat;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,6 +80,7 @@ pub struct App {
     store: Sender<StoreMessage>,
     outputs: Outputs,
     health: Arc<Health>,
+    heartbeat: Option<tokio::task::JoinHandle<()>>,
     /// Standard input cannot be told to stop: its thread ends with its input or the process.
     tail_thread: JoinHandle<Vec<tail::Kept>>,
     engine_thread: JoinHandle<()>,
@@ -91,6 +94,7 @@ pub struct App {
 /// # Errors
 ///
 /// When the state folder cannot be used or no thread can be started.
+#[expect(clippy::too_many_lines, reason = "the wiring, a line each")]
 pub fn start(
     config: &Config,
     rules: &Arc<RuleSet>,
@@ -135,7 +139,7 @@ pub fn start(
         counters: Arc::clone(&counters),
         open_own_alert,
     };
-    let pump = pump(config, rules, &saved, ends);
+    let pump = pump(config, rules, &saved, outputs.feed(), ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
     let setup = tail_setup(config, saved, Arc::clone(&counters), std::mem::take(kept));
     let to_engine = inbox.clone();
@@ -145,7 +149,10 @@ pub fn start(
             start_stdin(id, input, inbox.clone())?;
         }
     }
+    let beat = config.heartbeat.clone();
+    let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
     Ok(App {
+        heartbeat: beat,
         happenings,
         stopping,
         tail: tail_handle,
@@ -231,7 +238,14 @@ impl Drop for LastWord {
     }
 }
 
-fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pump {
+#[expect(clippy::too_many_lines, reason = "the wiring, a line each")]
+fn pump(
+    config: &Config,
+    rules: &Arc<RuleSet>,
+    saved: &Saved,
+    feed: Arc<outputs::Feed>,
+    ends: Ends,
+) -> Pump {
     let Ends {
         store,
         inbox,
@@ -241,12 +255,16 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         counters,
         open_own_alert,
     } = ends;
-    let names = config
+    let names: Vec<Arc<str>> = config
         .inputs
         .iter()
         .map(|input| Arc::clone(&input.name))
         .collect();
-    let mut engine = Engine::new(Arc::clone(rules), Arc::clone(&config.host), names);
+    let mut engine = Engine::new(
+        Arc::clone(rules),
+        Arc::clone(&config.host),
+        names.clone().into(),
+    );
     let stale = restore(&mut engine, saved);
     engine.wait_for_lines(WAIT_FOR_LINES);
     engine.set_silences(silences(saved), clock::now());
@@ -268,6 +286,8 @@ fn pump(config: &Config, rules: &Arc<RuleSet>, saved: &Saved, ends: Ends) -> Pum
         rules: Arc::clone(rules),
         engine,
         outputs: config.outputs.clone(),
+        feed,
+        input_names: names,
         inputs: config.inputs.len(),
         memories: memories.collect(),
         stale,
@@ -416,7 +436,7 @@ fn own_files(config: &Config) -> Vec<tail::Own> {
         let at = match &spec.kind {
             outputs::Kind::Console => tail::OwnAt::Stdout,
             outputs::Kind::File { path } => tail::OwnAt::Path(path.clone()),
-            outputs::Kind::Webhook { .. } | outputs::Kind::Slack { .. } => return None,
+            _ => return None,
         };
         let what = format!("the alerts of output `{}`", spec.name);
         Some(tail::Own { what, at })
@@ -468,6 +488,8 @@ impl App {
             counters: Arc::clone(&self.counters),
             rules: Arc::clone(rules),
             outputs: self.outputs.handle(),
+            specs: config.outputs.clone(),
+            store: self.store.clone(),
             inbox: self.inbox.clone(),
             state_dir: config.state_dir.clone(),
             last_reload: life.last_reload.clone(),
@@ -502,8 +524,12 @@ impl App {
             tail_thread,
             engine_thread,
             store_thread,
+            heartbeat,
             ..
         } = self;
+        if let Some(heartbeat) = heartbeat {
+            heartbeat.abort();
+        }
         leave(&tail);
         let kept = join(tail_thread).await.unwrap_or_default();
         let stop = move || inbox.send(pump::Input::Stop).ok();

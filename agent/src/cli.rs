@@ -63,6 +63,10 @@ pub enum Command {
     Ack(Ack),
     /// Mute alerts for a while
     Silence(Silence),
+    /// Send a made-up alert of a rule down the real way, and show what each output answered
+    Drill(Drill),
+    /// Try one output, show what each would be sent, or send again what was given up
+    Notify(Notify),
     /// Find what keeps the agent from reading, keeping or delivering, each with its fix
     Doctor(Doctor),
     /// Show the running agent on a screen, live
@@ -221,6 +225,20 @@ pub struct Alerts {
     pub json: bool,
 }
 
+/// `drill`
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// The rule
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+    #[command(flatten)]
+    /// Which agent.
+    pub agent: Agent,
+    /// One JSON object an output
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `history`
 #[derive(Debug, Args)]
 pub struct History {
@@ -353,6 +371,58 @@ pub struct Top {
     #[command(flatten)]
     /// Which agent.
     pub agent: Agent,
+}
+
+/// `notify`
+#[derive(Debug, Args)]
+pub struct Notify {
+    /// What of it.
+    #[command(subcommand)]
+    pub what: NotifyWhat,
+}
+
+/// What `notify` does.
+#[derive(Debug, Subcommand)]
+pub enum NotifyWhat {
+    /// Send one message to an output, marked as a drill; no agent needs to run
+    Test {
+        /// The output
+        #[arg(value_name = "OUTPUT")]
+        output: String,
+        /// The configuration
+        #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Show what an output would be sent, without sending it
+    Render {
+        /// The output [default: all of them]
+        #[arg(value_name = "OUTPUT")]
+        output: Option<String>,
+        /// The configuration
+        #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// Show an alert of this rule, made up [default: a burst of bad gateways]
+        #[arg(long, value_name = "NAME")]
+        rule: Option<String>,
+        /// Show every type of output there is, as a page of Markdown, instead of those configured
+        #[arg(long, conflicts_with_all = ["output", "rule"])]
+        gallery: bool,
+        /// Write the picture of the rate to this file, too
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
+    },
+    /// Queue again what outputs rejected, or what grew too old for them
+    Resend {
+        /// Only what went to this output
+        #[arg(long, value_name = "OUTPUT")]
+        output: Option<String>,
+        /// Only this alert
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        #[command(flatten)]
+        /// Which agent.
+        agent: Agent,
+    },
 }
 
 /// `doctor`

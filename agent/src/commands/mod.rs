@@ -9,11 +9,13 @@ mod check;
 mod completion;
 mod demo;
 mod doctor;
+mod drill;
 mod explain;
 mod find;
 mod history;
 mod logs;
 mod man;
+mod notify;
 mod problems;
 mod run;
 mod schema;
@@ -58,6 +60,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::History(args) => history::run(&args, terminal),
         Command::Ack(args) => ack::run(&args, terminal),
         Command::Silence(args) => silence::run(&args, terminal),
+        Command::Drill(args) => drill::run(&args, terminal),
+        Command::Notify(args) => notify::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Top(args) => top::run(&args),
         Command::Completion(args) => completion::run(&args),

@@ -116,6 +116,7 @@ fn configuration(args: &Watch, state_dir: &Path) -> Result<Config, AgentError> {
         defaults: Defaults::default(),
         control: None,
         http: None,
+        heartbeat: None,
         // Without a configuration, the names of inputs mean nothing.
         listening: Listening::ToEverything,
     })

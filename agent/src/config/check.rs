@@ -33,8 +33,9 @@ const TOP_KEYS: Keys = Keys {
         "max_clock_skew",
         "control",
         "http",
+        "heartbeat",
     ],
-    not_yet: &["heartbeat"],
+    not_yet: &[],
 };
 
 /// From none to a year and a day.
@@ -59,18 +60,14 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
     if let Some(version) = top.get("version") {
         reader.integer(version, "version", 1..=1);
     }
-    let host = top
-        .get("host")
-        .and_then(|node| reader.text(node, "host"))
-        .map_or_else(host_name, Arc::from);
+    let host = host(reader, &top);
     let path = |reader: &mut Reader, key| {
         let text = top.get(key).and_then(|node| reader.text(node, key));
         text.map(|text| folder.join(text))
     };
     let state_dir = path(reader, "state_dir").unwrap_or_else(|| PathBuf::from(STATE_DIR));
     let control = path(reader, "control");
-    let skew = top.get("max_clock_skew");
-    let skew = skew.and_then(|node| reader.duration(node, "max_clock_skew", CLOCK_SKEWS));
+    let skew = skew(reader, &top);
     let inputs = named(reader, &top, "inputs", |reader, name, node| {
         input::read(reader, name, node, folder)
     });
@@ -79,6 +76,7 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
     });
     warn_of_loops(reader, &top, &inputs, &outputs);
     let (input_names, output_names) = (names(&top, "inputs"), names(&top, "outputs"));
+    output::check_fallbacks(reader, &top, &outputs, &output_names);
     let known = Known {
         inputs: None,
         outputs: Some(&output_names),
@@ -107,6 +105,9 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         defaults,
         control,
         http: top.get("http").and_then(|node| http::read(reader, node)),
+        heartbeat: top
+            .get("heartbeat")
+            .and_then(|node| output::heartbeat(reader, node)),
         listening: Listening::AsConfigured,
     };
     Some(Checked {
@@ -115,6 +116,17 @@ pub(super) fn check(reader: &mut Reader, tree: &Node, folder: &Path) -> Option<C
         input_names,
         output_names,
     })
+}
+
+fn skew(reader: &mut Reader, top: &Section<'_>) -> Option<Duration> {
+    let node = top.get("max_clock_skew")?;
+    reader.duration(node, "max_clock_skew", CLOCK_SKEWS)
+}
+
+/// What the agent calls its host.
+fn host(reader: &mut Reader, top: &Section<'_>) -> Arc<str> {
+    let text = top.get("host").and_then(|node| reader.text(node, "host"));
+    text.map_or_else(host_name, Arc::from)
 }
 
 /// An output that writes what an input reads: the agent does not follow such a file.

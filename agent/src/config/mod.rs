@@ -66,6 +66,8 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// The status page and metrics; `None`: none.
     pub http: Option<http::Spec>,
+    /// Who is told that the agent lives.
+    pub heartbeat: Option<outputs::Heartbeat>,
     /// Whether rules that name inputs are held against those only.
     pub listening: Listening,
 }

@@ -3,14 +3,10 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::protocol::{MAX_REPLY, Reply, Request};
-
-/// An agent that says nothing for so long is not there.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +56,8 @@ fn read_answer(
     mut stream: UnixStream,
     request: &Request,
 ) -> io::Result<Result<Vec<Value>, AskError>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(request.patience()))?;
+    stream.set_write_timeout(Some(request.patience()))?;
     let mut asked = serde_json::to_vec(request)?;
     asked.push(b'\n');
     stream.write_all(&asked)?;

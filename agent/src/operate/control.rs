@@ -159,6 +159,13 @@ async fn answer(
     write.shutdown().await
 }
 
+fn values<T: serde::Serialize>(
+    rows: Result<Vec<T>, String>,
+) -> Result<Vec<serde_json::Value>, String> {
+    let value = |row: &T| serde_json::to_value(row).map_err(|error| error.to_string());
+    rows?.iter().map(value).collect()
+}
+
 async fn replies(request: Request, peer: &Peer, sight: &Sight) -> Vec<Reply> {
     let rows = match request {
         Request::Status {} => serde_json::to_value(sight.status().await)
@@ -186,6 +193,11 @@ async fn replies(request: Request, peer: &Peer, sight: &Sight) -> Vec<Reply> {
             sight.silence(&matchers, span, (author, note)).await
         }
         Request::SilenceExpire { id } => sight.expire(id).await,
+        Request::Drill { rule } => values(sight.drill(&rule).await),
+        Request::Resend { output, id } => {
+            let resent = sight.resend(output.as_deref(), id.as_deref()).await;
+            values(resent.map(|resent| vec![resent]))
+        }
     };
     match rows {
         Ok(rows) => rows

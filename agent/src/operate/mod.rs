@@ -14,10 +14,12 @@
 //! | `sight` | where the figures are found |
 //! | `http` | the status page and metrics |
 //! | `systemd` | what the service manager is told |
+//! | `drill` | alerts that are made up, and notifications that are queued again |
 //! | `status` | the figures, as `lapwing status --json` prints them |
 
 pub mod client;
 pub mod control;
+pub mod drill;
 pub mod http;
 mod orders;
 mod peer;

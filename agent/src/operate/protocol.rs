@@ -1,6 +1,8 @@
 //! What goes over the control socket: one request as a line of JSON, then replies, one a line, the
 //! last of which is [`Reply::End`] or [`Reply::Error`]. Then the agent closes the connection.
 
+use std::time::Duration;
+
 use lapwing_rules::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,14 +49,38 @@ pub enum Request {
         /// Its id.
         id: String,
     },
+    /// One row for each output that is told: [`Told`](super::drill::Told).
+    Drill {
+        /// The rule.
+        rule: String,
+    },
+    /// One row: how many notifications are queued again.
+    Resend {
+        /// Only those of this output.
+        output: Option<String>,
+        /// Only this one: an alert's id.
+        id: Option<String>,
+    },
 }
 
 impl Request {
+    /// How long an agent may take to answer.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Drill { .. } => Duration::from_secs(28),
+            _ => Duration::from_secs(10),
+        }
+    }
+
     /// Whether it changes anything: then it is for root, the agent's user and its group only.
     pub fn is_order(&self) -> bool {
         match self {
             Self::Status {} | Self::Alerts {} | Self::History(_) | Self::SilenceList {} => false,
-            Self::Ack { .. } | Self::SilenceAdd { .. } | Self::SilenceExpire { .. } => true,
+            Self::Ack { .. }
+            | Self::SilenceAdd { .. }
+            | Self::SilenceExpire { .. }
+            | Self::Drill { .. }
+            | Self::Resend { .. } => true,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Sender, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::AlertView;
@@ -23,7 +23,7 @@ use crate::clock;
 use crate::inputs::tail;
 use crate::outputs;
 use crate::pump::{self, Question};
-use crate::store::{Health, HealthView, Start};
+use crate::store::{Health, HealthView, Start, StoreMessage};
 
 /// An engine that does not answer in this time has too much to do.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -60,6 +60,10 @@ pub struct Sight {
     pub rules: Arc<RuleSet>,
     /// The workers.
     pub outputs: outputs::Handle,
+    /// As configured.
+    pub specs: Vec<outputs::Spec>,
+    /// To the store's thread.
+    pub store: Sender<StoreMessage>,
     /// The engine's inbox.
     pub inbox: SyncSender<pump::Input>,
     /// The state folder.

@@ -42,7 +42,7 @@ fn is_asked_for(recorded: &Recorded, query: &HistoryQuery) -> bool {
 }
 
 fn row(recorded: Recorded) -> Value {
-    let sent = render::for_sending(recorded.notification, recorded.queued_at);
+    let sent = render::for_sending(recorded.notification, recorded.queued_at, None);
     let deliveries: Vec<Value> = recorded.deliveries.iter().map(delivery).collect();
     // Plain values into memory: this cannot fail.
     let mut row = serde_json::to_value(sent).unwrap_or_default();
@@ -67,5 +67,6 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Rejected => "rejected",
         Outcome::Expired => "expired",
         Outcome::Waiting => "waiting",
+        Outcome::Fallback => "fallback",
     }
 }

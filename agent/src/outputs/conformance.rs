@@ -5,52 +5,132 @@
 mod pipeline;
 mod server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use lapwing_rules::model::Notification;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use server::{Reply, Server, answer};
 
 use super::http::Http;
+use super::kind::{Chat, Collector};
+use super::message::Way;
+use super::outgoing::Outgoing;
 use super::retry::Verdict;
-use super::sample::notification;
-use super::{Kind, Spec, WebhookFormat, slack, webhook};
+use super::sample::{hostile, notification};
+use super::sender::Sender;
+use super::{Kind, Palette, Spec, WebhookFormat, webhook};
 use crate::config::secret::Secret;
 
 /// Stands in every URL and as the signing key; must stand nowhere else.
 const TOKEN: &str = "t0ken-that-nobody-may-see";
 
 /// Every output that speaks HTTP, aimed at `address`.
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn outputs(address: &str) -> Vec<Spec> {
     let url = || Secret::new(format!("http://{address}/services/{TOKEN}?key={TOKEN}"));
+    let base = || Secret::new(format!("http://me:{TOKEN}@{address}/services"));
+    let token = || Secret::new(TOKEN);
     let webhook = |format| Kind::Webhook {
         url: url(),
         format,
-        secret: Some(Secret::new(TOKEN)),
+        secret: Some(token()),
     };
-    let mut specs = vec![
-        Spec::new("lapwing", webhook(WebhookFormat::Lapwing)),
-        Spec::new("papertrail", webhook(WebhookFormat::Papertrail)),
-        Spec::new("slack", Kind::Slack { webhook_url: url() }),
+    let room = |chat| Kind::Room {
+        chat,
+        webhook_url: url(),
+    };
+    let collector = |collector| Kind::Collector {
+        collector,
+        url: base(),
+    };
+    let kinds = [
+        ("lapwing", webhook(WebhookFormat::Lapwing)),
+        ("papertrail", webhook(WebhookFormat::Papertrail)),
+        ("slack", Kind::Slack { webhook_url: url() }),
+        ("am-webhook", webhook(WebhookFormat::Alertmanager)),
+        (
+            "slack-bot",
+            Kind::SlackBot {
+                api_url: base(),
+                token: token(),
+                channel: "#ops".to_owned(),
+            },
+        ),
+        ("discord", room(Chat::Discord)),
+        ("teams", room(Chat::Teams)),
+        ("mattermost", room(Chat::Mattermost)),
+        ("googlechat", room(Chat::GoogleChat)),
+        (
+            "telegram",
+            Kind::Telegram {
+                api_url: base(),
+                token: token(),
+                chat_id: "-100123".to_owned(),
+            },
+        ),
+        (
+            "matrix",
+            Kind::Matrix {
+                url: base(),
+                token: token(),
+                room: "!ops:example.com".to_owned(),
+            },
+        ),
+        (
+            "pagerduty",
+            Kind::PagerDuty {
+                api_url: base(),
+                routing_key: token(),
+            },
+        ),
+        (
+            "opsgenie",
+            Kind::Opsgenie {
+                api_url: base(),
+                api_key: token(),
+            },
+        ),
+        ("alertmanager", Kind::Alertmanager { url: base() }),
+        ("loki", collector(Collector::Loki)),
+        ("otlp", collector(Collector::Otlp)),
+        (
+            "elasticsearch",
+            collector(Collector::Elasticsearch {
+                index: "lapwing".to_owned(),
+            }),
+        ),
     ];
-    for spec in &mut specs {
-        spec.timeout = Duration::from_secs(5);
-    }
-    specs
+    let spec = |(name, kind)| Spec {
+        timeout: Duration::from_secs(5),
+        ..Spec::new(name, kind)
+    };
+    kinds.into_iter().map(spec).collect()
 }
 
-async fn try_once(http: &Http, spec: &Spec) -> Verdict {
-    match &spec.kind {
-        Kind::Webhook {
-            url,
-            format,
-            secret,
-        } => webhook::deliver(http, spec, (url, *format, secret.as_ref()), &notification()).await,
-        Kind::Slack { webhook_url } => {
-            slack::deliver(http, spec, webhook_url, &notification()).await
-        }
-        Kind::Console | Kind::File { .. } => panic!("no HTTP output"),
+/// What the service says when all is well, where the status is not enough.
+fn well(name: &str) -> &'static str {
+    match name {
+        "slack-bot" => r#"{"ok":true,"channel":"C1","ts":"1.2"}"#,
+        "elasticsearch" => r#"{"errors":false}"#,
+        _ => "ok",
     }
+}
+
+async fn try_with(http: &Arc<Http>, spec: &Spec, notification: Notification) -> Verdict {
+    let outgoing = Outgoing::one(Arc::new(notification), Way::default());
+    let mut sender = Sender::new(
+        spec.kind.clone(),
+        spec.timeout,
+        Palette::Plain,
+        Arc::clone(http),
+    );
+    sender.send(1, &outgoing).await.verdict
+}
+
+async fn try_once(http: &Arc<Http>, spec: &Spec) -> Verdict {
+    try_with(http, spec, notification()).await
 }
 
 /// The class of a verdict and the wait that was asked for; no verdict's text may show a secret.
@@ -66,31 +146,34 @@ fn class(spec: &Spec, verdict: &Verdict) -> (&'static str, Option<u64>) {
 }
 
 /// Every output gets `reply` to its one try and must take it for `expected`.
-async fn check(http: &Http, reply: Reply, expected: (&'static str, Option<u64>)) {
-    let mut server = Server::start(vec![reply.clone(); 3]).await;
-    for mut spec in outputs(&server.address) {
+async fn check(
+    http: &Arc<Http>,
+    reply: impl Fn(&str) -> Reply,
+    expected: (&'static str, Option<u64>),
+) {
+    for name in outputs("x").iter().map(|spec| spec.name.as_str()) {
+        let reply = reply(name);
+        let mut server = Server::start(vec![reply.clone()]).await;
+        let mut specs = outputs(&server.address);
+        let spec = specs.iter_mut().find(|spec| spec.name == name).unwrap();
         if matches!(reply, Reply::Silence | Reply::Trickle) {
             spec.timeout = Duration::from_millis(200);
         }
-        let verdict = try_once(http, &spec).await;
+        let verdict = try_once(http, spec).await;
         assert_eq!(
-            class(&spec, &verdict),
+            class(spec, &verdict),
             expected,
-            "{}: {reply:?}: {verdict:?}",
-            spec.name
+            "{name}: {reply:?}: {verdict:?}"
         );
         let request = server.request().await;
-        assert!(
-            request.head.starts_with("POST /services/"),
-            "{}",
-            request.head
-        );
+        let path = request.head.split(' ').nth(1).unwrap().to_owned();
+        assert!(path.starts_with("/services/"), "{}", request.head);
     }
 }
 
 #[tokio::test]
 async fn each_answer_has_its_class() {
-    let http = Http::default();
+    let http = Arc::default();
     for (status, headers, expected) in [
         ("200 OK", "", ("delivered", None)),
         ("202 Accepted", "", ("delivered", None)),
@@ -127,38 +210,166 @@ async fn each_answer_has_its_class() {
         ("400 Bad Request", "", ("rejected", None)),
         ("413 Content Too Large", "", ("rejected", None)),
     ] {
-        let body = if status.starts_with('2') {
-            "ok".to_owned()
-        } else {
-            format!("no, {TOKEN} is wrong")
+        let reply = |name: &str| {
+            let body = if status.starts_with('2') {
+                well(name).to_owned()
+            } else {
+                format!("no, {TOKEN} is wrong")
+            };
+            Reply::Text(answer(status, headers, &body))
         };
-        check(&http, Reply::Text(answer(status, headers, &body)), expected).await;
+        check(&http, reply, expected).await;
     }
 }
 
 #[tokio::test]
 async fn no_answer_is_tried_again() {
-    let http = Http::default();
-    check(&http, Reply::Silence, ("retry", None)).await;
-    check(&http, Reply::Text(String::new()), ("retry", None)).await;
-    check(
-        &http,
+    let http = Arc::default();
+    for reply in [
+        Reply::Silence,
+        Reply::Text(String::new()),
         Reply::Text("HTTP/1.1 20".to_owned()),
-        ("retry", None),
-    )
-    .await;
-    check(
-        &http,
         Reply::Text("SSH-2.0-OpenSSH_9.6\r\n".to_owned()),
-        ("retry", None),
-    )
-    .await;
-    check(&http, Reply::Trickle, ("retry", None)).await;
+        Reply::Trickle,
+    ] {
+        check(&http, |_| reply.clone(), ("retry", None)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_log_text_makes_a_request_that_is_none() {
+    let http = Arc::default();
+    for evil in [
+        "\r\nX-Evil: 1\r\n\r\n",
+        "\"}]}\\",
+        "\0\u{202e}<!channel>@everyone",
+        "../../%2e?x=1#",
+    ] {
+        let mut server = Server::start(vec![Reply::Text(answer("500 no", "", ""))]).await;
+        for spec in outputs(&server.address) {
+            try_with(&http, &spec, hostile(&evil.repeat(200))).await;
+            let request = server.request().await;
+            assert!(
+                request.header("x-evil").is_none(),
+                "{}: {}",
+                spec.name,
+                request.head
+            );
+            let body = request.text();
+            assert!(
+                !body.contains('\u{202e}')
+                    || spec.name == "lapwing"
+                    || spec.name == "papertrail"
+                    || ["loki", "otlp", "elasticsearch"].contains(&spec.name.as_str()),
+                "{}",
+                spec.name
+            );
+            if request
+                .header("content-type")
+                .unwrap()
+                .starts_with("application/json")
+            {
+                serde_json::from_str::<serde_json::Value>(&body).unwrap();
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a list")]
+#[tokio::test]
+async fn a_success_that_is_none_is_not_taken_for_one() {
+    let http = Arc::default();
+    for (name, body, expected) in [
+        (
+            "slack-bot",
+            r#"{"ok":false,"error":"ratelimited"}"#,
+            "retry",
+        ),
+        (
+            "slack-bot",
+            r#"{"ok":false,"error":"invalid_auth"}"#,
+            "refused",
+        ),
+        (
+            "slack-bot",
+            r#"{"ok":false,"error":"channel_not_found"}"#,
+            "refused",
+        ),
+        (
+            "slack-bot",
+            r#"{"ok":false,"error":"msg_blocks_too_long"}"#,
+            "rejected",
+        ),
+        ("slack-bot", "<html>", "retry"),
+        (
+            "otlp",
+            r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"no"}}"#,
+            "rejected",
+        ),
+        ("otlp", r#"{"partialSuccess":{}}"#, "delivered"),
+        (
+            "elasticsearch",
+            r#"{"errors":true,"items":[{"create":{"status":429}}]}"#,
+            "retry",
+        ),
+        (
+            "elasticsearch",
+            r#"{"errors":true,"items":[{"create":{"status":503}},{"create":{"status":400}}]}"#,
+            "retry",
+        ),
+        (
+            "elasticsearch",
+            r#"{"errors":true,"items":[{"create":{"status":400}}]}"#,
+            "rejected",
+        ),
+        (
+            "elasticsearch",
+            r#"{"errors":true,"items":[{"create":{"status":409}}]}"#,
+            "delivered",
+        ),
+        ("teams", "<html>please log in</html>", "retry"),
+    ] {
+        let server = Server::start(vec![Reply::Text(answer("200 OK", "", body))]).await;
+        let specs = outputs(&server.address);
+        let spec = specs.iter().find(|spec| spec.name == name).unwrap();
+        let verdict = try_once(&http, spec).await;
+        assert_eq!(
+            class(spec, &verdict).0,
+            expected,
+            "{name} {body}: {verdict:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_asks_for_in_its_body_is_kept() {
+    let http = Arc::default();
+    for (name, body) in [
+        ("discord", r#"{"retry_after": 9.2, "global": false}"#),
+        (
+            "telegram",
+            r#"{"ok":false,"error_code":429,"parameters":{"retry_after":9}}"#,
+        ),
+        (
+            "matrix",
+            r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":9300}"#,
+        ),
+    ] {
+        let reply = answer("429 Too Many Requests", "Retry-After: 2\r\n", body);
+        let server = Server::start(vec![Reply::Text(reply)]).await;
+        let specs = outputs(&server.address);
+        let spec = specs.iter().find(|spec| spec.name == name).unwrap();
+        assert_eq!(
+            class(spec, &try_once(&http, spec).await),
+            ("retry", Some(9)),
+            "{name}"
+        );
+    }
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again() {
-    let http = Http::default();
+    let http = Arc::default();
     let address = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap().to_string()
@@ -175,7 +386,7 @@ async fn a_refused_connection_is_tried_again() {
 
 #[tokio::test]
 async fn an_endless_body_ends_with_the_part_that_is_read() {
-    let http = Http::default();
+    let http = Arc::default();
     let server = Server::start(vec![
         Reply::Endless("500 Internal Server Error"),
         Reply::Endless("200 OK"),
@@ -194,7 +405,7 @@ async fn an_endless_body_ends_with_the_part_that_is_read() {
 
 #[tokio::test]
 async fn success_counts_although_the_connection_breaks_after_it() {
-    let http = Http::default();
+    let http = Arc::default();
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nok".to_owned();
     let server = Server::start(vec![Reply::Text(cut); 2]).await;
     let specs = outputs(&server.address);
@@ -211,7 +422,7 @@ async fn success_counts_although_the_connection_breaks_after_it() {
 
 #[tokio::test]
 async fn a_page_for_people_is_not_slack_and_an_empty_answer_may_be() {
-    let http = Http::default();
+    let http = Arc::default();
     let page = answer("200 OK", "", "<html>please log in</html>");
     let replies = vec![Reply::Text(page), Reply::Text(answer("200 OK", "", ""))];
     let server = Server::start(replies).await;
@@ -227,18 +438,18 @@ async fn a_page_for_people_is_not_slack_and_an_empty_answer_may_be() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let http = Http::default();
+    let http = Arc::default();
     for status in [
         "301 Moved Permanently",
         "302 Found",
         "307 Temporary Redirect",
         "308 Permanent Redirect",
     ] {
-        let mut elsewhere = Server::start(vec![Reply::Text(answer("200 OK", "", "ok")); 3]).await;
+        let mut elsewhere = Server::start(vec![Reply::Text(answer("200 OK", "", "ok"))]).await;
         let location = format!("Location: http://{}/{TOKEN}\r\n", elsewhere.address);
         check(
             &http,
-            Reply::Text(answer(status, &location, "")),
+            |_| Reply::Text(answer(status, &location, "")),
             ("refused", None),
         )
         .await;
@@ -248,13 +459,13 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_is_sent_has_the_contracts_headers() {
-    let http = Http::default();
-    let mut server = Server::start(vec![Reply::Text(answer("200 OK", "", "ok")); 3]).await;
+    let http = Arc::default();
+    let mut server = Server::start(vec![Reply::Text(answer("200 OK", "", "ok"))]).await;
     for spec in outputs(&server.address) {
         try_once(&http, &spec).await;
         let request = server.request().await;
-        if spec.name == "slack" {
-            assert_eq!(request.header("content-type").unwrap(), "application/json");
+        if !matches!(spec.kind, Kind::Webhook { .. }) {
+            assert_eq!(request.header("idempotency-key"), None, "{}", spec.name);
             continue;
         }
         assert_eq!(
@@ -281,7 +492,7 @@ async fn what_is_sent_has_the_contracts_headers() {
 
 #[tokio::test]
 async fn a_url_that_is_none_is_said_without_showing_it() {
-    let http = Http::default();
+    let http = Arc::default();
     for url in [
         TOKEN.to_owned(),
         format!("ftp://example.com/{TOKEN}"),
@@ -316,7 +527,7 @@ async fn https_speaks_tls_and_a_server_that_does_not_is_tried_again() {
     let url = Secret::new(format!("https://{address}/{TOKEN}"));
     let spec = Spec::new("hook", Kind::Slack { webhook_url: url });
     assert_eq!(
-        class(&spec, &try_once(&Http::default(), &spec).await),
+        class(&spec, &try_once(&Arc::default(), &spec).await),
         ("retry", None)
     );
     assert_eq!(

@@ -1,18 +1,19 @@
 //! The one HTTP client. Made at the first request: an agent that has nothing to say pays neither
 //! for TLS roots nor for connections. Knows no output and no message format.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use super::safe;
 use crate::config::secret::Secret;
 
-/// So much of an answer is read: enough for its reason.
-const BODY_BYTES: usize = 4 * 1024;
+/// So much of an answer is read: enough for its reason, and for what each of some hundred items came to.
+const BODY_BYTES: usize = 64 * 1024;
 /// Once the status of a success is known, its body is waited for no longer than this.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// So much of an answer's text is shown.
@@ -28,15 +29,33 @@ pub(super) struct Http {
     client: OnceCell<Client>,
 }
 
-/// A POST.
-pub(super) struct Post<'a> {
-    pub(super) url: &'a Secret,
-    pub(super) content_type: &'static str,
+/// One request.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Secret,
+    pub(super) content_type: Cow<'static, str>,
     /// Header names and values; a value that cannot stand in a header is left out.
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
-    /// From the first packet to the end of the answer.
-    pub(super) timeout: Duration,
+}
+
+impl Call {
+    /// A POST of JSON.
+    pub(super) fn json(url: Secret, body: &serde_json::Value) -> Self {
+        Self {
+            method: Method::POST,
+            url,
+            content_type: Cow::Borrowed("application/json"),
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// The same with one more header.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
 }
 
 /// What the other side said.
@@ -44,6 +63,8 @@ pub(super) struct Post<'a> {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<String>,
+    /// Seconds until the service lets us in again, where it says that this was the last time.
+    pub(super) exhausted_for: Option<f64>,
     /// The beginning of the body, as text.
     pub(super) body: String,
     /// `body` is all there was.
@@ -60,31 +81,39 @@ pub(super) enum Failure {
 }
 
 impl Http {
-    /// Sends `post` once.
+    /// Sends `call` once. `timeout`: from the first packet to the end of the answer.
     ///
     /// # Errors
     ///
     /// No status line came back within the time-out.
-    pub(super) async fn post(&self, post: Post<'_>) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + post.timeout;
-        let url = parse(post.url)?;
+    pub(super) async fn send(&self, call: Call, timeout: Duration) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + timeout;
+        let url = parse(&call.url)?;
         let client = self.client().await?;
-        let mut request = client.post(url).header("Content-Type", post.content_type);
-        for (name, value) in post.headers {
+        let mut request = client
+            .request(call.method, url)
+            .header("Content-Type", call.content_type.as_ref());
+        for (name, value) in call.headers {
             if let Ok(value) = reqwest::header::HeaderValue::try_from(value) {
                 request = request.header(name, value);
             }
         }
-        let request = request.body(post.body);
-        let mut response = send(request, deadline, post.timeout).await?;
+        let request = request.body(call.body);
+        let mut response = send(request, deadline, timeout).await?;
         let status = response.status().as_u16();
         let retry_after = header(&response, "retry-after");
+        let is_last = header(&response, "x-ratelimit-remaining").is_some_and(|left| left == "0");
+        let again = header(&response, "x-ratelimit-reset-after");
+        let exhausted_for = again
+            .filter(|_| is_last)
+            .and_then(|after| after.parse().ok());
         let patience = deadline.min(Instant::now() + BODY_PATIENCE);
         let (body, whole) = read_body(&mut response, patience).await;
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer {
             status,
             retry_after,
+            exhausted_for,
             body,
             whole,
         })
@@ -96,6 +125,16 @@ impl Http {
 }
 
 impl Answer {
+    /// The body as JSON; `Null` where it is none.
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// Whether the status is one of success.
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// The body as a reason for our log: harmless, short, and without `secrets`.
     pub(super) fn detail(&self, secrets: &[&Secret]) -> String {
         let mut text = self.body.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -104,6 +143,13 @@ impl Answer {
         }
         safe::short(&text, DETAIL_CHARS).into_owned()
     }
+}
+
+/// The host of a URL, and nothing of it that may be secret.
+pub(super) fn place(url: &Secret) -> String {
+    let url = Url::parse(url.expose()).ok();
+    url.and_then(|url| Some(format!("{}://{}/…", url.scheme(), url.host_str()?)))
+        .unwrap_or_default()
 }
 
 fn parse(url: &Secret) -> Result<Url, Failure> {
@@ -118,8 +164,7 @@ fn parse(url: &Secret) -> Result<Url, Failure> {
 }
 
 fn build() -> Result<Client, Failure> {
-    // An error says that the process has a provider already, which is as good.
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    super::tls::install_provider();
     Client::builder()
         .user_agent(concat!("lapwing/", env!("CARGO_PKG_VERSION")))
         // A redirect may lead to another host, and the URL, the signature and the log lines with it.

@@ -7,27 +7,58 @@
 //!
 //! | file | owns |
 //! | --- | --- |
+//! | `kind` | what types there are and what each must know |
 //! | `route` | which outputs a notification goes to (pure) |
-//! | `worker` | taking, trying, settling; one task an output |
-//! | `retry` | what an answer means, how long to wait (pure) |
-//! | `http` | the one client |
+//! | `worker`, `aside` | taking, trying, settling; one task an output; what fails alone |
+//! | `feed` | matched lines and counts, on their way to collectors |
+//! | `heartbeat` | tells someone else that the agent lives |
+//! | `sender` | one try at one output |
+//! | `example`, `show` | made-up notifications; what an output would be sent (pure) |
+//! | `retry`, `limit` | what an answer means, how long to wait, how many a minute (pure) |
+//! | `http`, `tls`, `blocking` | the one client; TLS for what speaks no HTTP; work that may block |
 //! | `safe` | making log text harmless (pure) |
-//! | `render` | words and drawings that several outputs use (pure) |
-//! | `console`, `file`, `webhook`, `papertrail`, `slack` | one message each |
+//! | `message`, `text`, `render`, `picture` | what a message holds, as text, its words, its drawing (pure) |
+//! | `calls` | what each service is asked over HTTP, and what it answers (pure) |
+//! | `console`, `file`, `webhook`, `papertrail`, `slack`, `discord`, `teams`, `rooms`, `paging`, `collect` | what each is sent (pure but for the first two) |
+//! | `slack_bot`, `irc`, `email`, `wire`, `exec` | those that need more than one request |
 
+mod aside;
 mod blocking;
+mod calls;
+mod collect;
 pub mod console;
+mod discord;
+mod email;
+pub mod example;
+mod exec;
+pub mod feed;
 mod file;
+pub mod heartbeat;
 mod http;
+mod irc;
+pub mod kind;
+mod limit;
+pub mod message;
+mod outgoing;
+mod paging;
 mod papertrail;
+mod picture;
 mod quiet;
 pub mod render;
 pub mod retry;
+mod rooms;
 mod route;
 pub mod safe;
+mod sender;
+mod show;
 mod slack;
+mod slack_bot;
 mod stats;
+mod teams;
+mod text;
+mod tls;
 mod webhook;
+mod wire;
 mod worker;
 
 #[cfg(test)]
@@ -36,22 +67,26 @@ mod conformance;
 pub(crate) mod sample;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapwing_rules::model::Severity;
+use lapwing_rules::model::{Notification, Severity};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::config::secret::Secret;
 use crate::store::{QueueSize, Reader, Recorded, Report, Store, StoreError, StoreMessage};
 
 pub use console::Palette;
+pub use feed::Feed;
+pub use heartbeat::Heartbeat;
+pub use kind::{Fallback, Kind, RateLimit, Send, WebhookFormat};
+pub use picture::png as picture_of;
 pub use route::route;
+pub use show::show;
 pub use stats::Counts;
+pub use wire::host_and_port;
 
 /// One output, as configured and checked.
 #[derive(Clone, Debug)]
@@ -70,6 +105,12 @@ pub struct Spec {
     pub max_age: Duration,
     /// Bytes of JSON that may wait.
     pub queue_max_bytes: u64,
+    /// What goes there.
+    pub send: Send,
+    /// Where the operator wants another than the service's own.
+    pub rate_limit: Option<RateLimit>,
+    /// Who is told when this one cannot be.
+    pub fallback: Option<Fallback>,
 }
 
 impl Spec {
@@ -77,6 +118,9 @@ impl Spec {
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
         Self {
             name: name.into(),
+            send: kind.sends().first().copied().unwrap_or_default(),
+            rate_limit: None,
+            fallback: None,
             kind,
             min_severity: None,
             send_resolved: None,
@@ -85,53 +129,6 @@ impl Spec {
             queue_max_bytes: Store::DEFAULT_QUEUE_BYTES,
         }
     }
-}
-
-/// Where an output delivers to.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// Standard output.
-    Console,
-    /// JSON lines.
-    File {
-        /// Its folder must exist.
-        path: PathBuf,
-    },
-    /// A POST to anyone's server.
-    Webhook {
-        /// `http://` or `https://`; may hold a token.
-        url: Secret,
-        /// What is posted.
-        format: WebhookFormat,
-        /// Signs the body.
-        secret: Option<Secret>,
-    },
-    /// Slack's incoming webhook.
-    Slack {
-        /// Whoever knows it can post.
-        webhook_url: Secret,
-    },
-}
-
-impl Kind {
-    /// The word of the configuration's `type`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Console => "console",
-            Self::File { .. } => "file",
-            Self::Webhook { .. } => "webhook",
-            Self::Slack { .. } => "slack",
-        }
-    }
-}
-
-/// What a webhook is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookFormat {
-    /// Section 6 of the contract.
-    Lapwing,
-    /// Papertrail's own.
-    Papertrail,
 }
 
 /// One output as a status page shows it.
@@ -153,6 +150,7 @@ pub struct Outputs {
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     handle: Handle,
+    feed: Arc<Feed>,
 }
 
 /// Wakes workers and looks at them, from any thread. Cheap to clone.
@@ -200,6 +198,7 @@ pub fn start(
         outputs: Arc::new(outputs),
         reader: reader.clone(),
     };
+    let feed = Arc::new(Feed::of(&specs));
     let spawn = |spec: Spec| {
         let room = worker::Room {
             handle: handle.clone(),
@@ -209,20 +208,37 @@ pub fn start(
             http: Arc::clone(&http),
             palette,
         };
-        tokio::spawn(worker::run(spec, room))
+        match feed.tap(&spec.name) {
+            Some(tap) => tokio::spawn(feed::run(spec, tap, room)),
+            None => tokio::spawn(worker::run(spec, room)),
+        }
     };
     let tasks = specs.into_iter().map(spawn).collect();
     Outputs {
         tasks,
         stop,
         handle,
+        feed,
     }
+}
+
+/// Tries one output once, beside any queue. Must be called inside a tokio runtime.
+pub async fn try_once(spec: &Spec, notification: Notification, palette: Palette) -> retry::Verdict {
+    let http = Arc::new(http::Http::default());
+    let mut sender = sender::Sender::new(spec.kind.clone(), spec.timeout, palette, http);
+    let outgoing = outgoing::Outgoing::one(Arc::new(notification), message::Way::default());
+    sender.send(0, &outgoing).await.verdict
 }
 
 impl Outputs {
     /// For the store's thread and for status commands.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Where the engine's thread shows every hit.
+    pub fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.feed)
     }
 
     /// Stops. For at most `grace` the workers go on with what waits, each until its first

@@ -14,6 +14,8 @@ pub(super) enum Cause {
     Refused,
     /// Something is lost: the other side will not have it.
     Rejected,
+    /// Another output is told instead.
+    FellBack,
     /// Something is lost: it grew too old.
     Expired,
     /// Something is lost: too much waited.

@@ -17,13 +17,35 @@ const LATE: Duration = Duration::from_mins(1);
 /// The notification as it goes out. `queued_at`: when it became durable, wall clock. That is
 /// also its `sent_at`, although a try may come later: so every try sends the same bytes, and the
 /// receiver can tell a repeat.
-pub fn for_sending(mut notification: Notification, queued_at: Timestamp) -> Notification {
+/// `instead_of`: the output that could not be reached, where this one is its fallback.
+pub fn for_sending(
+    mut notification: Notification,
+    queued_at: Timestamp,
+    instead_of: Option<&str>,
+) -> Notification {
+    if let Some(output) = instead_of {
+        notification.summary = format!("could not reach {output}: {}", notification.summary);
+    }
     let late = queued_at.since(notification.sent_at);
     if late > LATE && notification.late_s.is_none() {
         notification.late_s = Some(late.as_secs());
     }
     notification.sent_at = queued_at;
     notification
+}
+
+/// The same for every try, also after a restart.
+pub fn key(notification: &Notification) -> String {
+    format!("{}/{}", notification.id, notification.seq)
+}
+
+/// Two digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
 }
 
 /// `info`, `warning`, `critical`.
@@ -202,8 +224,8 @@ fn ordinal(n: u64) -> String {
     format!("{n}{ending}")
 }
 
-/// One unit is enough for a person.
-fn rough(span: Duration) -> String {
+/// `3 days`, `14 min`: one unit is enough for a person.
+pub fn rough(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -325,13 +347,14 @@ mod tests {
 
     #[test]
     fn only_what_was_found_late_says_so() {
-        let prompt = for_sending(notification(), at("2026-11-21T09:00:46Z"));
+        let prompt = for_sending(notification(), at("2026-11-21T09:00:46Z"), None);
         assert_eq!(
             (prompt.late_s, prompt.sent_at),
             (None, at("2026-11-21T09:00:46Z"))
         );
-        let late = for_sending(notification(), at("2026-11-21T12:00:45Z"));
+        let late = for_sending(notification(), at("2026-11-21T12:00:45Z"), Some("pager"));
         assert_eq!(late.late_s, Some(10_800));
+        assert!(late.summary.starts_with("could not reach pager: "));
     }
 
     #[test]

@@ -76,6 +76,14 @@ pub fn asked_wait(text: &str, now: Timestamp) -> Option<Duration> {
     )
 }
 
+/// What a service asks for in an answer's body, in seconds. At most an hour, `None` for what is no
+/// span.
+pub fn asked_seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .map(|asked| asked.min(LONGEST_ASKED))
+}
+
 /// How long to wait after the `failures`-th failure in a row (from 1). `luck` in 0..1 spreads
 /// many agents: by a fifth to both sides, but never earlier than the other side asked for.
 pub fn wait(verdict: &Verdict, failures: u32, luck: f64) -> Duration {

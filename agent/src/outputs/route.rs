@@ -2,7 +2,7 @@
 
 use lapwing_rules::model::{Mode, Notification, Status};
 
-use super::Spec;
+use super::{Send, Spec};
 
 /// Names of the outputs that are told, in the order of `outputs`, each once.
 ///
@@ -31,7 +31,7 @@ fn takes(output: &Spec, notification: &Notification) -> bool {
     let by_default = notification.rule_type != "any";
     let wanted =
         notification.status == Status::Firing || output.send_resolved.unwrap_or(by_default);
-    severe_enough && wanted
+    output.send == Send::Notifications && severe_enough && wanted
 }
 
 #[cfg(test)]

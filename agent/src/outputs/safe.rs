@@ -1,4 +1,4 @@
-//! The one place that makes log text harmless: for a terminal, for our own log, for Slack.
+//! The one place that makes log text harmless: for a terminal, for our own log, for each service.
 //!
 //! Text comes from log lines and from whoever wrote them: it must neither move a cursor, nor
 //! turn the reading direction, nor hide, nor ping a channel. Everything here is pure.
@@ -65,41 +65,92 @@ pub fn short(text: &str, max: usize) -> Cow<'_, str> {
 /// The room that "… (+N characters)" takes at most.
 const CUT_NOTE: usize = 40;
 
-/// [`slack`] can keep no smaller limit.
-pub const SLACK_MIN: usize = 2 * CUT_NOTE;
+/// [`fit`] can keep no smaller limit.
+pub const LEAST: usize = 2 * CUT_NOTE;
 
-/// `text` for any text in a Slack message: [`visible`], with `&`, `<` and `>` written so that
-/// Slack reads them as characters and not as a mention or a link. At most `max` UTF-16 units
-/// long, escapes included; never cut inside an escape; says what is missing.
-pub fn slack(text: &str, max: usize) -> String {
+/// Where a text will stand: what acts there is written so that it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing but control characters acts: plain text, JSON, IRC, a mail's header.
+    Plain,
+    /// Slack, everywhere, in code too: `<!here>` pings. `&`, `<` and `>` are escaped.
+    Slack,
+    /// HTML, as browsers, Matrix and Telegram read it.
+    Html,
+    /// Discord's markdown.
+    Discord,
+    /// Between Discord's code fences.
+    DiscordCode,
+    /// Mattermost's markdown.
+    Mattermost,
+    /// Between Mattermost's code fences: mentions act there too.
+    MattermostCode,
+    /// Google Chat's markup, which knows no escape.
+    GoogleChat,
+    /// A run of text in an Adaptive Card: no markdown, but macros in double braces.
+    Card,
+}
+
+/// Shown as nothing: keeps what stands around it from being read as one thing.
+const NOTHING: char = '\u{200b}';
+
+impl Place {
+    /// Writes `c`, which is visible already.
+    fn push(self, out: &mut String, c: char) {
+        let escape = match (self, c) {
+            (Self::Slack | Self::Html, '&') => "&amp;",
+            (Self::Slack | Self::Html, '<') => "&lt;",
+            (Self::Slack | Self::Html, '>') => "&gt;",
+            (Self::Html, '"') => "&quot;",
+            // It cannot be escaped there: a mention begins with it.
+            (Self::GoogleChat, '<') => "‹",
+            _ => "",
+        };
+        if !escape.is_empty() {
+            out.push_str(escape);
+            return;
+        }
+        let (before, after) = match self {
+            Self::Discord if "\\*_~`|>#[]()<@:-".contains(c) => (Some('\\'), None),
+            Self::Mattermost if "\\*_~`|>#[](){}+-!<".contains(c) => (Some('\\'), None),
+            Self::Mattermost if "@:".contains(c) => (None, Some(NOTHING)),
+            Self::MattermostCode if c == '@' => (None, Some(NOTHING)),
+            Self::DiscordCode | Self::MattermostCode if c == '`' => (None, Some(NOTHING)),
+            Self::GoogleChat if "*_~`".contains(c) => (Some(NOTHING), None),
+            Self::Card if c == '{' => (None, Some(NOTHING)),
+            _ => (None, None),
+        };
+        out.extend(before);
+        out.push(c);
+        out.extend(after);
+    }
+}
+
+/// `text` on one line, so that it does nothing in `place`: [`visible`], and what acts there
+/// escaped. At most `max` (no less than [`LEAST`]) UTF-16 units long, escapes included; never cut
+/// inside an escape; says what is missing. O(length).
+pub fn fit(text: &str, place: Place, max: usize) -> String {
     let clean = visible(text);
-    let mut out = String::with_capacity(clean.len());
+    let mut out = String::with_capacity(clean.len().min(4 * max));
     let mut used = 0;
     // Where the text is cut if it turns out to be too long.
     let mut cut_at = 0;
     let mut shown = 0;
     for (index, c) in clean.chars().enumerate() {
-        let piece = match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            _ => "",
-        };
-        used += if piece.is_empty() {
-            c.len_utf16()
-        } else {
-            piece.len()
-        };
+        let from = out.len();
+        place.push(&mut out, c);
+        let piece = out.get(from..).unwrap_or_default();
+        used += piece.encode_utf16().count();
         if used > max {
             out.truncate(cut_at);
             let missing = clean.chars().count() - shown;
-            write!(out, "… (+{missing} characters)").expect("writing to a String cannot fail");
+            let note = if matches!(place, Place::Discord | Place::Mattermost) {
+                format!("… ({missing} more characters)")
+            } else {
+                format!("… (+{missing} characters)")
+            };
+            out.push_str(&note);
             return out;
-        }
-        if piece.is_empty() {
-            out.push(c);
-        } else {
-            out.push_str(piece);
         }
         if used + CUT_NOTE <= max {
             cut_at = out.len();
@@ -107,6 +158,37 @@ pub fn slack(text: &str, max: usize) -> String {
         }
     }
     out
+}
+
+/// The same for text of several lines, which stay lines: for blocks of code and mails.
+pub fn fit_lines(text: &str, place: Place, max: usize) -> String {
+    let mut out = String::new();
+    let mut left = max;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if left < 2 * LEAST && !out.is_empty() {
+            let missing = 1 + lines.count();
+            write!(out, "\n… (+{missing} lines)").expect("writing to a String cannot fail");
+            return out;
+        }
+        let line = fit(line, place, left.saturating_sub(LEAST).max(LEAST));
+        left = left.saturating_sub(line.encode_utf16().count() + 1);
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&line);
+    }
+    out
+}
+
+/// An address that may become a link; `None` where it is not plainly one: a template may have put
+/// text from a log into it.
+pub fn link(url: &str) -> Option<&str> {
+    let sound = (url.starts_with("https://") || url.starts_with("http://"))
+        && url.len() <= 2000
+        && !url.contains(|c: char| c.is_whitespace() || "<>|\"'\\()[]{}`*".contains(c))
+        && matches!(visible(url), Cow::Borrowed(_));
+    sound.then_some(url)
 }
 
 #[cfg(test)]
@@ -134,7 +216,7 @@ mod tests {
     #[test]
     fn a_mention_is_only_text_in_slack() {
         assert_eq!(
-            slack("<!channel> & <@U1>", 100),
+            fit("<!channel> & <@U1>", Place::Slack, 100),
             "&lt;!channel&gt; &amp; &lt;@U1&gt;"
         );
     }
@@ -142,12 +224,74 @@ mod tests {
     #[test]
     fn cut_text_says_how_much_is_missing() {
         assert_eq!(
-            slack(&"x".repeat(100), 60),
+            fit(&"x".repeat(100), Place::Slack, 60),
             format!("{}… (+80 characters)", "x".repeat(20))
         );
         assert_eq!(short(&"é".repeat(10), 4), "éééé… (+6 characters)");
-        assert_eq!(slack(&"x".repeat(60), 60), "x".repeat(60));
+        assert_eq!(fit(&"x".repeat(60), Place::Slack, 60), "x".repeat(60));
     }
+
+    #[test]
+    fn what_acts_in_a_place_does_not_act_there() {
+        for (place, text, harmless) in [
+            (Place::Html, "<script>&\"", "&lt;script&gt;&amp;&quot;"),
+            (
+                Place::Discord,
+                "**b** @everyone <@1>",
+                r"\*\*b\*\* \@everyone \<\@1\>",
+            ),
+            (Place::Discord, "[x](http://e)", r"\[x\]\(http\://e\)"),
+            (Place::Mattermost, "@all #a", "@\u{200b}all \\#a"),
+            (
+                Place::MattermostCode,
+                "```@here",
+                "`\u{200b}`\u{200b}`\u{200b}@\u{200b}here",
+            ),
+            (
+                Place::GoogleChat,
+                "<users/all> *b*",
+                "‹users/all> \u{200b}*b\u{200b}*",
+            ),
+            (Place::Card, "{{DATE(x)}}", "{\u{200b}{\u{200b}DATE(x)}}"),
+            (Place::Plain, "a\r\nBcc: x", "a\\r\\nBcc: x"),
+        ] {
+            assert_eq!(fit(text, place, 200), harmless, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines_and_what_is_missing_is_counted() {
+        assert_eq!(fit_lines("a\nb\n", Place::Plain, 500), "a\nb");
+        let long = "x\n".repeat(1000);
+        let out = fit_lines(&long, Place::Plain, 500);
+        assert!(out.len() <= 500 && out.ends_with(" lines)"), "{out}");
+    }
+
+    #[test]
+    fn only_what_is_plainly_an_address_becomes_a_link() {
+        assert!(link("https://wiki.example.com/a?b=c#d").is_some());
+        for bad in [
+            "javascript:alert(1)",
+            "https://e/>x",
+            "https://e/a b",
+            "https://e/\u{202e}",
+            "x",
+        ] {
+            assert_eq!(link(bad), None, "{bad}");
+        }
+    }
+
+    const PLACES: [Place; 9] = [
+        Place::Plain,
+        Place::Slack,
+        Place::Html,
+        Place::Discord,
+        Place::DiscordCode,
+        Place::Mattermost,
+        Place::MattermostCode,
+        Place::GoogleChat,
+        Place::Card,
+    ];
 
     proptest! {
         #[test]
@@ -158,11 +302,44 @@ mod tests {
 
         #[test]
         fn slack_text_keeps_its_limit_and_its_escapes_whole(text in "[<>&a\u{1F600}\\x1b]{0,200}", max in 40_usize..300) {
-            let out = slack(&text, max);
+            let out = fit(&text, Place::Slack, max);
             prop_assert!(out.encode_utf16().count() <= max, "{} of {max}", out.encode_utf16().count());
             prop_assert!(!out.contains(['<', '>']));
             let bare = out.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
             prop_assert!(!bare.contains('&'), "{out}");
+        }
+
+        #[test]
+        fn no_text_keeps_its_power_and_none_is_longer_than_it_may_be(
+            text in "[<>&*_~`|@#\\[\\](){}:a\\n\r\\x1b\u{202e}\u{1F600}\\\\]{0,300}",
+            max in LEAST..400,
+        ) {
+            for place in PLACES {
+                let out = fit(&text, place, max);
+                prop_assert!(out.encode_utf16().count() <= max, "{place:?}");
+                prop_assert!(!out.contains(char::is_control), "{place:?} {out:?}");
+                prop_assert!(!out.contains('\u{202e}'), "it turns");
+                match place {
+                    Place::Slack | Place::Html => prop_assert!(!out.contains(['<', '>'])),
+                    Place::GoogleChat => prop_assert!(!out.contains('<')),
+                    Place::DiscordCode | Place::MattermostCode => prop_assert!(!out.contains("``")),
+                    Place::Card => prop_assert!(!out.contains("{{")),
+                    Place::Discord | Place::Mattermost => {
+                        let bare = out.replace("\\\\", "");
+                        let mut last = ' ';
+                        for c in bare.chars() {
+                            prop_assert!(!"*_~`|[]<#".contains(c) || last == '\\', "{place:?} {out:?}");
+                            last = c;
+                        }
+                    }
+                    Place::Plain => {}
+                }
+                if place == Place::Mattermost || place == Place::MattermostCode {
+                    prop_assert!(out.split('@').skip(1).all(|rest| rest.starts_with(NOTHING)));
+                }
+                let lines = fit_lines(&text, place, max.max(3 * LEAST));
+                prop_assert!(lines.encode_utf16().count() <= max.max(3 * LEAST), "{place:?}");
+            }
         }
     }
 }

@@ -79,3 +79,28 @@ pub(crate) fn notification() -> Notification {
         late_s: None,
     }
 }
+
+/// The same with `text` wherever a log or whoever writes it may put something.
+pub(crate) fn hostile(text: &str) -> Notification {
+    let mut alert = notification();
+    text.clone_into(&mut alert.summary);
+    text.clone_into(&mut alert.description);
+    text.clone_into(&mut alert.host);
+    text.clone_into(&mut alert.input);
+    alert.pattern = Some(text.to_owned());
+    alert.group = (0..6)
+        .map(|n| (format!("{text}{n}"), text.to_owned()))
+        .collect();
+    alert.labels = BTreeMap::from([(text.to_owned(), text.to_owned())]);
+    alert.top = (0..9)
+        .map(|n| (format!("{n}{text}"), vec![(text.to_owned(), 3); 5]))
+        .collect();
+    for sample in &mut alert.samples {
+        text.clone_into(&mut sample.line);
+        text.clone_into(&mut sample.source);
+    }
+    alert.samples = alert.samples.iter().cycle().take(8).cloned().collect();
+    alert.runbook_url = Some(format!("https://wiki.example.com/{text}"));
+    alert.dashboard_url = Some(text.to_owned());
+    alert
+}

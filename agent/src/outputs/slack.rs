@@ -4,13 +4,13 @@
 //! Nothing from a log goes into `mrkdwn`, where stars and backticks would act: it stands in
 //! plain text and rich text. `&`, `<` and `>` are escaped there too, else `<!here>` pings.
 
-use lapwing_rules::model::{Notification, Sample, Severity, Status};
 use serde_json::{Value, json};
 
-use super::http::{Failure, Http, Post};
+use super::calls::not_a_page;
+use super::http::Answer;
+use super::message::{Message, Sample};
 use super::retry::Verdict;
-use super::{Spec, render as words, safe, webhook};
-use crate::config::secret::Secret;
+use super::safe::{self, Place};
 
 /// Slack's limit for a header.
 const HEADER_CHARS: usize = 150;
@@ -25,65 +25,35 @@ const FACT_CHARS: usize = 200;
 const BLOCKS_BYTES: usize = 11_000;
 /// No sample is longer, also where there is room.
 const SAMPLE_CHARS: usize = 2000;
-/// Nor are there more.
-const SAMPLES: usize = 5;
-/// The widest sparkline.
-const SPARKLINE_CHARS: usize = 30;
-
-/// One try.
-pub(super) async fn deliver(
-    http: &Http,
-    spec: &Spec,
-    url: &Secret,
-    notification: &Notification,
-) -> Verdict {
-    let body = message(notification).to_string().into_bytes();
-    let post = Post {
-        url,
-        content_type: "application/json",
-        headers: Vec::new(),
-        body,
-        timeout: spec.timeout,
-    };
-    let answer = http.post(post).await;
-    // Slack says "ok", services that are like it say other things, or nothing. A page for people is
-    // something else that answers at that address.
-    if let Ok(answer) = &answer
-        && (200..300).contains(&answer.status)
-        && answer.body.trim() != "ok"
-        && (!answer.whole || answer.body.trim_start().starts_with('<'))
-    {
-        let why = if answer.whole {
-            format!(
-                "HTTP {} with a page: {}",
-                answer.status,
-                answer.detail(&[url])
-            )
-        } else {
-            format!("HTTP {}, and the answer broke off", answer.status)
-        };
-        return Verdict::Retry { why, after: None };
+/// What an answer to the incoming webhook means beside its status.
+pub(super) fn judge(answer: &Answer, detail: &str) -> Option<Verdict> {
+    // What Slack says about a hook that was removed; it will not come back by itself, but people
+    // put them back.
+    if answer.status == 410 {
+        return Some(Verdict::Refused {
+            why: format!("HTTP 410: {detail}"),
+        });
     }
-    match answer {
-        // What Slack says about a hook that was removed; it will not come back by itself, but
-        // people put them back.
-        Ok(answer) if answer.status == 410 => Verdict::Refused {
-            why: format!("HTTP 410: {}", answer.detail(&[url])),
-        },
-        Err(failure @ Failure::BadUrl(_)) => webhook::judge(Err(failure), &[url]),
-        other => webhook::judge(other, &[url]),
+    // Slack says "ok", services that are like it say other things, or nothing.
+    if !answer.is_success() || answer.body.trim() == "ok" {
+        return None;
     }
+    if !answer.whole {
+        let why = format!("HTTP {}, and the answer broke off", answer.status);
+        return Some(Verdict::Retry { why, after: None });
+    }
+    not_a_page(answer, detail)
 }
 
 /// The message: `text` for the banner, `blocks` for the channel.
-pub(super) fn message(notification: &Notification) -> Value {
+pub(super) fn payload(message: &Message) -> Value {
     let mut sample_chars = SAMPLE_CHARS;
     loop {
-        let blocks = blocks(notification, sample_chars);
+        let blocks = blocks(message, sample_chars);
         // Escapes and JSON's own count too; halving is coarse, and a tenth of a sample is enough.
-        if blocks.to_string().len() <= BLOCKS_BYTES || sample_chars < 2 * safe::SLACK_MIN {
+        if blocks.to_string().len() <= BLOCKS_BYTES || sample_chars < 2 * safe::LEAST {
             return json!({
-                "text": safe::slack(&fallback(notification), SECTION_CHARS),
+                "text": safe::fit(&message.headline(), Place::Slack, SECTION_CHARS),
                 "blocks": blocks,
                 "unfurl_links": false,
                 "unfurl_media": false,
@@ -93,95 +63,61 @@ pub(super) fn message(notification: &Notification) -> Value {
     }
 }
 
-fn mark(notification: &Notification) -> &'static str {
-    match (notification.status, notification.severity) {
-        (Status::Resolved, _) => "✅",
-        (_, Severity::Critical) => "🔴",
-        (_, Severity::Warning) => "🟠",
-        (_, Severity::Info) => "🔵",
-    }
-}
-
-fn title(notification: &Notification) -> String {
-    let severity = words::severity(notification.severity).to_uppercase();
-    let state = match notification.status {
-        Status::Firing => String::new(),
-        Status::Resolved => " resolved".to_owned(),
-    };
-    format!(
-        "{} {severity}{state} · {} · {}",
-        mark(notification),
-        notification.host,
-        notification.rule
-    )
-}
-
-fn fallback(notification: &Notification) -> String {
-    format!("{}: {}", title(notification), notification.summary)
-}
-
-fn blocks(notification: &Notification, sample_chars: usize) -> Value {
+fn blocks(message: &Message, sample_chars: usize) -> Value {
+    let title = format!("{} {}", message.mark, message.title);
     let mut blocks = vec![
-        json!({"type": "header", "text": plain(&title(notification), HEADER_CHARS)}),
-        json!({"type": "section", "text": plain(&notification.summary, SUMMARY_CHARS)}),
-        json!({"type": "rich_text", "elements": [facts(notification)]}),
+        json!({"type": "header", "text": plain(&title, HEADER_CHARS)}),
+        json!({"type": "section", "text": plain(&message.summary, SUMMARY_CHARS)}),
+        json!({"type": "rich_text", "elements": [facts(message)]}),
     ];
-    let samples = samples(&notification.samples, sample_chars);
+    let samples = samples(&message.samples, sample_chars);
     if !samples.is_empty() {
         blocks.push(json!({"type": "rich_text", "elements": samples}));
     }
-    let links = links(notification);
-    if !links.is_empty() {
-        let section = json!({"type": "rich_text_section", "elements": links});
+    let mut last = links(message);
+    for hint in &message.hints {
+        if !last.is_empty() {
+            last.push(json!({"type": "text", "text": "\n"}));
+        }
+        let mut hint = rich(hint, FACT_CHARS);
+        hint["style"] = json!({"code": true});
+        last.push(hint);
+    }
+    if !last.is_empty() {
+        let section = json!({"type": "rich_text_section", "elements": last});
         blocks.push(json!({"type": "rich_text", "elements": [section]}));
     }
-    let footer = [
-        words::acked(notification),
-        words::history(notification),
-        words::late(notification),
-        Some(webhook::idempotency_key(notification)),
-    ];
-    let footer = footer.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-    blocks.push(json!({"type": "context", "elements": [plain(&footer, FACT_CHARS)]}));
+    let footer: Vec<&str> = message
+        .notes
+        .iter()
+        .chain([&message.key])
+        .map(String::as_str)
+        .collect();
+    blocks.push(json!({"type": "context", "elements": [plain(&footer.join(" · "), FACT_CHARS)]}));
     Value::Array(blocks)
 }
 
 /// Slack refuses an empty text.
 fn plain(text: &str, max: usize) -> Value {
     let text = if text.trim().is_empty() { "–" } else { text };
-    json!({"type": "plain_text", "text": safe::slack(text, max), "emoji": false})
+    json!({"type": "plain_text", "text": safe::fit(text, Place::Slack, max), "emoji": false})
 }
 
 fn rich(text: &str, max: usize) -> Value {
     let text = if text.is_empty() { " " } else { text };
-    json!({"type": "text", "text": safe::slack(text, max)})
+    json!({"type": "text", "text": safe::fit(text, Place::Slack, max)})
 }
 
 /// Lines of `Label value`, the labels bold.
-fn facts(notification: &Notification) -> Value {
-    let rate = words::graph(notification, SPARKLINE_CHARS);
-    let mut rows = vec![("Count".to_owned(), words::measure(notification))];
-    rows.extend(words::reason(notification).map(|reason| ("Now".to_owned(), reason)));
-    if !rate.is_empty() {
-        rows.push(("Rate".to_owned(), rate));
-    }
-    let group = words::group(notification);
-    if !group.is_empty() {
-        rows.push(("Group".to_owned(), group));
-    }
-    rows.push(("Since".to_owned(), words::moment(notification.started_at)));
-    // The number of `top_count_keys` is the operator's; five are as many as anyone reads.
-    for (field, values) in notification.top.iter().take(5) {
-        rows.push((format!("Top {field}"), words::top(values)));
-    }
+fn facts(message: &Message) -> Value {
     let mut elements = Vec::new();
-    for (index, (label, value)) in rows.iter().enumerate() {
+    for (index, (label, value)) in message.facts.iter().enumerate() {
         let mut bold = rich(label, 100);
         bold["style"] = json!({"bold": true});
         elements.push(bold);
         elements.push(json!({"type": "text", "text": "  "}));
         elements.push(rich(value, FACT_CHARS));
-        if index + 1 < rows.len() {
+        if index + 1 < message.facts.len() {
             elements.push(json!({"type": "text", "text": "\n"}));
         }
     }
@@ -190,42 +126,29 @@ fn facts(notification: &Notification) -> Value {
 
 /// The latest ones, oldest first.
 fn samples(samples: &[Sample], chars: usize) -> Vec<Value> {
-    let first = samples.len().saturating_sub(SAMPLES);
-    let shown = samples.iter().skip(first);
-    shown
-        .map(|sample| {
-            let mut line = rich(&words::line(sample), chars);
-            if sample.cut
-                && let Some(text) = line["text"].as_str()
-            {
-                line["text"] = json!(format!("{text} … (cut)"));
-            }
-            json!({"type": "rich_text_preformatted", "elements": [line]})
-        })
-        .collect()
+    let one = |sample: &Sample| {
+        let text = safe::fit_lines(&sample.text, Place::Slack, chars.max(3 * safe::LEAST));
+        let text = if text.is_empty() {
+            " ".to_owned()
+        } else {
+            text
+        };
+        let cut = if sample.is_cut { " … (cut)" } else { "" };
+        let line = json!({"type": "text", "text": format!("{text}{cut}")});
+        json!({"type": "rich_text_preformatted", "elements": [line]})
+    };
+    samples.iter().map(one).collect()
 }
 
-fn links(notification: &Notification) -> Vec<Value> {
-    let links = [
-        ("Runbook", &notification.runbook_url),
-        ("Dashboard", &notification.dashboard_url),
-    ];
+fn links(message: &Message) -> Vec<Value> {
     let mut elements = Vec::new();
-    for (label, url) in links {
-        let Some(url) = url else { continue };
+    for (label, url) in &message.links {
         if !elements.is_empty() {
             elements.push(json!({"type": "text", "text": "  "}));
         }
-        // A template may have put text from a log into the address: only what is plainly an
-        // address becomes a link.
-        let sound = (url.starts_with("https://") || url.starts_with("http://"))
-            && url.len() <= SECTION_CHARS
-            && !url.contains(|c: char| c.is_whitespace() || "<>|\"\\".contains(c))
-            && matches!(safe::visible(url), std::borrow::Cow::Borrowed(_));
-        elements.push(if sound {
-            json!({"type": "link", "url": url, "text": label})
-        } else {
-            rich(&format!("{label}: {url}"), FACT_CHARS)
+        elements.push(match safe::link(url) {
+            Some(url) => json!({"type": "link", "url": url, "text": label}),
+            None => rich(&format!("{label}: {url}"), FACT_CHARS),
         });
     }
     elements

@@ -13,6 +13,8 @@ pub struct Counts {
     pub failed: u64,
     /// Notifications that the other side will never take.
     pub rejected: u64,
+    /// Notifications that another output was told of instead.
+    pub fallback: u64,
     /// Notifications that grew too old.
     pub expired: u64,
     /// Notifications that a full queue lost.

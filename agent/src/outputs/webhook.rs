@@ -1,5 +1,5 @@
 //! `type: webhook`: what is sent for one notification, as section 6 of the contract has it.
-//! Pure but for [`deliver`].
+//! Pure.
 
 use std::fmt::Write;
 
@@ -7,16 +7,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use lapwing_rules::model::{Notification, Timestamp};
 use sha2::Sha256;
 
-use super::http::{Answer, Failure, Http, Post};
-use super::retry::{self, Verdict};
-use super::{Spec, WebhookFormat, papertrail};
-use crate::clock;
+use super::{WebhookFormat, paging, papertrail};
 use crate::config::secret::Secret;
-
-/// The same for every try, also after a restart.
-pub(super) fn idempotency_key(notification: &Notification) -> String {
-    format!("{}/{}", notification.id, notification.seq)
-}
 
 /// The JSON of `format: lapwing`, no LF in it.
 ///
@@ -38,6 +30,10 @@ pub(super) fn body(
             "application/x-www-form-urlencoded",
             papertrail::form(notification)?,
         )),
+        WebhookFormat::Alertmanager => Ok((
+            "application/json",
+            serde_json::to_vec(&paging::alertmanager_webhook(notification))?,
+        )),
     }
 }
 
@@ -55,56 +51,6 @@ pub(super) fn signature(secret: &Secret, at: Timestamp, body: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
     }
     text
-}
-
-/// One try.
-pub(super) async fn deliver(
-    http: &Http,
-    spec: &Spec,
-    target: (&Secret, WebhookFormat, Option<&Secret>),
-    notification: &Notification,
-) -> Verdict {
-    let (url, format, secret) = target;
-    let (content_type, body) = match body(notification, format) {
-        Ok(body) => body,
-        Err(error) => {
-            return Verdict::Rejected {
-                why: format!("it cannot be written as JSON: {error}"),
-            };
-        }
-    };
-    let mut headers = vec![("Idempotency-Key", idempotency_key(notification))];
-    if let Some(secret) = secret {
-        headers.push((
-            "X-Lapwing-Signature",
-            signature(secret, clock::now(), &body),
-        ));
-    }
-    let answer = http
-        .post(Post {
-            url,
-            content_type,
-            headers,
-            body,
-            timeout: spec.timeout,
-        })
-        .await;
-    let secrets: Vec<&Secret> = std::iter::once(url).chain(secret).collect();
-    judge(answer, &secrets)
-}
-
-/// What came of a POST, for an output that goes by the status alone.
-pub(super) fn judge(answer: Result<Answer, Failure>, secrets: &[&Secret]) -> Verdict {
-    match answer {
-        Ok(answer) => retry::judge(
-            answer.status,
-            answer.retry_after.as_deref(),
-            &answer.detail(secrets),
-            clock::now(),
-        ),
-        Err(Failure::BadUrl(why)) => Verdict::Refused { why },
-        Err(Failure::NoAnswer(why)) => Verdict::Retry { why, after: None },
-    }
 }
 
 #[cfg(test)]
@@ -165,7 +111,7 @@ mod tests {
         );
         assert!(!body.contains(&b'\n'));
         assert_eq!(
-            idempotency_key(&notification()),
+            super::super::render::key(&notification()),
             "nginx-502-burst-7f3a9c2e51b04d68/1"
         );
     }

@@ -36,7 +36,7 @@ use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 use crate::clock;
 use crate::inputs::{Event, Position, PositionKey, tail};
 use crate::operate::systemd::Watchdog;
-use crate::outputs::{self, Spec};
+use crate::outputs::{self, Feed, Spec};
 use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
@@ -108,6 +108,10 @@ pub struct Setup {
     pub engine: Engine,
     /// All outputs.
     pub outputs: Vec<Spec>,
+    /// Shown every hit.
+    pub feed: Arc<Feed>,
+    /// By id.
+    pub input_names: Vec<Arc<str>>,
     /// How many inputs there are.
     pub inputs: usize,
     /// What was saved with the positions.
@@ -313,9 +317,15 @@ impl Pump {
         let skewed = state.skewed;
         self.setup.scanner.assume_zone(clock::zone(batch.arrival));
         let (engine, told) = (&mut self.setup.engine, &mut self.told);
-        self.setup
-            .scanner
-            .scan(batch, state, latest, &mut |hit| engine.observe(hit, told));
+        let (feed, rules, host) = (&self.setup.feed, &self.setup.rules, &self.setup.host);
+        let inputs = &self.setup.input_names;
+        let input = inputs
+            .get(batch.source.input.0 as usize)
+            .map_or("", AsRef::as_ref);
+        self.setup.scanner.scan(batch, state, latest, &mut |hit| {
+            feed.hit(rules.get(hit.rule), host, input, hit);
+            engine.observe(hit, told);
+        });
         engine.heard(batch.source.input, &state.take_heard());
         if let Some(replan) = self.setup.scanner.replan() {
             (self.setup.planner)(replan);

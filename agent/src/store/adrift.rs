@@ -190,6 +190,7 @@ impl Adrift {
             notification: entry.routed.notification.clone(),
             attempts: entry.words.get(output).map_or(0, |word| word.attempts),
             queued_at: entry.queued_at,
+            instead_of: None,
         })
     }
 
@@ -266,6 +267,7 @@ mod tests {
             outcome,
             attempts: 2,
             last_error: None,
+            to: None,
         }
     }
 

@@ -169,6 +169,8 @@ pub struct Settlement {
     pub attempts: u32,
     /// Why the last try failed; harmless text without secrets.
     pub last_error: Option<String>,
+    /// With [`Outcome::Fallback`]: the output that it goes to instead.
+    pub to: Option<String>,
 }
 
 /// What became of a notification at an output.
@@ -180,6 +182,8 @@ pub enum Outcome {
     Rejected,
     /// It grew too old.
     Expired,
+    /// Another output is told instead.
+    Fallback,
     /// Not yet: it stays, and the next try comes later.
     Waiting,
 }
@@ -346,6 +350,23 @@ impl Store {
             view.dropped.queue_full += dropped;
             view.state_bytes = size.map_or(view.state_bytes, |size| size.len());
         });
+    }
+
+    /// Queues again, up to 1,000 at a time, newest first, what was rejected, dropped or grew too
+    /// old; see [`StoreMessage::Resend`]. `repeated` of the report says how many.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::commit`].
+    pub fn resend(
+        &mut self,
+        output: Option<&str>,
+        id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Report, StoreError> {
+        self.ensure_open()?;
+        self.shared
+            .read(|database| write::resend(database, output, id, now))
     }
 
     /// Gives up, 1,000 at a time, what has waited since before `before` for outputs that are not in `known`: nobody

@@ -51,6 +51,8 @@ pub struct Pending {
     pub attempts: u32,
     /// When it became durable, wall clock.
     pub queued_at: Timestamp,
+    /// The output that could not be reached, where this one is its fallback.
+    pub instead_of: Option<String>,
 }
 
 /// What waits for an output.
@@ -136,6 +138,32 @@ impl Reader {
             Some(pending) => Ok(Some(Waiting::Pending(Box::new(pending)))),
             None => on_disk,
         }
+    }
+
+    /// Up to `limit` notifications that wait for `output` on disk after the one with the key
+    /// `after`, oldest first, up to the first that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next_pending`].
+    pub fn pending_after(
+        &self,
+        output: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Pending>, StoreError> {
+        let mut found = Vec::new();
+        let mut last = after;
+        while found.len() < limit {
+            match self.next_pending(output, Some(last))? {
+                Some(Waiting::Pending(next)) if Self::is_on_disk(next.key) => {
+                    last = next.key;
+                    found.push(*next);
+                }
+                _ => break,
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a notification with this key ([`Pending::key`]) stands on disk, where keys ascend
@@ -242,6 +270,7 @@ fn pending(key: u64, row: &[u8], json: &[u8]) -> Waiting {
             notification: record.notification,
             attempts: row.attempts,
             queued_at: record.queued_at,
+            instead_of: row.instead_of,
         })),
         (Err(error), _) | (_, Err(error)) => Waiting::Unreadable {
             key,
@@ -276,6 +305,7 @@ fn delivery(
         OutcomeRecord::Delivered => Outcome::Delivered,
         OutcomeRecord::Rejected => Outcome::Rejected,
         OutcomeRecord::Expired => Outcome::Expired,
+        OutcomeRecord::Fallback => Outcome::Fallback,
     };
     Ok(Some(Delivery {
         output,
@@ -329,6 +359,7 @@ pub(super) fn orphans(
                 outcome: Outcome::Expired,
                 attempts: 0,
                 last_error: Some("there is no such output any more".to_owned()),
+                to: None,
             });
         }
     }

@@ -140,6 +140,9 @@ pub(super) struct OutboxRecord {
     pub(super) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_error: Option<String>,
+    /// The output that could not be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) instead_of: Option<String>,
 }
 
 impl OutboxRecord {
@@ -149,6 +152,15 @@ impl OutboxRecord {
             bytes,
             attempts: 0,
             last_error: None,
+            instead_of: None,
+        }
+    }
+
+    /// Of what another output could not deliver.
+    pub(super) fn instead_of(output: &str, bytes: u64) -> Self {
+        Self {
+            instead_of: Some(output.to_owned()),
+            ..Self::new(bytes)
         }
     }
 }
@@ -160,6 +172,7 @@ pub(super) enum OutcomeRecord {
     Delivered,
     Rejected,
     Expired,
+    Fallback,
 }
 
 impl OutcomeRecord {
@@ -169,6 +182,7 @@ impl OutcomeRecord {
             Outcome::Delivered => Some(Self::Delivered),
             Outcome::Rejected => Some(Self::Rejected),
             Outcome::Expired => Some(Self::Expired),
+            Outcome::Fallback => Some(Self::Fallback),
             Outcome::Waiting => None,
         }
     }

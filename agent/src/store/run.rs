@@ -48,6 +48,16 @@ pub enum StoreMessage {
     /// These outputs exist now, with the bytes that may wait for each. What has waited for
     /// another one for a day is given up.
     Outputs(BTreeMap<String, u64>),
+    /// Queue again what was rejected, grew too old or was dropped, newest first, up to a number; of
+    /// one output and one alert only, where they are named. Called with how many.
+    Resend {
+        /// Its name.
+        output: Option<String>,
+        /// Its id.
+        id: Option<String>,
+        /// Must not block.
+        reply: Box<dyn FnOnce(Result<u64, StoreError>) + Send>,
+    },
     /// Do what came before, then end.
     Stop,
 }
@@ -58,6 +68,11 @@ impl fmt::Debug for StoreMessage {
             Self::Commit(commit, _) => f.debug_tuple("Commit").field(commit).finish(),
             Self::Settle(settlements, _) => f.debug_tuple("Settle").field(settlements).finish(),
             Self::Outputs(limits) => f.debug_tuple("Outputs").field(limits).finish(),
+            Self::Resend { output, id, .. } => f
+                .debug_struct("Resend")
+                .field("output", output)
+                .field("id", id)
+                .finish_non_exhaustive(),
             Self::Stop => f.write_str("Stop"),
         }
     }
@@ -127,8 +142,15 @@ struct Batch {
     settlements: Vec<Settlement>,
     replies: Vec<Reply>,
     outputs: Option<BTreeMap<String, u64>>,
+    resend: Vec<Resend>,
     stop: bool,
 }
+
+type Resend = (
+    Option<String>,
+    Option<String>,
+    Box<dyn FnOnce(Result<u64, StoreError>) + Send>,
+);
 
 impl Batch {
     fn take(&mut self, message: StoreMessage) {
@@ -142,6 +164,7 @@ impl Batch {
                 self.replies.push(reply);
             }
             StoreMessage::Outputs(limits) => self.outputs = Some(limits),
+            StoreMessage::Resend { output, id, reply } => self.resend.push((output, id, reply)),
             StoreMessage::Stop => self.stop = true,
         }
     }
@@ -173,6 +196,15 @@ impl<A: FnMut(&Report)> Thread<A> {
     fn serve(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         if let Some(limits) = batch.outputs.take() {
             self.retire(limits);
+        }
+        for (output, id, reply) in batch.resend.drain(..) {
+            let queued = self
+                .store
+                .resend(output.as_deref(), id.as_deref(), clock::now());
+            reply(queued.map(|report| {
+                (self.after)(&report);
+                report.repeated
+            }));
         }
         {
             // A word on what stands in memory needs no disk to be heard.

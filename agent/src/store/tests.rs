@@ -80,6 +80,7 @@ fn settlement(output: &str, key: u64, outcome: Outcome) -> Settlement {
         outcome,
         attempts: 1,
         last_error: None,
+        to: None,
     }
 }
 
@@ -222,6 +223,7 @@ fn outcomes_become_history() {
     let failed = Settlement {
         attempts: 3,
         last_error: Some("HTTP 503".to_owned()),
+        to: None,
         ..settlement("hook", 1, Outcome::Waiting)
     };
     store

@@ -9,8 +9,8 @@ use redb::{Database, ReadableTable, ReadableTableMetadata, Table, WriteTransacti
 
 use super::adrift::Adrift;
 use super::record::{
-    self, DeliveryRecord, Identity, NewNotification, NotificationHead, OutboxRecord, OutcomeRecord,
-    PositionRecord,
+    self, DeliveryRecord, Identity, NewNotification, NotificationHead, NotificationRecord,
+    OutboxRecord, OutcomeRecord, PositionRecord,
 };
 use super::tables::{
     BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTES,
@@ -109,6 +109,49 @@ impl Work<'_> {
         transaction.commit()?;
         Ok((report, keys))
     }
+}
+
+/// See [`Store::resend`].
+pub(super) fn resend(
+    database: &Database,
+    output: Option<&str>,
+    id: Option<&str>,
+    now: Timestamp,
+) -> Done<Report> {
+    const AT_ONCE: usize = 1000;
+    let transaction = database.begin_write()?;
+    let report = {
+        let mut writer = Writer {
+            tables: Tables::open(&transaction)?,
+            now,
+            queued: BTreeSet::new(),
+            report: Report::default(),
+        };
+        let mut lost = Vec::new();
+        for row in writer.tables.deliveries.iter()?.rev() {
+            let (row, json) = row?;
+            let (key, name) = row.value();
+            let record: DeliveryRecord =
+                serde_json::from_slice(json.value()).map_err(|error| record::damaged(&error))?;
+            let is_lost = matches!(
+                record.outcome,
+                OutcomeRecord::Rejected | OutcomeRecord::Expired
+            );
+            if is_lost && output.is_none_or(|output| output == name) {
+                lost.push((key, name.to_owned()));
+            }
+            if lost.len() >= AT_ONCE {
+                break;
+            }
+        }
+        for (key, name) in lost {
+            writer.queue_again(key, &name, id)?;
+        }
+        writer.report.queued = writer.queued.into_iter().collect();
+        writer.report
+    };
+    transaction.commit()?;
+    Ok(report)
 }
 
 struct Tables<'t> {
@@ -278,7 +321,70 @@ impl Writer<'_> {
             (settlement.key, settlement.output.as_str()),
             json.as_slice(),
         )?;
+        if let (super::Outcome::Fallback, Some(to)) = (settlement.outcome, &settlement.to) {
+            self.pass_on(settlement.key, &settlement.output, to)?;
+        }
         self.close_if_settled(settlement.key)
+    }
+
+    /// Puts what was given up back into an output's queue, as if it had come now.
+    fn queue_again(&mut self, key: u64, output: &str, id: Option<&str>) -> Done {
+        let record: NotificationRecord = {
+            let Some(value) = self.tables.notifications.get(key)? else {
+                return Ok(());
+            };
+            serde_json::from_slice(value.value()).map_err(|error| record::damaged(&error))?
+        };
+        if id.is_some_and(|id| id != record.notification.id) {
+            return Ok(());
+        }
+        let json = record::encode(&NewNotification::of(
+            &record.notification,
+            &record.outputs,
+            self.now,
+        ))?;
+        let bytes = json.len() as u64;
+        self.tables.notifications.insert(key, json.as_slice())?;
+        self.tables.deliveries.remove((key, output))?;
+        let settled = self.tables.settled.remove(key)?.map(|value| value.value());
+        if let Some((_, was)) = settled {
+            let sum = self.tables.number(SETTLED_BYTES)?.saturating_sub(was);
+            self.tables.meta.insert(SETTLED_BYTES, sum)?;
+        }
+        let row = record::encode(&OutboxRecord::new(bytes))?;
+        self.tables.outbox.insert((output, key), row.as_slice())?;
+        let (rows, sum) = self.queue(output)?;
+        self.tables.queues.insert(output, (rows + 1, sum + bytes))?;
+        self.queued.insert(output.to_owned());
+        self.report.repeated += 1;
+        Ok(())
+    }
+
+    /// Queues a notification for `to`, unless that is told of it anyway.
+    fn pass_on(&mut self, key: u64, from: &str, to: &str) -> Done {
+        let mut record: NotificationRecord = {
+            let Some(value) = self.tables.notifications.get(key)? else {
+                return Ok(());
+            };
+            serde_json::from_slice(value.value()).map_err(|error| record::damaged(&error))?
+        };
+        if record.outputs.iter().any(|output| output == to) {
+            return Ok(());
+        }
+        record.outputs.push(to.to_owned());
+        let json = record::encode(&NewNotification::of(
+            &record.notification,
+            &record.outputs,
+            record.queued_at,
+        ))?;
+        self.tables.notifications.insert(key, json.as_slice())?;
+        let bytes = json.len() as u64;
+        let row = record::encode(&OutboxRecord::instead_of(from, bytes))?;
+        self.tables.outbox.insert((to, key), row.as_slice())?;
+        let (rows, sum) = self.queue(to)?;
+        self.tables.queues.insert(to, (rows + 1, sum + bytes))?;
+        self.queued.insert(to.to_owned());
+        Ok(())
     }
 
     fn waiting(&self, row: (&str, u64)) -> Done<Option<OutboxRecord>> {
@@ -347,6 +453,7 @@ impl Writer<'_> {
                     last_error: Some(format!(
                         "dropped: more than {limit} bytes waited for this output"
                     )),
+                    to: None,
                 })?;
                 *self.report.dropped.entry(output.clone()).or_default() += 1;
             }

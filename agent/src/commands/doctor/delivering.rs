@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::Url;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -11,7 +10,6 @@ use tokio::time::timeout;
 use super::{Findings, Level};
 use crate::commands::run::block_on;
 use crate::config::Config;
-use crate::config::secret::Secret;
 use crate::error::AgentError;
 use crate::outputs::{Kind, Spec};
 
@@ -36,8 +34,16 @@ async fn look_at(output: &Spec, found: &mut Findings) {
     match &output.kind {
         Kind::Console => found.ok(about, "writes to standard output"),
         Kind::File { path } => file(about, path, found),
-        Kind::Webhook { url, .. } => server(about, url, found).await,
-        Kind::Slack { webhook_url } => server(about, webhook_url, found).await,
+        Kind::Exec { command } => program(about, command, found),
+        other => match other.peer() {
+            Some((host, port)) => server(about, &host, port, found).await,
+            None => found.add(
+                Level::Error,
+                about,
+                "its URL is none",
+                "check it with `lapwing check`",
+            ),
+        },
     }
 }
 
@@ -57,21 +63,20 @@ fn file(about: String, path: &Path, found: &mut Findings) {
     }
 }
 
+fn program(about: String, command: &[String], found: &mut Findings) {
+    let program = command.first().map_or("", String::as_str);
+    match accessat(CWD, program, Access::EXEC_OK, AtFlags::EACCESS) {
+        Ok(()) => found.ok(about, format!("{program} can be run")),
+        Err(error) => {
+            let message = format!("{program} cannot be run: {error}");
+            let fix = "give its whole path, and let the agent's user run it";
+            found.add(Level::Error, about, message, fix);
+        }
+    }
+}
+
 /// The host and port of a URL are no secret; the rest may be.
-async fn server(about: String, url: &Secret, found: &mut Findings) {
-    let parsed = Url::parse(url.expose()).ok();
-    let Some((host, port)) = parsed
-        .as_ref()
-        .and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)))
-    else {
-        found.add(
-            Level::Error,
-            about,
-            "its URL is none",
-            "check it with `lapwing check`",
-        );
-        return;
-    };
+async fn server(about: String, host: &str, port: u16, found: &mut Findings) {
     let bare = host
         .trim_start_matches('[')
         .trim_end_matches(']')

@@ -36,6 +36,17 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// The body as text, unpacked where it is packed.
+    pub(super) fn text(&self) -> String {
+        if self.header("content-encoding").as_deref() != Some("gzip") {
+            return String::from_utf8(self.body.clone()).unwrap();
+        }
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&self.body[..]), &mut text)
+            .unwrap();
+        text
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<String> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines

@@ -1,11 +1,17 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::outputs::message::Way;
 use crate::outputs::sample::notification;
+use lapwing_rules::model::Notification;
+
+fn sent(notification: &Notification) -> Value {
+    payload(&Message::of(notification, &Way::default()))
+}
 
 #[test]
 fn an_alert_in_a_channel() {
-    let message = serde_json::to_string_pretty(&message(&notification())).unwrap();
+    let message = serde_json::to_string_pretty(&sent(&notification())).unwrap();
     insta::assert_snapshot!(message);
 }
 
@@ -58,7 +64,7 @@ fn nothing_in_a_log_can_ping_or_link() {
         .insert(evil.to_owned(), vec![(evil.to_owned(), 1)]);
     alert.dashboard_url = Some(format!("https://e.example/{evil}"));
     alert.runbook_url = Some("javascript:alert(1)".to_owned());
-    let message = message(&alert);
+    let message = sent(&alert);
     let body = message.to_string();
     assert!(!body.contains(['<', '>', '\u{202e}', '\x1b']), "{body}");
     assert!(!body.contains("mrkdwn"), "{body}");
@@ -85,7 +91,7 @@ fn the_largest_alert_keeps_the_limits_and_says_what_is_cut() {
                 .insert(format!("t{n}"), vec![(long.clone(), 1); 5]);
         }
         alert.dashboard_url = Some(long);
-        let message = message(&alert);
+        let message = sent(&alert);
         check_limits(&message);
         assert!(message.to_string().contains("characters)"));
     }
@@ -99,6 +105,6 @@ proptest! {
         alert.summary.clone_from(&text);
         alert.samples[0].line.clone_from(&text);
         alert.group.insert(text.clone(), text);
-        check_limits(&message(&alert));
+        check_limits(&sent(&alert));
     }
 }

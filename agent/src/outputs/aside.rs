@@ -1,0 +1,117 @@
+//! One message that a service fails at must not keep the others from it. Notifications that fail
+//! while others are taken stand aside here, and with them what comes later of the same alert: the
+//! order within an alert is kept. Bounded. Pure.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::store::Pending;
+
+/// No more stand aside; then all others wait, as they would without this.
+const MOST: usize = 64;
+
+/// See the file's head.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    waiting: VecDeque<Standing>,
+}
+
+/// A notification that stands aside.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) pending: Pending,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    pub(super) retry_at: Instant,
+}
+
+impl Aside {
+    /// Whether something of this alert stands here.
+    pub(super) fn holds(&self, alert: &str) -> bool {
+        self.waiting
+            .iter()
+            .any(|one| one.pending.notification.id == alert)
+    }
+
+    /// Whether nothing stands here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < MOST
+    }
+
+    /// Takes one; within an alert, the oldest first.
+    pub(super) fn put(&mut self, standing: Standing) {
+        let after = self
+            .waiting
+            .partition_point(|one| one.pending.key < standing.pending.key);
+        self.waiting.insert(after, standing);
+    }
+
+    /// The first whose time has come, and which is its alert's oldest.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Standing> {
+        let at = (0..self.waiting.len()).find(|at| {
+            self.waiting.get(*at).is_some_and(|one| {
+                one.retry_at <= now && !self.is_later(*at, &one.pending.notification.id)
+            })
+        })?;
+        self.waiting.remove(at)
+    }
+
+    fn is_later(&self, at: usize, alert: &str) -> bool {
+        self.waiting
+            .iter()
+            .take(at)
+            .any(|one| one.pending.notification.id == alert)
+    }
+
+    /// How long until one is due; `None`: nothing stands here.
+    pub(super) fn due_in(&self, now: Instant) -> Option<Duration> {
+        let wait = |one: &Standing| one.retry_at.saturating_duration_since(now);
+        self.waiting.iter().map(wait).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_rules::model::Timestamp;
+
+    use super::*;
+    use crate::clock;
+    use crate::outputs::sample::notification;
+
+    fn standing(key: u64, alert: &str, retry_at: Instant) -> Standing {
+        let mut notification = notification();
+        alert.clone_into(&mut notification.id);
+        Standing {
+            pending: Pending {
+                key,
+                notification,
+                attempts: 3,
+                queued_at: Timestamp::default(),
+                instead_of: None,
+            },
+            failures: 3,
+            retry_at,
+        }
+    }
+
+    #[test]
+    fn an_alerts_second_message_never_overtakes_its_first() {
+        let now = clock::monotonic();
+        let later = now + Duration::from_mins(1);
+        let mut aside = Aside::default();
+        aside.put(standing(1, "a", later));
+        aside.put(standing(5, "a", now));
+        aside.put(standing(3, "b", now));
+        assert!(aside.holds("a") && !aside.holds("c"));
+        assert_eq!(aside.take_due(now).unwrap().pending.key, 3);
+        assert!(aside.take_due(now).is_none(), "5 waits for 1");
+        assert_eq!(aside.take_due(later).unwrap().pending.key, 1);
+        assert_eq!(aside.take_due(later).unwrap().pending.key, 5);
+        assert_eq!(aside.due_in(now), None);
+    }
+}

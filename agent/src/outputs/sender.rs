@@ -1,0 +1,140 @@
+//! Delivers to one output: knows what each kind needs to be kept between messages (a connection,
+//! threads, a write under way), and makes one try.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::blocking::Serial;
+use super::http::{Failure, Http};
+use super::kind::Kind;
+use super::outgoing::Outgoing;
+use super::retry::Verdict;
+use super::{Palette, calls, collect, console, email, exec, file, irc, slack_bot, webhook, wire};
+use crate::clock;
+
+/// One output's way out.
+pub(super) struct Sender {
+    kind: Kind,
+    timeout: Duration,
+    palette: Palette,
+    http: Arc<Http>,
+    serial: Serial,
+    threads: slack_bot::Threads,
+    irc: Option<irc::Client>,
+}
+
+/// What one try came to.
+pub(super) struct Tried {
+    pub(super) verdict: Verdict,
+    /// The service lets nothing more in for so long.
+    pub(super) closed_for: Option<Duration>,
+}
+
+impl From<Verdict> for Tried {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            closed_for: None,
+        }
+    }
+}
+
+impl Sender {
+    /// `timeout`: for one try.
+    pub(super) fn new(kind: Kind, timeout: Duration, palette: Palette, http: Arc<Http>) -> Self {
+        Self {
+            kind,
+            timeout,
+            palette,
+            http,
+            serial: Serial::default(),
+            threads: slack_bot::Threads::default(),
+            irc: None,
+        }
+    }
+
+    /// One try. `key` tells one piece of blocking work from the next.
+    pub(super) async fn send(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
+        let call = match calls::call(&self.kind, outgoing, clock::now()) {
+            Ok(call) => call,
+            Err(error) => {
+                let why = format!("it cannot be written as JSON: {error}");
+                return Verdict::Rejected { why }.into();
+            }
+        };
+        if let Some(call) = call {
+            return self.ask(call).await;
+        }
+        self.send_otherwise(key, outgoing).await.into()
+    }
+
+    /// One request of an output that speaks HTTP.
+    pub(super) async fn ask(&self, call: super::http::Call) -> Tried {
+        match self.http.send(call, self.timeout).await {
+            Ok(answer) => Tried {
+                verdict: calls::judge(&self.kind, &answer, clock::now()),
+                closed_for: calls::exhausted(&answer),
+            },
+            Err(Failure::BadUrl(why)) => Verdict::Refused { why }.into(),
+            Err(Failure::NoAnswer(why)) => Verdict::Retry { why, after: None }.into(),
+        }
+    }
+
+    async fn send_otherwise(&mut self, key: u64, outgoing: &Outgoing) -> Verdict {
+        let timeout = self.timeout;
+        let notification = outgoing.shared();
+        match &self.kind {
+            Kind::Console => {
+                let palette = self.palette;
+                let work = move || console::print(&console::render(&notification, palette));
+                self.serial.run(key, timeout, work).await
+            }
+            Kind::File { path } => {
+                let path = path.clone();
+                let work = move || file::append(&path, &webhook::lapwing_json(&notification)?);
+                self.serial.run(key, timeout, work).await
+            }
+            Kind::SlackBot {
+                api_url,
+                token,
+                channel,
+            } => {
+                let bot = slack_bot::Bot {
+                    http: &self.http,
+                    api_url,
+                    token,
+                    channel,
+                    timeout,
+                };
+                bot.send(&mut self.threads, outgoing).await
+            }
+            Kind::Irc(settings) => {
+                let client = self
+                    .irc
+                    .get_or_insert_with(|| irc::Client::start(settings.clone()));
+                client.send(irc::lines(&outgoing.message()), timeout).await
+            }
+            Kind::Email(settings) => email::send(settings, outgoing, timeout).await,
+            Kind::Syslog {
+                transport,
+                host,
+                port,
+            } => match collect::of_notification(&notification) {
+                Ok(entry) => wire::syslog((*transport, host, *port), &[entry], timeout).await,
+                Err(error) => Verdict::Rejected {
+                    why: error.to_string(),
+                },
+            },
+            Kind::Exec { command } => match webhook::lapwing_json(&notification) {
+                Ok(json) => exec::run(command, &json, &outgoing.key(), timeout).await,
+                Err(error) => Verdict::Rejected {
+                    why: error.to_string(),
+                },
+            },
+            // Counts are fed another way; the others speak HTTP.
+            _ => Verdict::Rejected {
+                why: "it takes no notifications".to_owned(),
+            },
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What an Alertmanager is told again and again: every alert that fires, for as long as it does. What
+//! fires is known from what was delivered; after a restart, from the history.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lapwing_rules::model::{Notification, Status};
+
+use super::Worker;
+use crate::clock;
+use crate::outputs::http::Call;
+use crate::outputs::kind::Kind;
+use crate::outputs::quiet::Cause;
+use crate::outputs::retry::Verdict;
+use crate::outputs::{calls, paging, render};
+use crate::store::{Outcome, Pending};
+
+/// An Alertmanager is not told again of an alert of which nothing was heard for so long.
+const TOLD_FOR: Duration = Duration::from_hours(24);
+
+impl Worker {
+    /// An agent that begins knows from its history what is firing.
+    pub(super) async fn remember_firing(&mut self) {
+        if !matches!(self.spec.kind, Kind::Alertmanager { .. }) {
+            return;
+        }
+        let reader = self.room.reader.clone();
+        let look = move || reader.history(None, 2000);
+        let Ok(Ok(history)) = tokio::task::spawn_blocking(look).await else {
+            return;
+        };
+        // Newest first: the first word on an alert is the last.
+        let mut known = BTreeSet::new();
+        for recorded in history {
+            let notification = recorded.notification;
+            let is_ours = recorded.deliveries.iter().any(|delivery| {
+                delivery.output == self.spec.name && delivery.outcome == Outcome::Delivered
+            });
+            if !known.insert(notification.id.clone())
+                || !is_ours
+                || notification.status == Status::Resolved
+            {
+                continue;
+            }
+            let sendable = render::for_sending(notification, recorded.queued_at, None);
+            self.firing.insert(
+                sendable.id.clone(),
+                (Arc::new(sendable), recorded.queued_at),
+            );
+        }
+    }
+
+    pub(super) fn note_firing(&mut self, pending: &Pending) {
+        if !matches!(self.spec.kind, Kind::Alertmanager { .. }) {
+            return;
+        }
+        let notification = &pending.notification;
+        if notification.status == Status::Resolved {
+            self.firing.remove(&notification.id);
+        } else {
+            let sendable = render::for_sending(notification.clone(), pending.queued_at, None);
+            self.firing
+                .insert(notification.id.clone(), (Arc::new(sendable), clock::now()));
+        }
+    }
+
+    /// How long until an Alertmanager is told again of what fires; `None`: nothing does.
+    pub(super) fn told_again_in(&mut self, now: Instant) -> Option<Duration> {
+        let wall = clock::now();
+        self.firing
+            .retain(|_, (_, heard)| wall.since(*heard) < TOLD_FOR);
+        if self.firing.is_empty() {
+            self.told_at = None;
+            return None;
+        }
+        let told_at = *self.told_at.get_or_insert(now);
+        Some((told_at + paging::TOLD_AGAIN).saturating_duration_since(now))
+    }
+
+    pub(super) async fn tell_again(&mut self) {
+        self.told_at = Some(clock::monotonic());
+        let Kind::Alertmanager { url } = &self.spec.kind else {
+            return;
+        };
+        let firing: Vec<&Notification> = self.firing.values().map(|(one, _)| &**one).collect();
+        let body = paging::alertmanager(&firing, clock::now());
+        let call = Call::json(calls::below(url, "api/v2/alerts"), &body);
+        let tried = self.sender.ask(call).await;
+        if let Verdict::Retry { why, .. } | Verdict::Refused { why } | Verdict::Rejected { why } =
+            tried.verdict
+        {
+            self.complain(Cause::Retry, &why);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What happens between an alert and its messages: fallbacks, storms, drills, what is sent again,
+//! what goes to collectors.
+
+use serde_json::{Value, json};
+
+use crate::host::{Host, json_lines, wait_until};
+use crate::receiver::{Answer, DeadAddress, Received, Receiver};
+
+/// Each line is a notification of its own.
+const RULES: &str = r"
+version: 1
+defaults: {realert: 0s, resolve_after: 500ms}
+rules:
+  - name: each
+    summary: 'saw {{ word }}'
+    severity: critical
+    match: {regex: ['word=(?P<word>\S+)']}
+    group_by: [word]
+    type: frequency
+    num_events: 1
+    timeframe: 500ms
+";
+
+fn host(outputs: &str) -> Host {
+    let config = format!(
+        "inputs: {{app: {{type: file, path: app.log, format: plain}}}}\noutputs:\n{outputs}"
+    );
+    Host::with(&config, RULES)
+}
+
+fn is_firing(request: &Received) -> bool {
+    request.json["status"] == "firing"
+}
+
+#[test]
+fn what_cannot_be_delivered_goes_to_the_fallback_and_is_not_sent_late() {
+    let (receiver, second) = (Receiver::start(), Receiver::start());
+    receiver.answer_next([
+        Answer::status(503),
+        Answer::status(503),
+        Answer::status(503),
+    ]);
+    let host = host(&format!(
+        "  first: {{type: webhook, url: '{}', send_resolved: false, fallback: {{to: second, after: 4s}}}}\n  \
+           second: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        receiver.url("/"),
+        second.url("/")
+    ));
+    host.write(
+        "rules.yaml",
+        RULES.replace("realert: 0s", "realert: 0s, notify: [first]"),
+    );
+    let agent = host.run();
+    host.append("app.log", "word=one\n");
+    let fallen = second.wait_for(1, is_firing).remove(0);
+    assert_eq!(fallen.json["summary"], "could not reach first: saw one");
+    let tries = receiver.received().len();
+    host.append("app.log", "word=two\n");
+    let later = receiver.wait_for(tries + 1, is_firing);
+    assert_eq!(later[tries].json["summary"], "saw two");
+    agent.stop();
+    let late = receiver.received().into_iter().skip(tries);
+    assert!(
+        late.into_iter()
+            .all(|request| request.json["summary"] == "saw two")
+    );
+    assert_eq!(second.received().len(), 1);
+}
+
+#[test]
+fn a_storm_is_one_message_in_a_chat_and_each_its_own_at_a_webhook() {
+    let (chat, hook) = (Receiver::start(), Receiver::start());
+    let host = host(&format!(
+        "  chat: {{type: mattermost, webhook_url: '{}', rate_limit: 1/2s, send_resolved: false}}\n  \
+           hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        chat.url("/"),
+        hook.url("/")
+    ));
+    let agent = host.run();
+    let words: Vec<String> = (0..100).map(|n| format!("word=w{n}\n")).collect();
+    host.append("app.log", words.concat());
+    hook.wait_for(100, is_firing);
+    let text = |request: &Received| request.json["text"].as_str().unwrap_or_default().to_owned();
+    wait_until("all are told of", || {
+        let all: String = chat.received().iter().map(text).collect();
+        all.contains("messages in one")
+    });
+    agent.stop();
+    let said = chat.received();
+    assert!(said.len() <= 4, "{} messages", said.len());
+    let most = said
+        .iter()
+        .map(text)
+        .find(|text| text.contains("messages in one"))
+        .unwrap();
+    assert!(most.contains("milder ones are not named here"), "{most}");
+}
+
+#[test]
+fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
+    let receiver = Receiver::start();
+    receiver.answer_next([
+        Answer::status(500),
+        Answer::status(500),
+        Answer::status(500),
+    ]);
+    let host = host(&format!(
+        "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        receiver.url("/")
+    ));
+    let agent = host.run();
+    host.append("app.log", "word=poison\n");
+    receiver.wait_for(1, is_firing);
+    host.append("app.log", "word=fine\nword=well\n");
+    let all = receiver.wait_for(6, is_firing);
+    agent.stop();
+    let order: Vec<&str> = all
+        .iter()
+        .map(|request| request.json["summary"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        order[..5],
+        [
+            "saw poison",
+            "saw poison",
+            "saw poison",
+            "saw fine",
+            "saw well"
+        ]
+    );
+    assert_eq!(order[5], "saw poison");
+}
+
+#[test]
+fn a_drill_goes_the_real_way_and_says_what_each_output_answered() {
+    let receiver = Receiver::start();
+    let dead = DeadAddress::new();
+    let host = host(&format!(
+        "  hook: {{type: webhook, url: '{}'}}\n  dead: {{type: webhook, url: 'http://{}/'}}\n  \
+           pager: {{type: pagerduty, routing_key: KEY, api_url: '{}'}}\n",
+        receiver.url("/hook"),
+        dead.address,
+        receiver.url("")
+    ));
+    let agent = host.run();
+    let done = host.command(&["drill", "each", "-c", "lapwing.yaml", "--json"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    let rows = json_lines(&done.stdout);
+    let outcome =
+        |name: &str| rows.iter().find(|row| row["output"] == name).unwrap()["outcome"].clone();
+    assert_eq!(
+        (outcome("hook"), outcome("dead"), outcome("pager")),
+        (json!("delivered"), json!("waiting"), json!("delivered"))
+    );
+    let drill = receiver
+        .wait_for(1, |request| request.path == "/hook")
+        .remove(0);
+    assert_eq!(drill.json["reason"], "drill");
+    assert!(
+        drill.json["summary"]
+            .as_str()
+            .unwrap()
+            .starts_with("[DRILL] ")
+    );
+    let events = receiver.wait_for(2, |request| request.path == "/v2/enqueue");
+    assert_eq!(
+        (
+            &events[0].json["event_action"],
+            &events[1].json["event_action"]
+        ),
+        (&json!("trigger"), &json!("resolve"))
+    );
+    assert_eq!(events[0].json["dedup_key"], events[1].json["dedup_key"]);
+    let unknown = host.command(&["drill", "nothing", "-c", "lapwing.yaml"]);
+    assert!(
+        unknown.code != 0 && unknown.stderr.contains("no rule `nothing`"),
+        "{unknown:?}"
+    );
+    agent.stop();
+}
+
+#[test]
+fn what_was_given_up_is_sent_again_when_somebody_asks_for_it() {
+    let receiver = Receiver::start();
+    receiver.answer_next([Answer::status(400)]);
+    let host = host(&format!(
+        "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        receiver.url("/")
+    ));
+    let agent = host.run();
+    host.append("app.log", "word=one\n");
+    receiver.wait_for(1, is_firing);
+    agent.stderr.wait_for("rejected for good");
+    wait_until("it is queued again", || {
+        host.command(&["notify", "resend", "-c", "lapwing.yaml"])
+            .stdout
+            == "1 notification queued again\n"
+    });
+    let both = receiver.wait_for(2, is_firing);
+    assert_eq!(both[0].key(), both[1].key());
+    agent.stop();
+}
+
+#[test]
+fn one_output_can_be_tried_and_shown_without_an_agent() {
+    let receiver = Receiver::start();
+    let host = host(&format!(
+        "  hook: {{type: webhook, url: '{}', secret: sesame-open}}\n  \
+           chat: {{type: telegram, token: 'sesame-open', chat_id: '1', api_url: '{}'}}\n",
+        receiver.url("/hook"),
+        receiver.url("")
+    ));
+    let done = host.command(&["notify", "test", "hook", "-c", "lapwing.yaml"]);
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (0, "hook (webhook): delivered\n")
+    );
+    receiver.answer_next([Answer::status(403)]);
+    let done = host.command(&["notify", "test", "hook", "-c", "lapwing.yaml"]);
+    assert_eq!(
+        (
+            done.code,
+            done.stdout.starts_with("hook (webhook): refused: HTTP 403")
+        ),
+        (1, true),
+        "{done:?}"
+    );
+    let sent = receiver.received().len();
+    let done = host.command(&["notify", "render", "-c", "lapwing.yaml"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("10 bad gateways"), "{}", done.stdout);
+    assert!(!done.stdout.contains("sesame-open"), "{}", done.stdout);
+    assert_eq!(receiver.received().len(), sent, "nothing is sent");
+}
+
+#[test]
+fn the_gallery_is_what_the_command_makes() {
+    let host = host("  screen: {type: console}\n");
+    let done = host.command(&["notify", "render", "--gallery"]);
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gallery.md");
+    let told = "docs/gallery.md: lapwing notify render --gallery --picture docs/gallery-rate.png > docs/gallery.md";
+    assert_eq!(
+        done.stdout,
+        std::fs::read_to_string(page).unwrap(),
+        "{told}"
+    );
+}
+
+#[test]
+fn every_example_of_the_documentation_is_taken() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/outputs.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let example = text
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let host = Host::new();
+    host.write("lapwing.yaml", example);
+    let done = host.command(&["check", "-c", "lapwing.yaml"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
+fn counts_and_lines_reach_those_that_want_them() {
+    let receiver = Receiver::start();
+    let host = host(&format!(
+        "  loki: {{type: loki, url: '{}', send: lines}}\n  kept: {{type: file, path: lines.jsonl, send: lines}}\n  \
+           hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        receiver.url(""),
+        receiver.url("/hook")
+    ));
+    let agent = host.run();
+    let words: Vec<String> = (0..50).map(|n| format!("word=w{n}\nno\n")).collect();
+    host.append("app.log", words.concat());
+    wait_until("the file has all lines", || {
+        host.path("lines.jsonl").exists() && host.read("lines.jsonl").lines().count() == 50
+    });
+    receiver.wait_for(1, |request| request.path == "/loki/api/v1/push");
+    receiver.wait_for(50, |request| request.path == "/hook");
+    agent.stop();
+    let first: Value =
+        serde_json::from_str(host.read("lines.jsonl").lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["line"], &first["rule"]),
+        (&json!("word=w0"), &json!("each"))
+    );
+}
+
+#[test]
+fn somebody_else_hears_that_the_agent_lives() {
+    let receiver = Receiver::start();
+    let host = host("  screen: {type: console}\n");
+    let beat = format!(
+        "heartbeat: {{url: '{}', every: 1s}}\n",
+        receiver.url("/beat")
+    );
+    host.configure(&format!("{beat}inputs: {{app: {{type: file, path: app.log}}}}\noutputs: {{screen: {{type: console}}}}\n"));
+    let agent = host.run();
+    let beats = receiver.wait_for(2, |request| request.path == "/beat");
+    assert_eq!(
+        (beats[0].method.as_str(), beats[0].body.as_str()),
+        ("POST", "ok")
+    );
+    agent.stop();
+}
