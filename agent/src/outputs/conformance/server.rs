@@ -36,10 +36,10 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The body as text, unpacked where it is packed.
+    /// The body as text, unpacked where it is packed; a picture in it is none.
     pub(super) fn text(&self) -> String {
         if self.header("content-encoding").as_deref() != Some("gzip") {
-            return String::from_utf8(self.body.clone()).unwrap();
+            return String::from_utf8_lossy(&self.body).into_owned();
         }
         let mut text = String::new();
         std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&self.body[..]), &mut text)
