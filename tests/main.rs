@@ -63,6 +63,10 @@ mod service;
 #[cfg(test)]
 mod suggest;
 #[cfg(test)]
+mod syslog;
+#[cfg(test)]
+mod syslog_daemons;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tidy;

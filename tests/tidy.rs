@@ -217,6 +217,7 @@ const AGENT: &[&str] = &[
     "lapwing-rules",
     "lettre",
     "memchr",
+    "nix",
     "notify",
     "ratatui",
     "redb",

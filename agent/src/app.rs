@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `tail` | discovers, reads, frames | disk, a full inbox |
 //! | `stdin` | reads, frames | standard input, a full inbox |
+//! | `network` | receives, frames; outlives a reload | a full inbox |
 //! | `engine` | matches, keeps windows and alerts | its inbox |
 //! | `store` | commits | disk |
 //! | main | outputs and signals, a current-thread tokio runtime | nothing |
@@ -29,7 +30,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::clock;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
-use crate::inputs::{stdin, tail};
+use crate::inputs::syslog::{self, Network};
+use crate::inputs::{journal, stdin, tail};
 use crate::operate::status::Reloads;
 use crate::operate::systemd::Watchdog;
 use crate::operate::{LastReload, Sight};
@@ -70,8 +72,38 @@ pub struct Life {
     pub reloads: Reloads,
 }
 
+/// What stays open while one agent takes the place of another.
+#[derive(Debug, Default)]
+pub struct Kept {
+    files: Vec<tail::Kept>,
+    network: Option<Arc<Network>>,
+}
+
+impl Kept {
+    /// For an agent that listens; also for one that does not any more, to close what is open.
+    fn network(&mut self, is_wanted: bool) -> Result<Option<Arc<Network>>, AgentError> {
+        if self.network.is_none() && is_wanted {
+            let network = Network::start();
+            let network = network.map_err(AgentError::io("cannot start the thread `network`"))?;
+            self.network = Some(Arc::new(network));
+        }
+        Ok(self.network.as_ref().map(Arc::clone))
+    }
+}
+
+/// Whether another agent comes after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// It does, with the same connections.
+    Agent,
+    /// It does not.
+    Nothing,
+}
+
 /// A running agent.
 pub struct App {
+    journal_threads: Vec<JournalThread>,
+    network: Option<Arc<Network>>,
     happenings: UnboundedReceiver<Happening>,
     stopping: Arc<AtomicBool>,
     tail: tail::Handle,
@@ -99,7 +131,7 @@ pub fn start(
     config: &Config,
     rules: &Arc<RuleSet>,
     palette: Palette,
-    kept: &mut Vec<tail::Kept>,
+    kept: &mut Kept,
 ) -> Result<App, AgentError> {
     let (store, saved) = Store::open(&config.state_dir)?;
     if let Some(why) = &saved.unusable {
@@ -141,18 +173,18 @@ pub fn start(
     };
     let pump = pump(config, rules, &saved, outputs.feed(), ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let setup = tail_setup(config, saved, Arc::clone(&counters), std::mem::take(kept));
+    let journals = journals(config, &saved);
+    let files = std::mem::take(&mut kept.files);
+    let setup = tail_setup(config, saved, Arc::clone(&counters), files);
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
-    for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
-        if matches!(input.kind, InputKind::Stdin) {
-            start_stdin(id, input, inbox.clone())?;
-        }
-    }
+    let (network, journal_threads) = start_others(config, journals, kept, &threads, &inbox)?;
     let beat = config.heartbeat.clone();
     let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
     Ok(App {
         heartbeat: beat,
+        journal_threads,
+        network,
         happenings,
         stopping,
         tail: tail_handle,
@@ -165,6 +197,40 @@ pub fn start(
         engine_thread,
         store_thread,
     })
+}
+
+/// A reader of the journal, and how it is ended.
+type JournalThread = (journal::Handle, JoinHandle<()>);
+
+/// Starts the inputs that are no files.
+fn start_others(
+    config: &Config,
+    journals: Vec<journal::Config>,
+    kept: &mut Kept,
+    threads: &Threads,
+    inbox: &SyncSender<pump::Input>,
+) -> Result<(Option<Arc<Network>>, Vec<JournalThread>), AgentError> {
+    let network = kept.network(config.inputs.iter().any(is_received))?;
+    if let Some(network) = &network {
+        network.adopt(network_setup(
+            config,
+            inbox.clone(),
+            threads.last_word("network"),
+        ));
+    }
+    for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
+        if matches!(input.kind, InputKind::Stdin) {
+            start_stdin(id, input, inbox.clone())?;
+        }
+    }
+    let mut journal_threads = Vec::new();
+    for journal in journals {
+        let (handle, to_engine) = (journal::Handle::default(), inbox.clone());
+        let theirs = handle.clone();
+        let body = move || journal::run(journal, &theirs, &to_engine);
+        journal_threads.push((handle, threads.start("journal", body)?));
+    }
+    Ok((network, journal_threads))
 }
 
 /// The store thread's body.
@@ -198,20 +264,25 @@ struct Threads {
 }
 
 impl Threads {
+    /// Tells, when it is dropped before everything stops, that a thread has ended.
+    fn last_word(&self, name: &'static str) -> LastWord {
+        LastWord {
+            name,
+            happen: self.happen.clone(),
+            stopping: Arc::clone(&self.stopping),
+        }
+    }
+
     /// A thread whose end, before everything stops, is told. A panic ends it like anything else.
     fn start<T: Send + 'static>(
         &self,
         name: &'static str,
         body: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JoinHandle<T>, AgentError> {
-        let (happen, stopping) = (self.happen.clone(), Arc::clone(&self.stopping));
+        let last_word = self.last_word(name);
         let guarded = move || {
             // Told on the way out, however that is.
-            let _last_word = LastWord {
-                name,
-                happen,
-                stopping,
-            };
+            let _last_word = last_word;
             body()
         };
         threads::start(name, guarded)
@@ -413,7 +484,7 @@ fn tail_setup(
                 start_at: *start_at,
                 framing: input.framing.clone(),
             }),
-            InputKind::Stdin => None,
+            InputKind::Syslog(_) | InputKind::Journal(_) | InputKind::Stdin => None,
         });
     tail::Setup {
         configs: configs.collect(),
@@ -447,6 +518,52 @@ fn own_files(config: &Config) -> Vec<tail::Own> {
     };
     let alerts = config.outputs.iter().filter_map(alerts);
     alerts.chain([log]).collect()
+}
+
+fn journals(config: &Config, saved: &Saved) -> Vec<journal::Config> {
+    let inputs = (0u32..).map(InputId).zip(&config.inputs);
+    let journals = inputs.filter_map(|(id, input)| match &input.kind {
+        InputKind::Journal(spec) => {
+            let key = journal::key(&input.name);
+            let mut positions = saved.positions.iter();
+            Some(journal::Config {
+                input: Arc::clone(&input.name),
+                id,
+                spec: spec.clone(),
+                max_line_bytes: input.framing.max_line_bytes,
+                saved: positions.find(|position| position.key == key).cloned(),
+            })
+        }
+        InputKind::File { .. } | InputKind::Syslog(_) | InputKind::Stdin => None,
+    });
+    journals.collect()
+}
+
+fn is_received(input: &Input) -> bool {
+    matches!(input.kind, InputKind::Syslog(_))
+}
+
+fn network_setup(
+    config: &Config,
+    inbox: SyncSender<pump::Input>,
+    guard: LastWord,
+) -> syslog::Setup {
+    let inputs = (0u32..).map(InputId).zip(&config.inputs);
+    let configs = inputs.filter_map(|(id, input)| match &input.kind {
+        InputKind::Syslog(spec) => Some(syslog::Config {
+            input: Arc::clone(&input.name),
+            id,
+            spec: spec.clone(),
+            max_line_bytes: input.framing.max_line_bytes,
+            host: Arc::clone(&config.host),
+        }),
+        InputKind::File { .. } | InputKind::Journal(_) | InputKind::Stdin => None,
+    });
+    syslog::Setup {
+        configs: configs.collect(),
+        hand: Box::new(move |event| inbox.send(event.into()).map_err(|_| syslog::Closed)),
+        guard: Box::new(guard),
+    }
 }
 
 fn start_stdin(
@@ -486,6 +603,7 @@ impl App {
             ready: Arc::clone(&life.ready),
             inputs: config.inputs.iter().map(name).collect(),
             counters: Arc::clone(&self.counters),
+            received: self.network.as_ref().map(|network| network.counters()),
             rules: Arc::clone(rules),
             outputs: self.outputs.handle(),
             specs: config.outputs.clone(),
@@ -505,18 +623,20 @@ impl App {
 
     /// Stops everything in the order of the data. Outputs go on for at most `grace`.
     pub async fn stop(self, grace: Duration) {
-        self.wind_up(grace, tail::Handle::end).await;
+        self.wind_up(grace, Next::Nothing).await;
     }
 
     /// Stops likewise, for an agent that is to start in this process at once: gives what only that one
     /// can go on with.
-    pub async fn make_room(self, grace: Duration) -> Vec<tail::Kept> {
-        self.wind_up(grace, tail::Handle::stop).await
+    pub async fn make_room(self, grace: Duration) -> Kept {
+        self.wind_up(grace, Next::Agent).await
     }
 
-    async fn wind_up(self, grace: Duration, leave: fn(&tail::Handle)) -> Vec<tail::Kept> {
+    async fn wind_up(self, grace: Duration, next: Next) -> Kept {
         self.stopping.store(true, Ordering::SeqCst);
         let Self {
+            journal_threads,
+            network,
             tail,
             inbox,
             store,
@@ -530,15 +650,39 @@ impl App {
         if let Some(heartbeat) = heartbeat {
             heartbeat.abort();
         }
-        leave(&tail);
-        let kept = join(tail_thread).await.unwrap_or_default();
+        let on_network = async |order: fn(&Network)| {
+            if let Some(network) = network.as_ref().map(Arc::clone) {
+                let ordered = move || order(&network);
+                tokio::task::spawn_blocking(ordered).await.ok();
+            }
+        };
+        match next {
+            Next::Agent => {
+                on_network(Network::pause).await;
+                tail.stop();
+            }
+            Next::Nothing => {
+                on_network(Network::drain).await;
+                tail.end();
+            }
+        }
+        for (handle, thread) in journal_threads {
+            let stop = move || handle.stop();
+            tokio::task::spawn_blocking(stop).await.ok();
+            join(thread).await;
+        }
+        let files = join(tail_thread).await.unwrap_or_default();
         let stop = move || inbox.send(pump::Input::Stop).ok();
         tokio::task::spawn_blocking(stop).await.ok();
         join(engine_thread).await;
+        if next == Next::Nothing {
+            // What the last commit held is acknowledged.
+            on_network(Network::end).await;
+        }
         outputs.shutdown(grace).await;
         store.send(StoreMessage::Stop).ok();
         join(store_thread).await;
-        kept
+        Kept { files, network }
     }
 }
 

@@ -69,6 +69,8 @@ pub enum Command {
     Notify(Notify),
     /// Find what keeps the agent from reading, keeping or delivering, each with its fix
     Doctor(Doctor),
+    /// Print what makes a syslog daemon forward everything to this agent
+    Setup(Setup),
     /// Show the running agent on a screen, live
     Top(Top),
     /// Print completions for a shell
@@ -445,6 +447,48 @@ pub struct Agent {
     /// The agent's control socket
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
+}
+
+/// `setup`
+#[derive(Debug, Args)]
+pub struct Setup {
+    /// The daemon
+    #[arg(value_enum)]
+    pub daemon: Daemon,
+    /// How it sends
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
+    /// Where the agent listens [default: 127.0.0.1 and the transport's usual port]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: Option<String>,
+    /// For TLS: who signed the agent's certificate
+    #[arg(long, value_name = "FILE", default_value = "/etc/lapwing/tls/ca.pem")]
+    pub ca: PathBuf,
+}
+
+/// A syslog daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Daemon {
+    /// Debian's own.
+    Rsyslog,
+    /// The other one.
+    SyslogNg,
+}
+
+/// How messages are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Unencrypted; what was on its way is lost when a connection breaks
+    #[default]
+    Tcp,
+    /// The same, encrypted
+    Tls,
+    /// Acknowledged: nothing is lost
+    Relp,
+    /// Acknowledged and encrypted
+    RelpTls,
+    /// Datagrams
+    Udp,
 }
 
 /// `completion`

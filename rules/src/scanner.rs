@@ -239,6 +239,7 @@ impl Scanner {
                 waits = Some((found.line.start, id));
             }
         };
+        self.scratch.set_peer(batch.source.peer());
         matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
         if let Some((start, waiting)) = waits
             && rules.get(waiting).accepts(hit.parts)
@@ -252,7 +253,7 @@ impl Scanner {
         }
         // What belonged to a line that was no hit after all waits for the next one.
         heard.append(&mut hit.heard);
-        if format.has_time() {
+        if format.has_time() && batch.source.peer().is_none() {
             state.last_time = clock.last_of_batch().or(state.last_time);
         }
         state.skewed += clock.skewed();

@@ -19,6 +19,7 @@ mod notify;
 mod problems;
 mod run;
 mod schema;
+mod setup;
 mod silence;
 mod status;
 mod suggest;
@@ -64,6 +65,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Notify(args) => notify::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
         Command::Top(args) => top::run(&args),
+        Command::Setup(args) => setup::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -13,11 +13,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::problems;
 use super::terminal::Terminal;
-use crate::app::{self, App, Happening};
+use crate::app::{self, App, Happening, Kept};
 use crate::cli::Run;
 use crate::config::{self, Config, InputKind};
 use crate::error::AgentError;
-use crate::inputs::tail::Kept;
 use crate::operate::systemd;
 use crate::telemetry::{self, Turn};
 use shown::Shown;
@@ -109,7 +108,7 @@ async fn serve(
     rules: Arc<RuleSet>,
 ) -> Result<ExitCode, AgentError> {
     let mut signals = Signals::new()?;
-    let mut app = begin(&config, &rules, terminal, &mut Vec::new())?;
+    let mut app = begin(&config, &rules, terminal, &mut Kept::default())?;
     let mut shown = Shown::new();
     shown.show(&app, &config, &rules);
     let mut service = Service {
@@ -245,7 +244,7 @@ fn begin(
     config: &Config,
     rules: &Arc<RuleSet>,
     terminal: Terminal,
-    kept: &mut Vec<Kept>,
+    kept: &mut Kept,
 ) -> Result<App, AgentError> {
     tracing::info!(
         host = %config.host,

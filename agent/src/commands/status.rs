@@ -16,7 +16,7 @@ use crate::error::AgentError;
 use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
 use crate::operate::status::{
-    DroppedStatus, InputStatus, Loss, OutputStatus, RuleStatus, StateStatus, Status,
+    DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, RuleStatus, StateStatus, Status,
 };
 use crate::outputs::Palette;
 use crate::outputs::render::{moment, span};
@@ -129,14 +129,21 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
         skewed,
         ..
     } = input;
-    let (files, read, behind) = (counted(*files, "file"), size(*bytes), size(*lag_bytes));
+    let text = if let Some(received) = &input.received {
+        let messages = counted(received.messages, "message");
+        let connections = counted(received.connections, "connection");
+        format!("{messages}, {} received, {connections}", size(*bytes))
+    } else {
+        let (read, behind) = (size(*bytes), size(*lag_bytes));
+        format!("{}, {read} read, {behind} behind", counted(*files, "file"))
+    };
     line(
         out,
-        format_args!(
-            "  {:<20} {kind:<8} {files}, {read} read, {behind} behind",
-            visible(name)
-        ),
+        format_args!("  {:<20} {kind:<8} {text}", visible(name)),
     );
+    for text in input.received.iter().flat_map(troubles) {
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
     if *skewed > 0 {
         let text = format!("{} bore times in the future", counted(*skewed, "line"));
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
@@ -160,6 +167,40 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
         let text = self::loss(loss);
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
+}
+
+/// What went wrong between senders and this input.
+pub(super) fn troubles(received: &ReceivedStatus) -> Vec<String> {
+    let deaf = received.deaf.iter();
+    let deaf = deaf.map(|(at, why)| format!("cannot listen at {}: {}", visible(at), visible(why)));
+    let counts = [
+        (
+            received.datagrams_dropped,
+            "datagram",
+            "dropped by the system: they came faster than they were read",
+        ),
+        (received.cut, "message", "cut at `max_line_bytes`"),
+        (
+            received.refused,
+            "connection",
+            "refused: `max_connections` were open",
+        ),
+        (
+            received.broken,
+            "connection",
+            "closed for what came over it",
+        ),
+        (
+            received.timed_out,
+            "connection",
+            "closed because it took too long",
+        ),
+        (received.handshakes_failed, "TLS handshake", "failed"),
+        (received.own, "own message", "came back, and were dropped"),
+    ];
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let counts = counts.map(|(count, what, how)| format!("{}: {how}", counted(count, what)));
+    deaf.chain(counts).collect()
 }
 
 /// What was lost of one file: `app.log was truncated … (5.0 KiB, 2 times, last …)`.

@@ -15,7 +15,7 @@ use super::logs::{Log, Way};
 use super::rules_of;
 use super::run::{Asked, Signals, block_on};
 use super::terminal::{Terminal, counted, say};
-use crate::app::{self, Happening};
+use crate::app::{self, Happening, Kept};
 use crate::cli::Watch;
 use crate::config::{self, Config, Input, InputKind, MAX_CLOCK_SKEW, MAX_LINE_BYTES};
 use crate::error::AgentError;
@@ -53,7 +53,7 @@ async fn serve(
     terminal: Terminal,
 ) -> Result<ExitCode, AgentError> {
     let mut signals = Signals::new()?;
-    let mut app = app::start(&config, &rules, terminal.out, &mut Vec::new())?;
+    let mut app = app::start(&config, &rules, terminal.out, &mut Kept::default())?;
     loop {
         tokio::select! {
             asked = signals.next() => if asked == Asked::Stop {

@@ -145,7 +145,7 @@ fn warn_of_loops(
                 paths.iter().any(|pattern| pattern.matches(path))
                     && !exclude.iter().any(|exclude| exclude.matches(path))
             }
-            InputKind::Stdin => false,
+            InputKind::Syslog(_) | InputKind::Journal(_) | InputKind::Stdin => false,
         };
         let entry = |node: &Node| match &node.value {
             Value::Map(entries) => entries

@@ -31,7 +31,7 @@ use lapwing_rules::mute::InhibitRule;
 use lapwing_rules::scanner::Listening;
 
 use crate::inputs::framer::Framing;
-use crate::inputs::tail;
+use crate::inputs::{journal, syslog, tail};
 use crate::operate::http;
 use crate::outputs;
 
@@ -97,6 +97,10 @@ pub enum InputKind {
         /// Where files that exist at the very first start are read from.
         start_at: tail::StartAt,
     },
+    /// What others send.
+    Syslog(syslog::Spec),
+    /// The journal of systemd.
+    Journal(journal::Spec),
     /// Standard input.
     Stdin,
 }
@@ -106,6 +110,8 @@ impl InputKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::File { .. } => "file",
+            Self::Syslog(_) => "syslog",
+            Self::Journal(_) => "journald",
             Self::Stdin => "stdin",
         }
     }

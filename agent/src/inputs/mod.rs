@@ -2,8 +2,10 @@
 //! over [`Event`]s through a bounded channel, and a full channel makes it wait.
 
 pub mod framer;
+pub mod journal;
 pub mod multiline;
 pub mod stdin;
+pub mod syslog;
 pub mod tail;
 pub mod utf16;
 
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use lapwing_rules::model::{Batch, InputId, Timestamp};
 use lapwing_rules::scanner::Memory;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// What an input tells the pump.
 #[derive(Debug)]
@@ -34,8 +37,30 @@ pub enum Event {
     /// The answer to [`tail::Handle::look`]: every line that stood in a file at this time, wall
     /// clock, has been handed over. Only then can silence be told from lines not read yet.
     Current(Timestamp),
+    /// Somebody waits to hear that everything before this is durable.
+    Awaited(Receipt),
     /// The input has ended (standard input closed) and will say nothing more.
     Ended(InputId),
+}
+
+/// Tells an input that what it handed over, up to a certain place, is durable with all that it caused.
+#[derive(Debug)]
+pub struct Receipt {
+    number: u64,
+    back: UnboundedSender<u64>,
+}
+
+impl Receipt {
+    /// `number` goes to `back` once it is so.
+    pub fn new(number: u64, back: UnboundedSender<u64>) -> Self {
+        Self { number, back }
+    }
+
+    /// It is durable. Never waits.
+    pub fn confirm(self) {
+        // Whoever has gone will send it again.
+        self.back.send(self.number).ok();
+    }
 }
 
 /// What a file is known by, whatever its name.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::AlertView;
@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::status::{
-    DroppedStatus, InputStatus, Loss, OutputStatus, Reloads, RuleStatus, StateStatus, Status,
-    Unreadable,
+    DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, Reloads, RuleStatus,
+    StateStatus, Status, Unreadable,
 };
 use crate::clock;
-use crate::inputs::tail;
+use crate::inputs::{syslog, tail};
 use crate::outputs;
 use crate::pump::{self, Question};
 use crate::store::{Health, HealthView, Start, StoreMessage};
@@ -56,6 +56,8 @@ pub struct Sight {
     pub inputs: Vec<(Arc<str>, &'static str)>,
     /// What the file inputs count.
     pub counters: Arc<tail::Counters>,
+    /// What the inputs count that others send to.
+    pub received: Option<syslog::counters::All>,
     /// By id.
     pub rules: Arc<RuleSet>,
     /// The workers.
@@ -140,6 +142,15 @@ impl Sight {
                 since: file.since,
             });
             input.unreadable = unreadable.collect();
+        }
+        if let Some(received) = &self.received {
+            let all = received.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, counters) in &*all {
+                if let Some(input) = inputs.get_mut(&**name).filter(|it| it.kind == "syslog") {
+                    input.bytes = counters.bytes.get();
+                    input.received = Some(received_status(counters));
+                }
+            }
         }
         for loss in self.counters.losses() {
             if let Some(input) = inputs.get_mut(&*loss.input) {
@@ -248,6 +259,22 @@ impl Sight {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+}
+
+fn received_status(counters: &syslog::Counters) -> ReceivedStatus {
+    ReceivedStatus {
+        messages: counters.messages.get(),
+        connections: counters.connections.get(),
+        accepted: counters.accepted.get(),
+        refused: counters.refused.get(),
+        broken: counters.broken.get(),
+        timed_out: counters.timed_out.get(),
+        handshakes_failed: counters.handshakes_failed.get(),
+        cut: counters.cut.get(),
+        datagrams_dropped: counters.datagrams_dropped.get(),
+        own: counters.own.get(),
+        deaf: counters.deaf(),
     }
 }
 

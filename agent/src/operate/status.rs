@@ -65,12 +65,42 @@ pub struct InputStatus {
     pub lag_bytes: u64,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
+    /// What others send to it; `null` where it reads files.
+    #[serde(default)]
+    pub received: Option<ReceivedStatus>,
     /// What cannot be read now: 100 at most.
     pub unreadable: Vec<Unreadable>,
     /// How many there are.
     pub unreadable_total: u64,
     /// What could not be read for good, by file.
     pub losses: Vec<Loss>,
+}
+
+/// What was received from others, since the process began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedStatus {
+    /// Messages.
+    pub messages: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Connections that were opened.
+    pub accepted: u64,
+    /// Connections that were refused: `max_connections` were open.
+    pub refused: u64,
+    /// Connections that were closed for what came over them.
+    pub broken: u64,
+    /// Connections that were closed because they took too long.
+    pub timed_out: u64,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: u64,
+    /// Messages that were cut at `max_line_bytes`.
+    pub cut: u64,
+    /// Datagrams that the system dropped because they came faster than they were read.
+    pub datagrams_dropped: u64,
+    /// The agent's own messages that came back, and were dropped.
+    pub own: u64,
+    /// Addresses that cannot be listened at now, and why.
+    pub deaf: BTreeMap<String, String>,
 }
 
 /// A file that should be read and cannot.

@@ -14,6 +14,7 @@ use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
 use super::{Input, Notice, Pump};
 use crate::clock;
+use crate::inputs::Receipt;
 use crate::outputs;
 use crate::store::{Commit, Done, GroupRecord, Routed, Start, StoreError, StoreMessage};
 
@@ -43,6 +44,8 @@ struct InFlight {
     sent_at: Instant,
     /// It holds the starting positions of all inputs.
     has_starts: bool,
+    /// Who waits for it.
+    receipts: Vec<Receipt>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl Pump {
                 self.commit();
             } else {
                 let news = self.pending.take_news();
-                self.send(news, Vec::new());
+                self.send(news, Vec::new(), Vec::new());
             }
         }
     }
@@ -95,11 +98,23 @@ impl Pump {
         self.disk.retry_at = None;
         let changes = self.setup.engine.take_changes().into_iter();
         let answers = std::mem::take(&mut self.pending.answers);
+        let receipts = std::mem::take(&mut self.pending.receipts);
         let commit = self.pending.take(changes.map(record));
-        self.send(commit, answers);
+        self.send(commit, answers, receipts);
     }
 
-    fn send(&mut self, commit: Commit, answers: Vec<Answer>) {
+    /// Somebody waits for what came before to be durable: at once where there is nothing that is not.
+    pub(super) fn await_commit(&mut self, receipt: Receipt) {
+        if self.pending.since.is_none() && self.disk.in_flight.is_none() {
+            receipt.confirm();
+            return;
+        }
+        self.pending.receipts.push(receipt);
+        self.pending.is_urgent = true;
+        self.pending.touch();
+    }
+
+    fn send(&mut self, commit: Commit, answers: Vec<Answer>, receipts: Vec<Receipt>) {
         let commit = Arc::new(commit);
         let (replies, inbox) = (self.replies.0.clone(), self.setup.inbox.clone());
         let reply = Box::new(move |result| {
@@ -114,6 +129,7 @@ impl Pump {
                 answers,
                 sent_at: clock::monotonic(),
                 has_starts: self.waiting_for.is_empty(),
+                receipts,
             });
         }
     }
@@ -139,25 +155,26 @@ impl Pump {
             answer.give(trouble.as_deref());
         }
         match reply {
-            Ok(Done::Durable) => self.has_committed(&sent),
+            Ok(Done::Durable) => self.has_committed(sent),
             Ok(Done::InMemory {
                 error,
                 unsaved_after,
             }) => {
                 self.disk.in_memory = true;
-                self.has_failed(&sent.commit);
+                self.has_failed(&mut sent);
                 self.say_failing(&error, unsaved_after);
             }
             Err(_) => {
                 // There may be no room in memory either: what comes back waits for its turn.
                 self.disk.in_memory = false;
-                self.has_failed(&sent.commit);
+                self.has_failed(&mut sent);
                 self.pending.take_back_news(&sent.commit);
             }
         }
     }
 
-    fn has_committed(&mut self, sent: &InFlight) {
+    fn has_committed(&mut self, sent: InFlight) {
+        sent.receipts.into_iter().for_each(Receipt::confirm);
         let disk = &mut self.disk;
         disk.pace.committed(sent.sent_at, clock::monotonic());
         (disk.in_memory, disk.failing_since) = (false, None);
@@ -181,7 +198,9 @@ impl Pump {
         }
     }
 
-    fn has_failed(&mut self, commit: &Commit) {
+    fn has_failed(&mut self, sent: &mut InFlight) {
+        let commit = &sent.commit;
+        self.pending.receipts.splice(0..0, sent.receipts.drain(..));
         self.pending.take_back(commit);
         for group in &commit.groups {
             if !self.setup.engine.save_again(&group.rule, &group.group) {

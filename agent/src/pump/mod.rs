@@ -279,6 +279,7 @@ impl Pump {
                 self.pending.moved(position);
             }
             Event::Current(at) => self.let_time_pass(at),
+            Event::Awaited(receipt) => self.await_commit(receipt),
             Event::Forget(key) => {
                 self.memories.remove(&key);
                 self.pending.forget(key);

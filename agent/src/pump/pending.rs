@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::orders::Answer;
 use super::pace::Urgency;
 use crate::clock;
-use crate::inputs::{Position, PositionKey};
+use crate::inputs::{Position, PositionKey, Receipt};
 use crate::store::{Commit, GroupRecord, Routed};
 
 /// Notifications that may wait in memory for a disk that takes none, when the store, too, has no
@@ -28,6 +28,8 @@ pub(super) struct Pending {
     pub(super) answers: Vec<Answer>,
     notifications: Vec<Routed>,
     bytes: u64,
+    /// Who waits for this commit.
+    pub(super) receipts: Vec<Receipt>,
     pub(super) since: Option<Instant>,
     pub(super) is_urgent: bool,
 }

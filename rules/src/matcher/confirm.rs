@@ -19,6 +19,9 @@ use super::runs::{RunId, Runs};
 use super::scan::Search;
 use row::{Rows, Verdict};
 
+/// The field that says who sent a line.
+const PEER: &str = "peer";
+
 /// Whether [`super::Found::fields`] is wanted for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldUse {
@@ -103,12 +106,20 @@ pub(super) struct LineFields {
     of_rule: Fields,
     /// What rules get that want no fields.
     none: Fields,
+    /// Who sent the lines.
+    peer: Option<String>,
 }
 
 impl LineFields {
     /// Forgets the line before.
     pub(super) fn next_line(&mut self) {
         self.is_read = false;
+    }
+
+    pub(super) fn set_peer(&mut self, peer: Option<&str>) {
+        if self.peer.as_deref() != peer {
+            self.peer = peer.map(str::to_owned);
+        }
     }
 
     fn read(&mut self, line: &[u8], format: &Format) {
@@ -122,6 +133,9 @@ impl LineFields {
             {
                 self.of_line.clear();
                 format.read(line.get(..lf).unwrap_or_default(), &mut self.of_line);
+            }
+            if let Some(peer) = &self.peer {
+                self.of_line.push(PEER, peer.as_bytes());
             }
             self.is_read = true;
         }

@@ -42,6 +42,13 @@ pub struct Scratch {
     records: Vec<Range<usize>>,
 }
 
+impl Scratch {
+    /// From now on lines have a field `peer` of this value; or none.
+    pub fn set_peer(&mut self, peer: Option<&str>) {
+        self.fields.set_peer(peer);
+    }
+}
+
 /// Asks a rule about the line at a place.
 type Ask<'a> = dyn FnMut(Candidate, &mut LineFields) + 'a;
 

@@ -23,6 +23,14 @@ pub struct Source {
     pub name: Arc<str>,
 }
 
+impl Source {
+    /// Who sent the lines, where they came by syslog: an address, or the path of a socket. Such lines
+    /// were written just now and know nothing of each other.
+    pub fn peer(&self) -> Option<&str> {
+        self.name.strip_prefix("syslog://")
+    }
+}
+
 /// Whole lines of one source, in the order they were written.
 ///
 /// Every line but the last of the batch ends with LF; the last may lack it only when no more of

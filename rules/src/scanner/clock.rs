@@ -60,10 +60,16 @@ impl<'a> Clock<'a> {
             return vec![(arrival, arrival)];
         }
         let latest = self.latest;
-        heard::spans(self.batch.text(), tolerance, &|record| {
-            let own = self.own_time(&record)?;
-            Some(if own > latest { arrival } else { own })
-        })
+        let is_sent = self.batch.source.peer().is_some();
+        heard::spans(
+            self.batch.text(),
+            tolerance,
+            &|record| match self.own_time(&record) {
+                Some(own) if own <= latest => Some(own),
+                None if !is_sent => None,
+                _ => Some(arrival),
+            },
+        )
     }
 
     /// Records whose own time was too far in the future.
@@ -85,7 +91,7 @@ impl<'a> Clock<'a> {
                 self.batch.arrival
             }
             Some(time) => time,
-            None if self.format.has_time() => self
+            None if self.format.has_time() && self.batch.source.peer().is_none() => self
                 .time_before(place.start, usize::MAX)
                 .or(self.before)
                 .unwrap_or(self.batch.arrival),

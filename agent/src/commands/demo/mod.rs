@@ -18,7 +18,7 @@ use tracing::level_filters::LevelFilter;
 use super::problems;
 use super::run::{Asked, Signals, block_on};
 use super::terminal::{Terminal, print};
-use crate::app::{self, App, Happening};
+use crate::app::{self, App, Happening, Kept};
 use crate::cli::Demo;
 use crate::config::{self, Config};
 use crate::error::AgentError;
@@ -55,7 +55,7 @@ async fn show(args: &Demo, terminal: Terminal, folder: &Path) -> Result<ExitCode
         folder.display(),
         receiver.url()
     ))?;
-    let mut app = app::start(&config, &rules, terminal.out, &mut Vec::new())?;
+    let mut app = app::start(&config, &rules, terminal.out, &mut Kept::default())?;
     ready(&mut app).await?;
     note("Ordinary traffic is being written. A burst of 502 comes in a moment.")?;
     let began = Instant::now();

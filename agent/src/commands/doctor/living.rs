@@ -1,12 +1,13 @@
 //! The running agent: what it says of itself, where one runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Findings, Level};
 use crate::config::{CONTROL, Config};
 use crate::operate::client::{AskError, ask};
 use crate::operate::protocol::Request;
-use crate::operate::status::{InputStatus, OutputStatus, Status};
+use crate::operate::status::{InputStatus, OutputStatus, ReceivedStatus, Status};
 use crate::outputs::render::moment;
 
 /// Losses that are shown, at most, for one input.
@@ -79,6 +80,25 @@ fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
     for loss in input.losses.iter().take(MOST_LOSSES) {
         let message = crate::commands::status::loss(loss);
         found.add(Level::Warning, about, message, "");
+    }
+    if let Some(received) = &input.received {
+        for (at, why) in &received.deaf {
+            let message = format!("the agent cannot listen at {at}: {why}");
+            let fix = "`ss -lnp` shows who does; below 1024 it takes CAP_NET_BIND_SERVICE";
+            found.add(Level::Error, about, message, fix);
+        }
+        let others = ReceivedStatus {
+            deaf: BTreeMap::new(),
+            ..received.clone()
+        };
+        for message in crate::commands::status::troubles(&others) {
+            let fix = if message.contains("datagram") {
+                "sysctl net.core.rmem_max=33554432, or send over TCP or RELP"
+            } else {
+                ""
+            };
+            found.add(Level::Warning, about, message, fix);
+        }
     }
     if input.skewed > 0 {
         let message = format!("{} lines bore times in the future", input.skewed);

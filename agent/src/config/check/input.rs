@@ -1,5 +1,7 @@
 //! One of `inputs:` → [`Input`].
 
+mod receiver;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use super::{kind, only};
 use crate::config::{Input, InputKind, MAX_LINE_BYTES};
 use crate::inputs::framer::Framing;
 use crate::inputs::multiline::Multiline;
-use crate::inputs::tail;
+use crate::inputs::{journal, tail};
 
 pub(super) const KEYS: Keys = Keys {
     of: "an input",
@@ -28,9 +30,27 @@ pub(super) const KEYS: Keys = Keys {
         "start_at",
         "max_line_bytes",
         "multiline",
+        "listen",
+        "tls",
+        "max_connections",
+        "idle_timeout",
+        "units",
+        "directory",
     ],
-    not_yet: &["listen", "tls", "units"],
+    not_yet: &[],
 };
+const FILE_KEYS: &[&str] = &[
+    "type",
+    "path",
+    "exclude",
+    "format",
+    "pattern",
+    "time_format",
+    "time_field",
+    "start_at",
+    "max_line_bytes",
+    "multiline",
+];
 pub(super) const MULTILINE_KEYS: Keys = Keys {
     of: "`multiline`",
     known: &["start", "continue", "timeout"],
@@ -38,14 +58,17 @@ pub(super) const MULTILINE_KEYS: Keys = Keys {
 };
 /// How long a record waits for more lines where nobody says.
 const MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
-pub(super) const TYPES: &[&str] = &["file", "stdin"];
-const TYPES_NOT_YET: &[&str] = &["syslog", "journald"];
+pub(super) const TYPES: &[&str] = &["file", "syslog", "journald", "stdin"];
 
 /// Reads one; `None` when it has no type that is known.
 pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) -> Option<Input> {
     let section = reader.section(node, KEYS)?;
-    let kind = kind(reader, &section, "an input", TYPES, TYPES_NOT_YET)?;
-    let format = format(reader, &section);
+    let kind = kind(reader, &section, "an input", TYPES, &[])?;
+    let format = if kind == "syslog" || kind == "journald" {
+        Some(Arc::new(Format::Syslog))
+    } else {
+        format(reader, &section)
+    };
     let max = section.get("max_line_bytes");
     let max = max.and_then(|node| reader.size(node, "max_line_bytes", 64..=64 << 20));
     let max_line_bytes = max
@@ -66,7 +89,12 @@ pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) 
         ];
         only(reader, &section, KEYS, "standard input", &own);
         InputKind::Stdin
+    } else if kind == "journald" {
+        InputKind::Journal(journal_input(reader, &section, folder))
+    } else if kind == "syslog" {
+        InputKind::Syslog(receiver::read(reader, &section, KEYS, folder)?)
     } else {
+        only(reader, &section, KEYS, "files", FILE_KEYS);
         file_input(reader, &section, folder)?
     };
     Some(Input {
@@ -159,18 +187,36 @@ fn file_input(reader: &mut Reader, section: &Section<'_>, folder: &Path) -> Opti
             Err(error) => reader.error("bad-glob", &node.place, error.to_string(), None),
         }
     }
+    Some(InputKind::File {
+        paths,
+        exclude,
+        start_at: start_at(reader, section),
+    })
+}
+
+fn start_at(reader: &mut Reader, section: &Section<'_>) -> tail::StartAt {
     let choices = [
         ("end", tail::StartAt::End),
         ("beginning", tail::StartAt::Beginning),
     ];
-    let start_at = section
-        .get("start_at")
-        .and_then(|node| reader.choice(node, "start_at", &choices));
-    Some(InputKind::File {
-        paths,
-        exclude,
-        start_at: start_at.unwrap_or(tail::StartAt::End),
-    })
+    let node = section.get("start_at");
+    node.and_then(|node| reader.choice(node, "start_at", &choices))
+        .unwrap_or(tail::StartAt::End)
+}
+
+fn journal_input(reader: &mut Reader, section: &Section<'_>, folder: &Path) -> journal::Spec {
+    let own = ["type", "max_line_bytes", "start_at", "units", "directory"];
+    only(reader, section, KEYS, "an input of type `journald`", &own);
+    let units = section.get("units");
+    let directory = section.get("directory");
+    let directory = directory.and_then(|node| reader.text(node, "directory"));
+    journal::Spec {
+        units: units
+            .map(|node| reader.texts(node, "units"))
+            .unwrap_or_default(),
+        directory: directory.map(|text| folder.join(text)),
+        start_at: start_at(reader, section),
+    }
 }
 
 /// A glob made absolute. What the folder's own name holds means itself.

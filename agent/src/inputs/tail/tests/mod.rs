@@ -233,6 +233,7 @@ impl Tail {
             }
             Event::Current(_) => self.current = true,
             Event::Ended(_) => panic!("files do not end"),
+            Event::Awaited(_) => panic!("nobody waits for files"),
         }
     }
 

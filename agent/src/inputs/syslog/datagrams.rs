@@ -1,0 +1,282 @@
+//! Datagrams, many with each system call, sorted by sender: each sender's in the order they came.
+
+use std::collections::HashMap;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapwing_rules::model::Source;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use tokio::io::Interest;
+use tokio::net::{UdpSocket, UnixDatagram};
+
+use super::frame::append;
+use super::kernel;
+use super::network::{Closed, Current, Phase, Shared};
+use super::{Address, Counters};
+use crate::inputs::framer::Framed;
+
+/// Datagrams taken with one system call.
+const AT_ONCE: usize = 256;
+/// The longest one that there is, and a byte more. Pages that are not touched cost nothing.
+const SLOT_BYTES: usize = 64 * 1024;
+/// What is handed over at once, about.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Senders whose names are remembered.
+const MOST_SENDERS: usize = 10_000;
+/// How often the kernel is asked what it dropped while datagrams come.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads until the end, or an error.
+pub(super) async fn serve(
+    shared: &Rc<Shared>,
+    input: &Arc<str>,
+    address: &Address,
+    socket: OwnedFd,
+) -> io::Result<()> {
+    let is_local = address.path().map(|path| path.display().to_string());
+    let socket = Socket::new(address, socket)?;
+    let mut live = Some(shared.live());
+    let mut reader = Reader::new(is_local);
+    let mut drops = kernel::drops(&socket).unwrap_or(0);
+    let mut phase = shared.phase();
+    let mut has_read = false;
+    loop {
+        let now = *phase.borrow_and_update();
+        let Some(current) = shared.current(input) else {
+            return Ok(());
+        };
+        match now {
+            Phase::Ended => return Ok(()),
+            Phase::Paused => {
+                phase.changed().await.ok();
+                continue;
+            }
+            Phase::Draining => {
+                reader.drain(&socket, shared, &current)?;
+                count_drops(&socket, &mut drops, &current.counters);
+                live = None;
+                phase.changed().await.ok();
+                continue;
+            }
+            Phase::Reading => {
+                if live.is_none() {
+                    live = Some(shared.live());
+                }
+            }
+        }
+        tokio::select! {
+            biased;
+            _ = phase.changed() => {}
+            () = tokio::time::sleep(ASK_EVERY), if has_read => {
+                has_read = false;
+                if count_drops(&socket, &mut drops, &current.counters) {
+                    say_dropped(shared, &current);
+                }
+            }
+            ready = socket.readable() => {
+                ready?;
+                has_read = true;
+                let more = reader.read(&socket, current.config.max_line_bytes)?;
+                if !more {
+                    socket.is_empty();
+                }
+                if reader.hand_over(shared, &current) == Err(Closed) {
+                    phase.changed().await.ok();
+                }
+                if reader.reads.is_multiple_of(64) {
+                    // With datagrams coming without end the other branch would never have its turn.
+                    count_drops(&socket, &mut drops, &current.counters);
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Either kind.
+enum Socket {
+    Udp(UdpSocket),
+    Unix(UnixDatagram),
+}
+
+impl Socket {
+    fn new(address: &Address, socket: OwnedFd) -> io::Result<Self> {
+        Ok(match address {
+            Address::UnixDatagram(_) => Self::Unix(UnixDatagram::from_std(socket.into())?),
+            _ => Self::Udp(UdpSocket::from_std(socket.into())?),
+        })
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => socket.readable().await,
+            Self::Unix(socket) => socket.readable().await,
+        }
+    }
+
+    /// Nothing more has come: from now on it is readable when something does.
+    fn is_empty(&self) {
+        let nothing = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+        // It fails in any case, and that is noted.
+        match self {
+            Self::Udp(socket) => socket.try_io(Interest::READABLE, nothing).ok(),
+            Self::Unix(socket) => socket.try_io(Interest::READABLE, nothing).ok(),
+        };
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Udp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+fn say_dropped(shared: &Shared, current: &Current) {
+    shared.say("dropped", || {
+        let (input, total) = (&current.config.input, current.counters.datagrams_dropped.get());
+        tracing::warn!(%input, total, "the system drops datagrams: they come faster than they are read");
+    });
+}
+
+/// Gives whether there were any.
+fn count_drops(socket: &Socket, before: &mut u32, counters: &Counters) -> bool {
+    let now = kernel::drops(socket).unwrap_or(*before);
+    let more = now.wrapping_sub(*before);
+    *before = now;
+    counters.datagrams_dropped.add(u64::from(more));
+    more > 0
+}
+
+/// Who sent a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sender {
+    Host(IpAddr),
+    /// A process of this host.
+    Local,
+}
+
+struct Reader {
+    /// The path of the socket, which stands for whoever sends.
+    path: Option<String>,
+    slots: Vec<u8>,
+    headers: MultiHeaders<SockaddrStorage>,
+    sources: HashMap<Sender, Arc<Source>>,
+    /// By sender, in the order in which they were first heard.
+    waiting: Vec<(Sender, Framed, u64)>,
+    bytes: usize,
+    reads: u64,
+}
+
+impl Reader {
+    fn new(path: Option<String>) -> Self {
+        Self {
+            path,
+            slots: vec![0; AT_ONCE * SLOT_BYTES],
+            headers: MultiHeaders::preallocate(AT_ONCE, None),
+            sources: HashMap::new(),
+            waiting: Vec::new(),
+            bytes: 0,
+            reads: 0,
+        }
+    }
+
+    /// Takes what has come, up to about what is handed over at once. Gives whether there may be more.
+    fn read(&mut self, socket: &Socket, max: usize) -> io::Result<bool> {
+        self.reads += 1;
+        while self.bytes < BATCH_BYTES {
+            let slots = self.slots.chunks_exact_mut(SLOT_BYTES);
+            let mut slots: Vec<[IoSliceMut<'_>; 1]> =
+                slots.map(|slot| [IoSliceMut::new(slot)]).collect();
+            let got = recvmmsg(
+                socket.as_fd().as_raw_fd(),
+                &mut self.headers,
+                slots.iter_mut(),
+                MsgFlags::MSG_DONTWAIT,
+                None,
+            );
+            let got = match got {
+                Ok(got) => got,
+                Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            let mut count = 0;
+            for datagram in got {
+                count += 1;
+                let sender = sender(datagram.address.as_ref());
+                for text in datagram.iovs() {
+                    self.bytes += text.len();
+                    take(&mut self.waiting, sender, text, max);
+                }
+            }
+            if count < AT_ONCE {
+                // What comes next makes the socket readable anew.
+                return Ok(true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes and hands over all that has come.
+    fn drain(&mut self, socket: &Socket, shared: &Shared, current: &Current) -> io::Result<()> {
+        while self.read(socket, current.config.max_line_bytes)? {
+            if self.hand_over(shared, current) == Err(Closed) {
+                return Ok(());
+            }
+        }
+        // Where nobody takes anything, nothing can be done.
+        self.hand_over(shared, current).ok();
+        Ok(())
+    }
+
+    fn hand_over(&mut self, shared: &Shared, current: &Current) -> Result<(), Closed> {
+        self.bytes = 0;
+        if self.sources.len() > MOST_SENDERS {
+            self.sources.clear();
+        }
+        let path = self.path.as_deref();
+        for (sender, framed, messages) in self.waiting.drain(..) {
+            let source = self.sources.entry(sender).or_insert_with(|| {
+                let name = match (sender, path) {
+                    (Sender::Host(host), _) => format!("syslog://{host}"),
+                    (Sender::Local, path) => format!("syslog://{}", path.unwrap_or("local")),
+                };
+                Arc::new(Source {
+                    input: current.config.id,
+                    name: name.into(),
+                })
+            });
+            shared.hand_over_lines(current, source, framed, messages)?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends a datagram to those of its sender.
+fn take(waiting: &mut Vec<(Sender, Framed, u64)>, sender: Sender, text: &[u8], max: usize) {
+    // Nearly always the last one again.
+    let known = waiting.iter().rposition(|(other, ..)| *other == sender);
+    let index = known.unwrap_or_else(|| {
+        waiting.push((sender, Framed::default(), 0));
+        waiting.len() - 1
+    });
+    if let Some((_, framed, messages)) = waiting.get_mut(index) {
+        *messages += u64::from(append(text, text.len() as u64, max, framed));
+    }
+}
+
+fn sender(address: Option<&SockaddrStorage>) -> Sender {
+    let v4 = |it: &SockaddrStorage| it.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
+    let v6 = |it: &SockaddrStorage| {
+        let ip: Ipv6Addr = it.as_sockaddr_in6()?.ip();
+        Some(ip.to_canonical())
+    };
+    let host = address.and_then(|it| v4(it).or_else(|| v6(it)));
+    host.map_or(Sender::Local, Sender::Host)
+}

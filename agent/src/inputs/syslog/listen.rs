@@ -1,0 +1,191 @@
+//! Opens sockets: those that the service manager handed over, else new ones. What stands at the path
+//! of a socket is replaced only when it is a socket that nobody listens at.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+use super::address::Address;
+
+/// What a burst of datagrams may take while nobody reads: the kernel grants twice that, and bears it
+/// only while it is filled.
+const DATAGRAM_BUFFER: usize = 32 * 1024 * 1024;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// The first descriptor that a service manager hands over.
+const FIRST_HANDED: i32 = 3;
+
+/// Sockets that the service manager opened, until they are asked for.
+static HANDED: LazyLock<Mutex<Vec<OwnedFd>>> = LazyLock::new(|| Mutex::new(handed_over()));
+
+/// A socket that listens at `address`; one that waits for nothing.
+///
+/// # Errors
+///
+/// That of the system; what it says of a path names the path's trouble.
+pub(super) fn open(address: &Address) -> io::Result<OwnedFd> {
+    if let Some(socket) = take_handed(address) {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        return Ok(socket);
+    }
+    match address {
+        Address::Udp(at) => internet(*at, SocketType::DGRAM),
+        Address::Tcp(at, _) | Address::Relp(at, _) => {
+            let socket = internet(*at, SocketType::STREAM)?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            Ok(socket)
+        }
+        Address::UnixDatagram(path) => local(path, SocketType::DGRAM),
+        Address::UnixStream(path) => local(path, SocketType::STREAM),
+    }
+}
+
+fn internet(at: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
+    let family = if at.is_ipv6() {
+        AddressFamily::INET6
+    } else {
+        AddressFamily::INET
+    };
+    let make = || -> io::Result<OwnedFd> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, kind, flags, None)?;
+        if kind == SocketType::STREAM {
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+        } else {
+            enlarge(&socket);
+        }
+        Ok(socket)
+    };
+    let socket = make()?;
+    match rustix::net::bind(&socket, &at) {
+        // Somebody, perhaps this very agent, has the port for IPv4.
+        Err(rustix::io::Errno::ADDRINUSE) if at.is_ipv6() && at.ip().is_unspecified() => {
+            let socket = make()?;
+            sockopt::set_ipv6_v6only(&socket, true)?;
+            rustix::net::bind(&socket, &at)?;
+            Ok(socket)
+        }
+        bound => {
+            bound?;
+            Ok(socket)
+        }
+    }
+}
+
+/// As much as the system allows; more than its limit with the right to it.
+fn enlarge(socket: &OwnedFd) {
+    if sockopt::set_socket_recv_buffer_size_force(socket, DATAGRAM_BUFFER / 2).is_err() {
+        // What the limit allows is what there is.
+        sockopt::set_socket_recv_buffer_size(socket, DATAGRAM_BUFFER / 2).ok();
+    }
+}
+
+/// Made under another name and renamed: at no moment does it stand there with other rights, and what
+/// a killed agent left is replaced. Whoever is on this host may write, as to `/dev/log`.
+fn local(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => {
+            let what = "something that is no socket stands there";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+        }
+        Ok(_) if is_listened_at(path, kind) => return Err(io::ErrorKind::AddrInUse.into()),
+        _ => {}
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?;
+    if kind == SocketType::DGRAM {
+        enlarge(&socket);
+    }
+    let made = made_name(path);
+    // What an agent left that was killed just here.
+    fs::remove_file(&made).ok();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&made)?)?;
+    let placed = fs::set_permissions(&made, Permissions::from_mode(0o666))
+        .and_then(|()| match kind {
+            SocketType::STREAM => Ok(rustix::net::listen(&socket, BACKLOG)?),
+            _ => Ok(()),
+        })
+        .and_then(|()| fs::rename(&made, path));
+    if placed.is_err() {
+        fs::remove_file(&made).ok();
+    }
+    placed.map(|()| socket)
+}
+
+fn made_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+fn is_listened_at(path: &Path, kind: SocketType) -> bool {
+    match kind {
+        SocketType::STREAM => UnixStream::connect(path).is_ok(),
+        _ => UnixDatagram::unbound().is_ok_and(|socket| socket.connect(path).is_ok()),
+    }
+}
+
+/// The socket that the service manager opened for this address.
+fn take_handed(address: &Address) -> Option<OwnedFd> {
+    let mut handed = HANDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let index = handed.iter().position(|socket| is_of(socket, address))?;
+    Some(handed.swap_remove(index))
+}
+
+fn is_of(socket: &OwnedFd, address: &Address) -> bool {
+    let kind = sockopt::socket_type(socket);
+    let Ok(name) = rustix::net::getsockname(socket) else {
+        return false;
+    };
+    let at = |wanted: &SocketAddr| SocketAddr::try_from(name.clone()).is_ok_and(|at| at == *wanted);
+    let path = |wanted: &Path| {
+        let name = SocketAddrUnix::try_from(name.clone()).ok();
+        let bytes = name.as_ref().and_then(SocketAddrUnix::path_bytes);
+        bytes.is_some_and(|bytes| bytes == wanted.as_os_str().as_encoded_bytes())
+    };
+    match address {
+        Address::Udp(wanted) => kind == Ok(SocketType::DGRAM) && at(wanted),
+        Address::Tcp(wanted, _) | Address::Relp(wanted, _) => {
+            kind == Ok(SocketType::STREAM) && at(wanted)
+        }
+        Address::UnixDatagram(wanted) => kind == Ok(SocketType::DGRAM) && path(wanted),
+        Address::UnixStream(wanted) => kind == Ok(SocketType::STREAM) && path(wanted),
+    }
+}
+
+/// `LISTEN_FDS` descriptors from 3 on, where `LISTEN_PID` is this process: `sd_listen_fds(3)`.
+fn handed_over() -> Vec<OwnedFd> {
+    let number = |name| std::env::var(name).ok()?.parse::<i32>().ok();
+    let is_ours = number("LISTEN_PID").is_some_and(|pid| pid.cast_unsigned() == std::process::id());
+    let count = number("LISTEN_FDS").filter(|_| is_ours).unwrap_or(0);
+    let numbers = FIRST_HANDED..FIRST_HANDED.saturating_add(count.clamp(0, 1024));
+    numbers.filter_map(adopt).collect()
+}
+
+/// A socket that was handed over; `None` where there is none of that number.
+#[expect(unsafe_code, reason = "nothing safe makes a descriptor of a number")]
+fn adopt(number: i32) -> Option<OwnedFd> {
+    if !Path::new(&format!("/proc/self/fd/{number}")).exists() {
+        return None;
+    }
+    // SAFETY: the descriptor is open, as was just seen, and by the protocol of LISTEN_FDS it was
+    // opened for this process, which has nowhere else made anything of its number: this runs once.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(socket.as_fd(), rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(socket)
+}
+
+/// Where a socket listens: tells which port 0 became.
+pub(super) fn bound(socket: &OwnedFd) -> Option<SocketAddr> {
+    let name: SocketAddrAny = rustix::net::getsockname(socket).ok()?;
+    SocketAddr::try_from(name).ok()
+}

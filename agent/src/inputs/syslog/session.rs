@@ -1,0 +1,239 @@
+//! One RELP connection: each message is acknowledged once what it caused is durable.
+//!
+//! What is not acknowledged when the connection ends is sent again by the other side. Messages that
+//! wait for their acknowledgement are bounded: with too many of them nothing more is read.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapwing_rules::model::Source;
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::frame::append;
+use super::network::{Closed, Current, Phase};
+use super::relp::{Command, Frame, Reader, answer};
+use super::streams::{Peer, Stream, read_some};
+use crate::inputs::Receipt;
+use crate::inputs::framer::Framed;
+
+/// Messages that may wait for their acknowledgement; senders stop at 128 by themselves.
+const MOST_WAITING: usize = 10_000;
+/// Bytes of answers that may wait to be taken.
+const MOST_ANSWERS: usize = 256 * 1024;
+/// Answers that nobody takes are given up after this.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// At the end they get less.
+const GOODBYE: Duration = Duration::from_millis(200);
+/// What this side can do.
+const OFFERS: &str = concat!(
+    "200 OK\nrelp_version=0\nrelp_software=lapwing,",
+    env!("CARGO_PKG_VERSION"),
+    "\ncommands=syslog"
+);
+
+/// What came with one reading.
+#[derive(Default)]
+struct Came {
+    framed: Framed,
+    messages: u64,
+    /// The numbers of its messages.
+    numbers: Vec<u32>,
+    answers: Vec<u8>,
+}
+
+/// What the other side has said so far.
+struct Intake {
+    reader: Reader,
+    is_open: bool,
+    /// Number of the frame that ends the session: nothing behind it counts.
+    closing: Option<u32>,
+}
+
+/// What it gets.
+struct Session {
+    peer: Peer,
+    source: Arc<Source>,
+    /// By the number of their receipt.
+    waiting: VecDeque<(u64, Vec<u32>)>,
+    waiting_messages: usize,
+    receipts: u64,
+    back: UnboundedSender<u64>,
+    answers: Vec<u8>,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(peer: Peer, stream: Box<dyn Stream>) {
+    let Some(current) = peer.shared.current(&peer.input) else {
+        return;
+    };
+    let (back, confirmed) = unbounded_channel();
+    let mut intake = Intake {
+        reader: Reader::new(current.config.max_line_bytes),
+        is_open: false,
+        closing: None,
+    };
+    let mut session = Session {
+        source: peer.source(&current),
+        peer,
+        waiting: VecDeque::new(),
+        waiting_messages: 0,
+        receipts: 0,
+        back,
+        answers: Vec::new(),
+    };
+    drop(current);
+    let (mut input, mut output) = tokio::io::split(stream);
+    let ended = session
+        .run(&mut intake, &mut input, &mut output, confirmed)
+        .await;
+    if let Err(why) = ended
+        && let Some(current) = session.peer.shared.current(&session.peer.input)
+    {
+        current.counters.broken.add(1);
+        session.peer.say_closed(why);
+    }
+    // The other side may be gone already.
+    timeout(GOODBYE, output.shutdown()).await.ok();
+}
+
+impl Session {
+    async fn run(
+        &mut self,
+        intake: &mut Intake,
+        input: &mut ReadHalf<Box<dyn Stream>>,
+        output: &mut WriteHalf<Box<dyn Stream>>,
+        mut confirmed: UnboundedReceiver<u64>,
+    ) -> Result<(), &'static str> {
+        let shared = Rc::clone(&self.peer.shared);
+        let mut phase = shared.phase();
+        let mut has_ended = false;
+        loop {
+            let now = *phase.borrow_and_update();
+            let Some(current) = shared.current(&self.peer.input) else {
+                return Ok(());
+            };
+            while let Ok(number) = confirmed.try_recv() {
+                self.confirm(number);
+            }
+            let is_done = self.waiting.is_empty();
+            if now == Phase::Ended || (is_done && (has_ended || intake.closing.is_some())) {
+                self.say_goodbye(intake.closing.filter(|_| is_done), output)
+                    .await;
+                return Ok(());
+            }
+            let may_read = now == Phase::Reading
+                && !has_ended
+                && intake.closing.is_none()
+                && self.waiting_messages < MOST_WAITING
+                && self.answers.len() < MOST_ANSWERS;
+            let now = Instant::now();
+            let idle = now + current.config.spec.idle_timeout;
+            let max = current.config.max_line_bytes;
+            let take = |bytes: &[u8]| intake.take(bytes, max);
+            tokio::select! {
+                biased;
+                _ = phase.changed() => {}
+                Some(number) = confirmed.recv() => self.confirm(number),
+                written = timeout_at(now + PATIENCE, output.write(&self.answers)), if !self.answers.is_empty() => {
+                    match written {
+                        Ok(Ok(count)) if count > 0 => drop(self.answers.drain(..count)),
+                        _ => return Ok(()),
+                    }
+                }
+                got = timeout_at(idle, read_some(&shared, input, take)), if may_read => match got {
+                    Ok(Ok((0, _)) | Err(_)) => has_ended = true,
+                    Ok(Ok((_, (came, outcome)))) => {
+                        self.hand_over(&current, came);
+                        outcome?;
+                        tokio::task::yield_now().await;
+                    }
+                    Err(_) => {
+                        current.counters.timed_out.add(1);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where nobody takes it, it is not acknowledged either.
+    fn hand_over(&mut self, current: &Current, came: Came) {
+        self.answers.extend_from_slice(&came.answers);
+        if came.numbers.is_empty() {
+            return;
+        }
+        self.receipts += 1;
+        let receipt = Receipt::new(self.receipts, self.back.clone());
+        self.waiting_messages += came.numbers.len();
+        self.waiting.push_back((self.receipts, came.numbers));
+        let shared = &self.peer.shared;
+        let handed = shared
+            .hand_over_lines(current, &mut self.source, came.framed, came.messages)
+            .and_then(|()| shared.await_commit(receipt));
+        if handed == Err(Closed) {
+            shared.say("unacknowledged", || {
+                tracing::debug!("messages came that nobody takes: they are not acknowledged");
+            });
+        }
+    }
+
+    /// Everything up to this receipt is durable.
+    fn confirm(&mut self, number: u64) {
+        while let Some((receipt, _)) = self.waiting.front()
+            && *receipt <= number
+            && let Some((_, numbers)) = self.waiting.pop_front()
+        {
+            self.waiting_messages -= numbers.len();
+            for txnr in numbers {
+                answer(txnr, "200 OK", &mut self.answers);
+            }
+        }
+    }
+
+    async fn say_goodbye(&mut self, closing: Option<u32>, output: &mut WriteHalf<Box<dyn Stream>>) {
+        if let Some(txnr) = closing {
+            answer(txnr, "", &mut self.answers);
+        }
+        self.answers.extend_from_slice(b"0 serverclose 0\n");
+        // Whoever takes it no more sends again what was not acknowledged.
+        timeout(GOODBYE, output.write_all(&self.answers)).await.ok();
+    }
+}
+
+impl Intake {
+    fn take(&mut self, bytes: &[u8], max: usize) -> (Came, Result<(), &'static str>) {
+        let mut came = Came::default();
+        let mut outcome = Ok(());
+        let (is_open, closing) = (&mut self.is_open, &mut self.closing);
+        let mut each = |frame: Frame<'_>| {
+            if outcome.is_err() || closing.is_some() {
+                return;
+            }
+            match frame.command {
+                Command::Open => {
+                    *is_open = true;
+                    answer(frame.txnr, OFFERS, &mut came.answers);
+                }
+                Command::Syslog if *is_open => {
+                    came.numbers.push(frame.txnr);
+                    let is_any = append(frame.data, frame.length, max, &mut came.framed);
+                    came.messages += u64::from(is_any);
+                }
+                Command::Syslog => outcome = Err("it sent a message before it opened a session"),
+                Command::Close => *closing = Some(frame.txnr),
+                Command::Unknown => {
+                    answer(frame.txnr, "500 unknown command", &mut came.answers);
+                }
+            }
+        };
+        let read = self.reader.push(bytes, &mut each);
+        if outcome.is_ok() && read.is_err() {
+            outcome = Err("what it sends is no RELP");
+        }
+        (came, outcome)
+    }
+}

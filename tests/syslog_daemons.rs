@@ -1,0 +1,298 @@
+//! The real rsyslog forwards to a real agent with what `lapwing setup` prints; openssl speaks TLS to
+//! it. `tests/setup` installs both.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Signal, kill_process};
+
+use crate::host::{Host, json_lines, wait_until};
+
+const RULES: &str = "
+version: 1
+rules:
+  - {name: all, match: {contains: [BOOM]}, type: frequency, num_events: 2000, timeframe: 1h, group_by: [peer, appname]}
+  - {name: tls, match: {contains: [TLS]}, type: any, group_by: [message]}
+";
+
+/// Ended when it is dropped.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn run(program: &str, args: &[&str], folder: &Path) -> (bool, String) {
+    let mut command = Command::new(program);
+    let done = command.args(args).current_dir(folder).output();
+    let done = done.unwrap_or_else(|error| panic!("{program}: {error}; run tests/setup"));
+    let text = [done.stdout, done.stderr].concat();
+    (
+        done.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+fn listening(log: &str, scheme: &str) -> u16 {
+    let mark = format!("listening at {scheme}://127.0.0.1:");
+    let rest = log.split(&mark).nth(1).expect("it says where");
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    digits.parse().unwrap()
+}
+
+#[test]
+fn what_setup_prints_for_rsyslog_is_what_rsyslog_takes() {
+    let host = Host::new();
+    certificates(&host, "one");
+    for transport in ["tcp", "tls", "relp", "relp-tls", "udp"] {
+        let ca = host.path("one.pem").display().to_string();
+        let args = ["setup", "rsyslog", "--transport", transport, "--ca", &ca];
+        let done = host.command(&args);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let head = format!("global(workDirectory=\"{}\")\n", host.path(".").display());
+        host.write("rsyslog.conf", head + &done.stdout);
+        let (fine, text) = run("rsyslogd", &["-N1", "-f", "rsyslog.conf"], &host.path("."));
+        assert!(fine && !text.contains("error"), "{transport}: {text}");
+    }
+    let done = host.command(&["setup", "syslog-ng", "--transport", "relp"]);
+    assert_eq!(done.code, 2, "syslog-ng does not speak it");
+    let done = host.command(&["setup", "rsyslog", "--to", "a\"b:1"]);
+    assert_eq!(
+        done.code, 2,
+        "nothing gets into a configuration that is no name"
+    );
+}
+
+#[test]
+fn rsyslog_forwards_a_file_to_the_last_line() {
+    for (scheme, transport) in [("tcp", "tcp"), ("relp", "relp")] {
+        let host = Host::with(
+            &format!(
+                "inputs:\n  net: {{type: syslog, listen: ['{scheme}://127.0.0.1:0']}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
+            ),
+            RULES,
+        );
+        let agent = host.run();
+        let to = format!("127.0.0.1:{}", listening(&agent.stderr.text(), scheme));
+        let args = ["setup", "rsyslog", "--transport", transport, "--to", &to];
+        let snippet = host.command(&args).stdout;
+        let at = |name: &str| host.path(name).display().to_string();
+        let config = format!(
+            "global(workDirectory=\"{}\")\nmodule(load=\"imfile\")\ninput(type=\"imfile\" File=\"{}\" Tag=\"shop\")\n{snippet}",
+            at("."),
+            at("app.log")
+        );
+        host.write("rsyslog.conf", config);
+        let lines: Vec<String> = (0..2_000).map(|n| format!("BOOM {n}")).collect();
+        host.write("app.log", lines.join("\n") + "\n");
+        let (config, pid) = (at("rsyslog.conf"), at("rsyslog.pid"));
+        let mut command = Command::new("rsyslogd");
+        let command = command.args(["-n", "-f", &config, "-i", &pid]);
+        let daemon = Daemon(command.spawn().expect("tests/setup installs rsyslog"));
+        wait_until("two thousand lines", || host.path("alerts.jsonl").exists());
+        wait_until("a whole alert", || {
+            host.read("alerts.jsonl").ends_with('\n')
+        });
+        let alert = &json_lines(&host.read("alerts.jsonl"))[0];
+        assert_eq!(alert["count"], 2_000);
+        assert_eq!(alert["group"]["peer"], "127.0.0.1");
+        assert_eq!(alert["group"]["appname"], "shop");
+        assert_eq!(alert["samples"][0]["source"], "syslog://127.0.0.1");
+        let last = alert["samples"].as_array().unwrap().last().unwrap();
+        assert!(
+            last["line"].as_str().unwrap().ends_with("BOOM 1999"),
+            "{last}"
+        );
+        drop(daemon);
+        agent.stop();
+    }
+}
+
+/// An authority `NAME.pem`, and what it signed: `NAME-server.pem` and `NAME-client.pem`.
+fn certificates(host: &Host, name: &str) {
+    let subject = format!("/CN={name}");
+    let (key, cert) = (format!("{name}.key"), format!("{name}.pem"));
+    let make = |args: &[&str]| {
+        let (fine, text) = run("openssl", args, &host.path("."));
+        assert!(fine, "{text}");
+    };
+    let new = ["-newkey", "rsa:2048", "-nodes", "-keyout"];
+    make(
+        &[
+            &[
+                "req", "-x509", "-subj", &subject, "-days", "2", "-out", &cert,
+            ][..],
+            &new[..],
+            &[key.as_str()][..],
+        ]
+        .concat(),
+    );
+    for who in ["server", "client"] {
+        let at = |ending: &str| format!("{name}-{who}.{ending}");
+        let (its_key, request, its_cert) = (at("key"), at("csr"), at("pem"));
+        host.write("ext", "subjectAltName=IP:127.0.0.1\n");
+        make(
+            &[
+                &["req", "-subj", "/CN=x", "-out", &request][..],
+                &new[..],
+                &[its_key.as_str()][..],
+            ]
+            .concat(),
+        );
+        make(&[
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &cert,
+            "-CAkey",
+            &key,
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "ext",
+            "-out",
+            &its_cert,
+        ]);
+    }
+}
+
+/// Sends one message by `openssl s_client`; gives whether the handshake was to its liking.
+fn send(host: &Host, port: u16, message: &str, args: &[&str]) -> bool {
+    let to = format!("127.0.0.1:{port}");
+    let mut command = Command::new("openssl");
+    command.args([
+        "s_client",
+        "-connect",
+        &to,
+        "-quiet",
+        "-no_ign_eof",
+        "-verify_return_error",
+    ]);
+    command.args(args).current_dir(host.path("."));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "<13>{message}").ok();
+    drop(stdin);
+    child.wait().unwrap().success()
+}
+
+/// The messages of the alerts that were told.
+fn messages(host: &Host) -> Vec<String> {
+    let text = std::fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
+    let message = |alert: &serde_json::Value| alert["group"]["message"].as_str().map(str::to_owned);
+    json_lines(&text).iter().filter_map(message).collect()
+}
+
+#[test]
+fn tls_takes_those_with_a_certificate_of_its_authority_and_a_new_one_after_a_reload() {
+    let host = Host::with(
+        "inputs:\n  net: {type: syslog, listen: ['tls://127.0.0.1:0'], tls: {cert: cert.pem, key: key.pem, client_ca: one.pem}}\noutputs:\n  file: {type: file, path: alerts.jsonl}\n",
+        RULES,
+    );
+    certificates(&host, "one");
+    certificates(&host, "two");
+    let use_of = |name: &str| {
+        host.write("cert.pem", host.read(&format!("{name}-server.pem")));
+        host.write("key.pem", host.read(&format!("{name}-server.key")));
+    };
+    use_of("one");
+    let agent = host.run();
+    let port = listening(&agent.stderr.text(), "tls");
+    let good = [
+        "-CAfile",
+        "one.pem",
+        "-cert",
+        "one-client.pem",
+        "-key",
+        "one-client.key",
+    ];
+    let texts = || messages(&host);
+    assert!(send(&host, port, "TLS good", &good));
+    wait_until("the good one", || texts() == ["TLS good"]);
+    send(
+        &host,
+        port,
+        "TLS old",
+        &[&good[..], &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]].concat(),
+    );
+    send(&host, port, "TLS none", &["-CAfile", "one.pem"]);
+    let unknown = [
+        "-CAfile",
+        "one.pem",
+        "-cert",
+        "two-client.pem",
+        "-key",
+        "two-client.key",
+    ];
+    send(&host, port, "TLS unknown", &unknown);
+    let mut plain = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    plain.write_all(b"<13>TLS plain\n").unwrap();
+    agent.stderr.wait_for("a TLS handshake failed");
+    use_of("two");
+    kill_process(agent.pid(), Signal::HUP).unwrap();
+    agent.stderr.wait_for("reloaded");
+    let renewed = [
+        "-CAfile",
+        "two.pem",
+        "-cert",
+        "one-client.pem",
+        "-key",
+        "one-client.key",
+    ];
+    assert!(!send(&host, port, "TLS by the old authority", &good));
+    assert!(send(&host, port, "TLS renewed", &renewed));
+    wait_until("the renewed one", || texts().len() == 2);
+    assert_eq!(texts(), ["TLS good", "TLS renewed"]);
+    agent.stop();
+}
+
+#[test]
+fn the_journal_is_read_on_where_it_was_left() {
+    let host = Host::with(
+        "inputs:\n  journal: {type: journald, directory: journal, start_at: beginning}\noutputs:\n  file: {type: file, path: alerts.jsonl}\n",
+        "version: 1\nrules:\n  - {name: each, match: {contains: [BOOM]}, type: any, group_by: [hostname, appname, procid, severity, message]}\n",
+    );
+    std::fs::create_dir(host.path("journal")).unwrap();
+    let write = |name: &str, at: u64, message: &str| {
+        let entry = format!(
+            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={at}\n_BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=web-9\nSYSLOG_IDENTIFIER=shop\n_PID=77\nPRIORITY=3\nMESSAGE={message}\n\n"
+        );
+        host.write("entry", entry);
+        let remote = "/lib/systemd/systemd-journal-remote";
+        let output = format!("--output=journal/{name}.journal");
+        let (fine, text) = run(remote, &[&output, "entry"], &host.path("."));
+        assert!(fine, "{text}");
+    };
+    let told = || -> Vec<String> {
+        let text = std::fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
+        let word = |alert: &serde_json::Value, name: &str| {
+            alert["group"][name].as_str().unwrap().to_owned()
+        };
+        let names = ["hostname", "appname", "procid", "severity", "message"];
+        let row = |alert| names.map(|name| word(alert, name)).join(" ");
+        json_lines(&text).iter().map(row).collect()
+    };
+    write("one", 1_795_248_000_000_000, "BOOM first");
+    let agent = host.run();
+    wait_until("the first entry", || {
+        told() == ["web-9 shop 77 err BOOM first"]
+    });
+    agent.stop();
+    write("two", 1_795_248_001_000_000, "BOOM second");
+    let agent = host.run();
+    wait_until("the second entry", || told().len() > 1);
+    assert_eq!(told()[1], "web-9 shop 77 err BOOM second");
+    assert_eq!(told().len(), 2);
+    agent.stop();
+}
