@@ -188,10 +188,25 @@ fn input_schema() -> Value {
             (
                 "listen",
                 texts(),
-                "udp://, tcp://, tls://, relp://, unix://, unix+stream:// addresses",
+                "udp://, tcp://, tls://, relp://, relp+tls://, unix://, unix+stream:// addresses",
             ),
             ("tls", json!({"type": "object"}), "{cert, key, client_ca}"),
+            (
+                "max_connections",
+                or_variable(&json!({"type": "integer", "minimum": 1, "maximum": 100_000})),
+                "Connections of senders that may be open at once [1000]",
+            ),
+            (
+                "idle_timeout",
+                or_variable(&duration()),
+                "A connection on which nothing came for so long is closed [24h]",
+            ),
             ("units", texts(), "Units of systemd [all]"),
+            (
+                "directory",
+                text(),
+                "For journald: a folder with journal files [the host's own journal]",
+            ),
         ],
         &["type"],
     )
