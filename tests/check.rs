@@ -6,7 +6,7 @@ use crate::host::{Host, json_lines};
 const CONFIG: &str = r"
 inputs:
   access: {type: file, path: access.log, fromat: nginx}
-  journal: {type: journald}
+  journal: {type: jornald}
 outputs:
   hook: {type: webhook, url: '${LAPWING_TEST_UNSET}'}
   archive: {type: file}
@@ -52,7 +52,7 @@ rules:
 /// below three lines of `Host::configure`), its code, and a part of what is said.
 const IN_CONFIG: &[(u64, u64, &str, &str)] = &[
     (6, 42, "unknown-key", "did you mean `format`?"),
-    (7, 19, "not-yet-known", "`journald` is not yet known"),
+    (7, 19, "unknown-type", "did you mean `journald`?"),
     (9, 30, "bad-substitution", "LAPWING_TEST_UNSET"),
     (10, 12, "missing-key", "needs `path`"),
     (11, 41, "duplicate-key", "`timeout` stands twice"),
