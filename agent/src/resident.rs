@@ -1,7 +1,7 @@
-//! Gives back the pages of code that only the start needed: the parsers of configuration and rules, the
-//! planner of the search. The system maps code in stretches of 64 KiB around each place that is
-//! touched, so that a start leaves nearly all of the binary resident; what an idle agent goes
-//! through is a tenth of it.
+//! Gives back the pages of code that only the start, or an alert some time ago, needed: the parsers of
+//! configuration and rules, the planner of the search, TLS. The system maps code in stretches of 64 KiB
+//! around each place that is touched, so that each leaves nearly all of the binary resident; what an idle
+//! agent goes through is a tenth of it.
 //!
 //! Nothing is lost by it: a page of code that is wanted again is mapped again from the page cache.
 
