@@ -3,30 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, json_lines, wait_until};
+use crate::host::{EACH_WORD, Host, json_lines, wait_until};
 use crate::receiver::{Answer, DeadAddress, Received, Receiver};
-
-/// Each line is a notification of its own.
-const RULES: &str = r"
-version: 1
-defaults: {realert: 0s, resolve_after: 500ms}
-rules:
-  - name: each
-    summary: 'saw {{ word }}'
-    severity: critical
-    match: {regex: ['word=(?P<word>\S+)']}
-    group_by: [word]
-    type: frequency
-    num_events: 1
-    timeframe: 500ms
-";
-
-fn host(outputs: &str) -> Host {
-    let config = format!(
-        "inputs: {{app: {{type: file, path: app.log, format: plain}}}}\noutputs:\n{outputs}"
-    );
-    Host::with(&config, RULES)
-}
 
 fn is_firing(request: &Received) -> bool {
     request.json["status"] == "firing"
@@ -40,7 +18,7 @@ fn what_cannot_be_delivered_goes_to_the_fallback_and_is_not_sent_late() {
         Answer::status(503),
         Answer::status(503),
     ]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  first: {{type: webhook, url: '{}', send_resolved: false, fallback: {{to: second, after: 4s}}}}\n  \
            second: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/"),
@@ -48,7 +26,7 @@ fn what_cannot_be_delivered_goes_to_the_fallback_and_is_not_sent_late() {
     ));
     host.write(
         "rules.yaml",
-        RULES.replace("realert: 0s", "realert: 0s, notify: [first]"),
+        EACH_WORD.replace("realert: 0s", "realert: 0s, notify: [first]"),
     );
     let agent = host.run();
     host.append("app.log", "word=one\n");
@@ -70,7 +48,7 @@ fn what_cannot_be_delivered_goes_to_the_fallback_and_is_not_sent_late() {
 #[test]
 fn a_storm_is_one_message_in_a_chat_and_each_its_own_at_a_webhook() {
     let (chat, hook) = (Receiver::start(), Receiver::start());
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  chat: {{type: mattermost, webhook_url: '{}', rate_limit: 1/2s, send_resolved: false}}\n  \
            hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         chat.url("/"),
@@ -104,7 +82,7 @@ fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
         Answer::status(500),
         Answer::status(500),
     ]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
@@ -135,7 +113,7 @@ fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
 fn a_drill_goes_the_real_way_and_says_what_each_output_answered() {
     let receiver = Receiver::start();
     let dead = DeadAddress::new();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}'}}\n  dead: {{type: webhook, url: 'http://{}/'}}\n  \
            pager: {{type: pagerduty, routing_key: KEY, api_url: '{}'}}\n",
         receiver.url("/hook"),
@@ -183,7 +161,7 @@ fn a_drill_goes_the_real_way_and_says_what_each_output_answered() {
 fn what_was_given_up_is_sent_again_when_somebody_asks_for_it() {
     let receiver = Receiver::start();
     receiver.answer_next([Answer::status(400)]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
@@ -204,7 +182,7 @@ fn what_was_given_up_is_sent_again_when_somebody_asks_for_it() {
 #[test]
 fn one_output_can_be_tried_and_shown_without_an_agent() {
     let receiver = Receiver::start();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', secret: sesame-open}}\n  \
            chat: {{type: telegram, token: 'sesame-open', chat_id: '1', api_url: '{}'}}\n",
         receiver.url("/hook"),
@@ -235,7 +213,7 @@ fn one_output_can_be_tried_and_shown_without_an_agent() {
 
 #[test]
 fn the_gallery_is_what_the_command_makes() {
-    let host = host("  screen: {type: console}\n");
+    let host = Host::telling_each_word("  screen: {type: console}\n");
     let done = host.command(&["notify", "render", "--gallery"]);
     let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gallery.md");
     let told = "docs/gallery.md: lapwing notify render --gallery --picture docs/gallery-rate.png > docs/gallery.md";
@@ -266,7 +244,7 @@ fn every_example_of_the_documentation_is_taken() {
 #[test]
 fn counts_and_lines_reach_those_that_want_them() {
     let receiver = Receiver::start();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  loki: {{type: loki, url: '{}', send: lines}}\n  kept: {{type: file, path: lines.jsonl, send: lines}}\n  \
            hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url(""),
@@ -292,7 +270,7 @@ fn counts_and_lines_reach_those_that_want_them() {
 #[test]
 fn somebody_else_hears_that_the_agent_lives() {
     let receiver = Receiver::start();
-    let host = host("  screen: {type: console}\n");
+    let host = Host::telling_each_word("  screen: {type: console}\n");
     let beat = format!(
         "heartbeat: {{url: '{}', every: 1s}}\n",
         receiver.url("/beat")

@@ -31,6 +31,21 @@ pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     }
 }
 
+/// Rules of [`Host::telling_each_word`].
+pub(crate) const EACH_WORD: &str = r"
+version: 1
+defaults: {realert: 0s, resolve_after: 500ms}
+rules:
+  - name: each
+    summary: 'saw {{ word }}'
+    severity: critical
+    match: {regex: ['word=(?P<word>\S+)']}
+    group_by: [word]
+    type: frequency
+    num_events: 1
+    timeframe: 500ms
+";
+
 /// A folder with everything that an agent needs.
 pub(crate) struct Host {
     dir: TempDir,
@@ -57,6 +72,15 @@ impl Host {
         host.configure(config);
         host.write("rules.yaml", rules);
         host
+    }
+
+    /// One that tells these outputs of each line of `app.log` with a new `word=…`, as an alert of its own that
+    /// ends soon after.
+    pub(crate) fn telling_each_word(outputs: &str) -> Self {
+        let config = format!(
+            "inputs: {{app: {{type: file, path: app.log, format: plain}}}}\noutputs:\n{outputs}"
+        );
+        Self::with(&config, EACH_WORD)
     }
 
     /// Writes `lapwing.yaml`: `config` below what all tests want, the control socket among it.

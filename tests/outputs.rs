@@ -7,28 +7,6 @@ use serde_json::{Value, json};
 use crate::host::{Host, json_lines, wait_until};
 use crate::receiver::{Answer, DeadAddress, Received, Receiver};
 
-/// Each line is a notification of its own.
-const RULES: &str = r"
-version: 1
-defaults: {realert: 0s, resolve_after: 500ms}
-rules:
-  - name: each
-    summary: 'saw {{ word }}'
-    severity: critical
-    match: {regex: ['word=(?P<word>\S+)']}
-    group_by: [word]
-    type: frequency
-    num_events: 1
-    timeframe: 500ms
-";
-
-fn host(outputs: &str) -> Host {
-    let config = format!(
-        "inputs: {{app: {{type: file, path: app.log, format: plain}}}}\noutputs:\n{outputs}"
-    );
-    Host::with(&config, RULES)
-}
-
 fn is_firing(request: &Received) -> bool {
     request.json["status"] == "firing"
 }
@@ -39,7 +17,7 @@ fn a_dead_and_a_silent_output_delay_no_other() {
     let dead = DeadAddress::new();
     // Takes connections and never answers: nobody accepts them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  dead: {{type: webhook, url: 'http://{}/'}}\n  \
            silent: {{type: webhook, url: 'http://{}/'}}\n  \
            missing: {{type: file, path: missing/alerts.jsonl}}\n  \
@@ -64,7 +42,7 @@ fn a_dead_and_a_silent_output_delay_no_other() {
 fn what_a_webhook_answers_with_503_is_sent_again_under_the_same_key() {
     let receiver = Receiver::start();
     receiver.answer_next([Answer::status(503)]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
@@ -92,7 +70,7 @@ fn a_webhook_that_asks_for_time_gets_it() {
         status: 429,
         retry_after: Some(3),
     }]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
@@ -109,7 +87,7 @@ fn a_webhook_that_asks_for_time_gets_it() {
 fn what_can_never_be_delivered_holds_up_nothing_behind_it() {
     let receiver = Receiver::start();
     receiver.answer_next([Answer::status(400)]);
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
@@ -136,7 +114,7 @@ fn texts(json: &Value, into: &mut Vec<String>) {
 #[test]
 fn a_log_cannot_ping_a_slack_channel() {
     let receiver = Receiver::start();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  chat: {{type: slack, webhook_url: '{}'}}\n",
         receiver.url("/services/T0/B0/token")
     ));
@@ -169,7 +147,9 @@ fn a_log_cannot_ping_a_slack_channel() {
 
 #[test]
 fn a_file_gets_one_object_a_line_and_the_console_no_control_bytes() {
-    let host = host("  archive: {type: file, path: alerts.jsonl}\n  screen: {type: console}\n");
+    let host = Host::telling_each_word(
+        "  archive: {type: file, path: alerts.jsonl}\n  screen: {type: console}\n",
+    );
     let agent = host.run();
     host.append("app.log", "word=\u{1b}[31mred and \u{7}bell\nword=two\n");
     wait_until("four objects", || {
@@ -198,7 +178,7 @@ fn a_file_gets_one_object_a_line_and_the_console_no_control_bytes() {
 #[test]
 fn a_format_of_papertrail_is_a_form_with_a_payload() {
     let receiver = Receiver::start();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', format: papertrail, send_resolved: false}}\n",
         receiver.url("/")
     ));

@@ -13,28 +13,6 @@ use serde_json::Value;
 use crate::host::{Agent, Host, wait_until};
 use crate::receiver::Receiver;
 
-/// Each line is an alert of its own, which ends soon after.
-const RULES: &str = r"
-version: 1
-defaults: {realert: 0s, resolve_after: 500ms}
-rules:
-  - name: each
-    summary: 'saw {{ word }}'
-    severity: critical
-    match: {regex: ['word=(?P<word>\S+)']}
-    group_by: [word]
-    type: frequency
-    num_events: 1
-    timeframe: 500ms
-";
-
-fn host(outputs: &str) -> Host {
-    let config = format!(
-        "inputs: {{app: {{type: file, path: app.log, format: plain}}}}\noutputs:\n{outputs}"
-    );
-    Host::with(&config, RULES)
-}
-
 /// A port that nobody takes now.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
@@ -117,7 +95,7 @@ fn get(address: (&str, u16), path: &str) -> Option<String> {
 #[test]
 fn a_real_alertmanager_has_the_alert_and_hears_of_its_end() {
     let port = free_port();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  am: {{type: alertmanager, url: 'http://127.0.0.1:{port}'}}\n"
     ));
     host.write(
@@ -197,7 +175,7 @@ impl Person {
 #[test]
 fn a_channel_on_a_real_irc_server_hears_of_it_over_tls() {
     let (plain, tls) = (free_port(), free_port());
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  chat: {{type: irc, server: 'localhost:{tls}', channel: '#ops', nick: watcher}}\n"
     ));
     certificates(&host);
@@ -238,7 +216,7 @@ fn a_channel_on_a_real_irc_server_hears_of_it_over_tls() {
 #[test]
 fn a_mail_arrives_by_starttls_and_not_without() {
     let port = free_port();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  mail: {{type: email, smtp_url: 'smtp://localhost:{port}', from: 'lapwing@example.com', to: [ops@example.com], send_resolved: false}}\n"
     ));
     certificates(&host);
@@ -277,7 +255,7 @@ fn a_mail_arrives_by_starttls_and_not_without() {
 #[test]
 fn a_real_syslog_collector_takes_lines_and_alerts_over_tls() {
     let port = free_port();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  collector: {{type: syslog, url: 'tls://localhost:{port}'}}\n  \
            lines: {{type: syslog, url: 'tls://localhost:{port}', send: lines}}\n"
     ));
@@ -335,7 +313,7 @@ fn a_real_syslog_collector_takes_lines_and_alerts_over_tls() {
 fn the_environments_proxy_is_used_and_redirects_are_not() {
     let receiver = Receiver::start();
     let port = free_port();
-    let host = host(&format!(
+    let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: 'http://hooks.example.com:{}/x', send_resolved: false}}\n",
         receiver_port(&receiver)
     ));

@@ -35,7 +35,6 @@ const TOP_KEYS: Keys = Keys {
         "http",
         "heartbeat",
     ],
-    not_yet: &[],
 };
 
 /// From none to a year and a day.
@@ -225,7 +224,6 @@ fn kind<'n>(
     section: &Section<'n>,
     of: &str,
     known: &[&str],
-    not_yet: &[&str],
 ) -> Option<&'n str> {
     let Some(node) = section.get("type") else {
         reader.error(
@@ -240,18 +238,14 @@ fn kind<'n>(
     if known.contains(&text) {
         return Some(text);
     }
-    if not_yet.contains(&text) {
-        reader.not_yet(&node.place, &format!("the type `{text}`"));
-    } else {
-        let help = meant(text, known.iter().chain(not_yet).copied());
-        let help = help.unwrap_or_else(|| format!("one of {}", known.join(", ")));
-        reader.error(
-            "unknown-type",
-            &node.place,
-            format!("there is no type `{}` of {of}", shown(node)),
-            Some(help),
-        );
-    }
+    let help = meant(text, known.iter().copied());
+    let help = help.unwrap_or_else(|| format!("one of {}", known.join(", ")));
+    reader.error(
+        "unknown-type",
+        &node.place,
+        format!("there is no type `{}` of {of}", shown(node)),
+        Some(help),
+    );
     None
 }
 

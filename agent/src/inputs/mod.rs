@@ -1,6 +1,7 @@
 //! Where lines come from. An input knows the inbox of the pump and nothing beyond it: it hands
 //! over [`Event`]s through a bounded channel, and a full channel makes it wait.
 
+pub mod count;
 pub mod framer;
 pub mod journal;
 pub mod multiline;

@@ -16,10 +16,8 @@ use super::yaml::{Key, Node, Value};
 pub struct Keys {
     /// What the map is, for messages: `a rule`.
     pub of: &'static str,
-    /// Keys that work.
+    /// Those that it may have.
     pub known: &'static [&'static str],
-    /// Keys of the contract that this version does not know yet.
-    pub not_yet: &'static [&'static str],
 }
 
 /// A map whose keys have been checked.
@@ -127,25 +125,11 @@ impl Reader {
     }
 
     fn known(&mut self, key: &str, place: &Place, keys: Keys) {
-        if keys.known.contains(&key) {
-        } else if keys.not_yet.contains(&key) {
-            self.not_yet(place, &format!("`{key}`"));
-        } else {
+        if !keys.known.contains(&key) {
             let message = format!("unknown key `{key}` in {}", keys.of);
             let help = meant(key, keys.known.iter().copied()).or_else(|| Some(all_keys(keys)));
             self.error("unknown-key", place, message, help);
         }
-    }
-
-    /// Says that `what` is in the language, but not in this version.
-    pub fn not_yet(&mut self, place: &Place, what: &str) {
-        let help = "it is planned; leave it out until then".to_owned();
-        self.error(
-            "not-yet-known",
-            place,
-            format!("{what} is not yet known to this version"),
-            Some(help),
-        );
     }
 
     /// Adds an error about a value of the wrong kind.

@@ -10,7 +10,6 @@ use crate::operate::http;
 const KEYS: Keys = Keys {
     of: "`http`",
     known: &["listen", "hosts"],
-    not_yet: &[],
 };
 
 /// Reads it; `None` when it has no address to listen at.

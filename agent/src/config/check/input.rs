@@ -37,7 +37,6 @@ pub(super) const KEYS: Keys = Keys {
         "units",
         "directory",
     ],
-    not_yet: &[],
 };
 const FILE_KEYS: &[&str] = &[
     "type",
@@ -54,7 +53,6 @@ const FILE_KEYS: &[&str] = &[
 pub(super) const MULTILINE_KEYS: Keys = Keys {
     of: "`multiline`",
     known: &["start", "continue", "timeout"],
-    not_yet: &[],
 };
 /// How long a record waits for more lines where nobody says.
 const MULTILINE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -63,7 +61,7 @@ pub(super) const TYPES: &[&str] = &["file", "syslog", "journald", "stdin"];
 /// Reads one; `None` when it has no type that is known.
 pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) -> Option<Input> {
     let section = reader.section(node, KEYS)?;
-    let kind = kind(reader, &section, "an input", TYPES, &[])?;
+    let kind = kind(reader, &section, "an input", TYPES)?;
     let format = if kind == "syslog" || kind == "journald" {
         Some(Arc::new(Format::Syslog))
     } else {

@@ -52,22 +52,18 @@ pub(super) const KEYS: Keys = Keys {
         "rate_limit",
         "fallback",
     ],
-    not_yet: &[],
 };
 const FALLBACK_KEYS: Keys = Keys {
     of: "`fallback`",
     known: &["to", "after"],
-    not_yet: &[],
 };
 pub(super) const QUEUE_KEYS: Keys = Keys {
     of: "`queue`",
     known: &["max_bytes"],
-    not_yet: &[],
 };
 const HEARTBEAT_KEYS: Keys = Keys {
     of: "`heartbeat`",
     known: &["url", "every"],
-    not_yet: &[],
 };
 const HEARTBEAT_EVERY: Duration = Duration::from_mins(1);
 /// An output that fails for so long has its fallback told.
@@ -87,7 +83,7 @@ pub(super) fn read(
     folder: &Path,
 ) -> Option<outputs::Spec> {
     let section = reader.section(node, KEYS)?;
-    let word = kind(reader, &section, "an output", TYPES, &[])?;
+    let word = kind(reader, &section, "an output", TYPES)?;
     own_keys(reader, &section, word, kinds::own_keys(word));
     let kind = kinds::read(reader, &section, word, folder)?;
     let mut spec = outputs::Spec::new(name, kind);

@@ -2,27 +2,9 @@
 //! nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One number. Reading and writing it never waits.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// Its value now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(super) fn take(&self, fewer: u64) {
-        self.0.fetch_sub(fewer, Ordering::Relaxed);
-    }
-}
+use crate::inputs::count::Count;
 
 /// Numbers of one input, since the process began. All but `connections` only grow.
 #[derive(Debug, Default)]

@@ -2,28 +2,10 @@
 //! any time. It counts; it decides nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::inputs::count::Count;
 
 use super::losses::{InputFigures, Ledger, Loss};
-
-/// One number. Reading and writing it never waits.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    /// Its value now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(super) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-}
 
 /// Numbers of one tail thread, over all its inputs. All but `folders_unseen`,
 /// `files_open` and `files_known` only grow.

@@ -50,7 +50,7 @@ use std::sync::mpsc::SyncSender;
 
 use lapwing_rules::model::InputId;
 
-pub use counters::{Count, Counters};
+pub use counters::Counters;
 pub use kept::Kept;
 pub use losses::{InputFigures, Loss, LossKind, Unreadable};
 pub use own::{Own, OwnAt};

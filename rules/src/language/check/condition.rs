@@ -66,7 +66,6 @@ pub(super) const OWN_KEYS: &[(&str, &[&str])] = &[
 pub(super) const REFERENCE_KEYS: Keys = Keys {
     of: "`reference`",
     known: &["same_time"],
-    not_yet: &[],
 };
 
 /// What a key that is missing may look like.

@@ -46,7 +46,6 @@ pub(super) const KEYS: Keys = Keys {
         "context",
         "attach",
     ],
-    not_yet: &[],
 };
 
 pub(super) const REALERT: Duration = Duration::from_mins(10);

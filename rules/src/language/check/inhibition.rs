@@ -7,7 +7,6 @@ use crate::mute::{self, InhibitRule, Matcher};
 pub(super) const INHIBIT_KEYS: Keys = Keys {
     of: "an inhibit rule",
     known: &["source_matchers", "target_matchers", "equal"],
-    not_yet: &[],
 };
 
 /// Reads the list; an item with an error is left out.

@@ -10,18 +10,15 @@ use crate::language::yaml::{Key, Node, Value};
 pub(super) const TEST_KEYS: Keys = Keys {
     of: "a test",
     known: &["name", "format", "lines", "expect"],
-    not_yet: &[],
 };
 /// In a test file a test says of which rule it is.
 pub(super) const NAMED_TEST_KEYS: Keys = Keys {
     of: "a test of a test file",
     known: &["rule", "name", "format", "lines", "expect"],
-    not_yet: &[],
 };
 pub(super) const LINE_KEYS: Keys = Keys {
     of: "a test's line",
     known: &["at", "every", "repeat", "line"],
-    not_yet: &[],
 };
 pub(super) const EXPECT_KEYS: Keys = Keys {
     of: "an expectation",
@@ -35,7 +32,6 @@ pub(super) const EXPECT_KEYS: Keys = Keys {
         "value",
         "group",
     ],
-    not_yet: &[],
 };
 const YEAR: Duration = Duration::from_hours(366 * 24);
 

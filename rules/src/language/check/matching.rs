@@ -9,12 +9,10 @@ use crate::language::yaml::Node;
 pub(super) const MATCH_KEYS: Keys = Keys {
     of: "`match`",
     known: &["contains", "regex", "ignore_case", "where", "not"],
-    not_yet: &[],
 };
 pub(super) const NOT_KEYS: Keys = Keys {
     of: "`not`",
     known: &["contains", "regex"],
-    not_yet: &[],
 };
 
 pub(super) const STEP_KEYS: Keys = Keys {
@@ -27,7 +25,6 @@ pub(super) const STEP_KEYS: Keys = Keys {
         "not",
         "num_events",
     ],
-    not_yet: &[],
 };
 
 /// Reads a `match:` map; what is wrong in it is left out of the result.

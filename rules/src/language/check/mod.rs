@@ -77,7 +77,6 @@ const FILE_KEYS: Keys = Keys {
         "inhibit_rules",
         "time_intervals",
     ],
-    not_yet: &[],
 };
 
 /// What rules of all files may name.

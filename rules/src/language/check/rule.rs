@@ -73,7 +73,6 @@ pub(super) const RULE_KEYS: Keys = Keys {
         "also_when",
         "returned_after",
     ],
-    not_yet: &[],
 };
 
 /// Reads one rule: its name, where it has one, and the rule, where it has no error.

@@ -12,12 +12,10 @@ use crate::mute::Times;
 pub(super) const ESCALATE_KEYS: Keys = Keys {
     of: "`escalate`",
     known: &["after", "unless", "notify"],
-    not_yet: &[],
 };
 pub(super) const CONTEXT_KEYS: Keys = Keys {
     of: "`context`",
     known: &["before", "after"],
-    not_yet: &[],
 };
 
 const MONTH: Duration = Duration::from_hours(31 * 24);

@@ -14,7 +14,6 @@ use crate::language::yaml::{self, Key, Node, Value};
 pub(super) const TEST_FILE_KEYS: Keys = Keys {
     of: "a test file",
     known: &["version", "rule_files", "tests"],
-    not_yet: &[],
 };
 
 /// A test, and the rule that it is of.

@@ -13,7 +13,6 @@ use crate::mute::{Span, TimeInterval, Times};
 pub(super) const INTERVAL_KEYS: Keys = Keys {
     of: "a time interval",
     known: &["name", "time_intervals"],
-    not_yet: &[],
 };
 pub(super) const SPAN_KEYS: Keys = Keys {
     of: "an item of `time_intervals`",
@@ -25,12 +24,10 @@ pub(super) const SPAN_KEYS: Keys = Keys {
         "years",
         "location",
     ],
-    not_yet: &[],
 };
 pub(super) const TIME_KEYS: Keys = Keys {
     of: "an item of `times`",
     known: &["start_time", "end_time"],
-    not_yet: &[],
 };
 
 const WEEKDAYS: [&str; 7] = [

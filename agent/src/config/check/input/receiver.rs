@@ -21,7 +21,6 @@ const OWN_KEYS: &[&str] = &[
 const TLS_KEYS: Keys = Keys {
     of: "`tls`",
     known: &["cert", "key", "client_ca"],
-    not_yet: &[],
 };
 
 /// `None` where something is wrong that it cannot do without.

@@ -38,7 +38,6 @@ pub(in crate::config::check) const TYPES: &[&str] = &[
 const SASL_KEYS: Keys = Keys {
     of: "`sasl`",
     known: &["user", "password"],
-    not_yet: &[],
 };
 const FORMATS: &[(&str, WebhookFormat)] = &[
     ("lapwing", WebhookFormat::Lapwing),
