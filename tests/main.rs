@@ -61,6 +61,8 @@ mod schema;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod storms;
+#[cfg(test)]
 mod suggest;
 #[cfg(test)]
 mod syslog;

@@ -87,9 +87,13 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Listens on a free port of 127.0.0.1.
     pub(crate) fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    fn at(address: SocketAddr) -> Self {
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = oneshot::channel();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(take).with_state(Arc::clone(&shared));
@@ -217,5 +221,12 @@ impl DeadAddress {
             _socket: socket,
             address,
         }
+    }
+
+    /// Somebody listens from now on.
+    pub(crate) fn comes_to_life(self) -> Receiver {
+        let address = self.address;
+        drop(self);
+        Receiver::at(address)
     }
 }

@@ -1,0 +1,208 @@
+//! Deliveries on a bad day: an endpoint that is dead for ten minutes, hundreds of messages that wait when
+//! the agent is killed, a log full of hits. Long waits pass on a clock that runs sixty times as fast: all
+//! that the agent knows of time comes through libfaketime.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use lapwing::clock;
+use lapwing_rules::model::Timestamp;
+use serde_json::Value;
+
+use crate::host::{Agent, EACH_WORD, Host, json_lines, wait_until};
+use crate::receiver::{DeadAddress, Received, Receiver};
+
+/// So many seconds of the agent's pass in one of ours.
+const SPEED: u32 = 60;
+
+/// The library that bends the clock; its folder is named after the architecture.
+fn libfaketime() -> String {
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib",
+    ];
+    let library = |folder: &str| format!("{folder}/faketime/libfaketimeMT.so.1");
+    let found = folders.map(library);
+    let found = found.into_iter().find(|path| Path::new(path).exists());
+    found.expect("libfaketime is there; tests/setup installs it")
+}
+
+fn run_on_a_fast_clock(host: &Host) -> Agent {
+    let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
+    command.env("LD_PRELOAD", libfaketime());
+    command.env("FAKETIME", format!("+0 x{SPEED}"));
+    let agent = Agent::start(&mut command);
+    agent.stderr.wait_for("ready");
+    agent
+}
+
+/// `word=w0` to `word=w(count - 1)`, a line each.
+fn words(count: usize) -> String {
+    (0..count).map(|n| format!("word=w{n}\n")).collect()
+}
+
+/// What the messages say, in the order in which they came.
+fn summaries(received: &[Received]) -> Vec<String> {
+    let summary = |one: &Received| one.json["summary"].as_str().unwrap_or_default().to_owned();
+    received.iter().map(summary).collect()
+}
+
+fn waiting(host: &Host, output: &str) -> Value {
+    let status = host.command(&["status", "-c", "lapwing.yaml", "--json"]);
+    json_lines(&status.stdout)[0]["outputs"][output]["waiting"].clone()
+}
+
+#[test]
+fn an_endpoint_that_was_dead_for_ten_minutes_gets_all_in_order_at_its_pace() {
+    let dead = DeadAddress::new();
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: 'http://{0}/hook', send_resolved: false, rate_limit: 10/1m}}\n  \
+           chat: {{type: mattermost, webhook_url: 'http://{0}/chat', send_resolved: false}}\n",
+        dead.address
+    ));
+    let agent = run_on_a_fast_clock(&host);
+    let began = clock::monotonic();
+    host.append("app.log", words(40));
+    wait_until("ten minutes have passed", || {
+        began.elapsed() * SPEED > Duration::from_mins(10)
+    });
+    assert_eq!(waiting(&host, "hook"), 40, "nothing is given up");
+    let receiver = dead.comes_to_life();
+    let at_hook = |request: &Received| request.path == "/hook";
+    let told = receiver.wait_for(40, at_hook);
+    let chat = receiver.wait_for(1, |request| !at_hook(request)).remove(0);
+    agent.stop();
+    let expected: Vec<String> = (0..40).map(|n| format!("saw w{n}")).collect();
+    assert_eq!(summaries(&told), expected);
+    // Ten at once, and ten more in each of the three minutes after; the agent's minute is our second.
+    let took = told[39].at - told[0].at;
+    assert!(took > Duration::from_millis(2_800), "{took:?}");
+    let text = chat.json["text"].as_str().unwrap();
+    assert!(
+        text.contains("40 messages in one") && text.contains("min late"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_fires_is_told_to_an_alertmanager_every_minute_and_its_end_once() {
+    let receiver = Receiver::start();
+    let host = Host::telling_each_word(&format!(
+        "  am: {{type: alertmanager, url: '{}'}}\n",
+        receiver.url("")
+    ));
+    host.write(
+        "rules.yaml",
+        EACH_WORD.replace("resolve_after: 500ms", "resolve_after: 5m"),
+    );
+    let agent = run_on_a_fast_clock(&host);
+    host.append("app.log", "word=one\n");
+    let ends = |request: &Received| -> Timestamp {
+        request.json[0]["endsAt"].as_str().unwrap().parse().unwrap()
+    };
+    wait_until("its end is told", || {
+        // What sleeps without the C library sleeps as long as ever: a line wakes it.
+        host.append("app.log", "tick\n");
+        let told: Vec<Timestamp> = receiver.received().iter().map(ends).collect();
+        told.windows(2).any(|pair| pair[1] < pair[0])
+    });
+    agent.stop();
+    let told = receiver.received();
+    assert!(
+        (4..=8).contains(&told.len()),
+        "{} requests in five minutes",
+        told.len()
+    );
+    for pair in told.windows(2) {
+        assert_eq!(pair[0].json[0]["labels"], pair[1].json[0]["labels"]);
+        assert_eq!(pair[0].json[0]["startsAt"], pair[1].json[0]["startsAt"]);
+    }
+    for pair in told[..told.len() - 1].windows(2) {
+        let longer = ends(&pair[1]).since(ends(&pair[0]));
+        assert!(
+            longer >= Duration::from_secs(50),
+            "said anew, not said again: {longer:?}"
+        );
+    }
+}
+
+#[test]
+fn five_hundred_that_wait_when_the_agent_is_killed_all_arrive_under_their_keys() {
+    const MANY: usize = 500;
+    let dead = DeadAddress::new();
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: 'http://{}/', send_resolved: false}}\n",
+        dead.address
+    ));
+    let agent = host.run();
+    host.append("app.log", words(MANY));
+    wait_until("all of them wait", || waiting(&host, "hook") == MANY);
+    let undelivered = &["history", "--undelivered", "-c", "lapwing.yaml", "--json"];
+    let kept = json_lines(&host.command(undelivered).stdout);
+    let key = |one: &Value| format!("{}/{}", one["id"].as_str().unwrap(), one["seq"]);
+    let queued: BTreeSet<String> = kept
+        .iter()
+        .filter(|one| one["status"] == "firing")
+        .map(key)
+        .collect();
+    assert_eq!(queued.len(), MANY);
+    agent.kill9();
+    let receiver = dead.comes_to_life();
+    let agent = host.run();
+    let told = receiver.wait_for(MANY, |_| true);
+    agent.stop();
+    assert_eq!(receiver.received().len(), MANY, "each of them once");
+    let keys: BTreeSet<String> = told.iter().map(Received::key).collect();
+    assert_eq!(keys, queued);
+    let expected: Vec<String> = (0..MANY).map(|n| format!("saw w{n}")).collect();
+    assert_eq!(summaries(&told), expected);
+}
+
+#[test]
+fn a_flood_of_hits_is_counted_to_the_last_and_told_at_the_outputs_pace() {
+    const HITS: u64 = 400_000;
+    const APART: Duration = Duration::from_secs(1);
+    let receiver = Receiver::start();
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: '{}', rate_limit: 1/1s}}\n",
+        receiver.url("/")
+    ));
+    host.write(
+        "rules.yaml",
+        EACH_WORD
+            .replace("realert: 0s", "realert: 200ms")
+            .replace("resolve_after: 500ms", "resolve_after: 2s"),
+    );
+    let agent = host.run();
+    let line = "word=flood of the same thing, again and again\n";
+    for _ in 0..20 {
+        host.append("app.log", line.repeat(20_000));
+    }
+    let last = receiver
+        .wait_for(1, |request| request.is("each", "resolved"))
+        .remove(0);
+    agent.stop();
+    assert_eq!(last.json["count"], HITS, "all hits of the alert");
+    let told = receiver.received();
+    let sum: u64 = told
+        .iter()
+        .map(|one| one.json["suppressed"].as_u64().unwrap())
+        .sum();
+    assert_eq!(
+        sum + told[0].json["count"].as_u64().unwrap(),
+        HITS,
+        "no hit is told twice"
+    );
+    for pair in told.windows(2) {
+        let apart = pair[1].at - pair[0].at;
+        // A request may be slower on its way than the one behind it, on a busy machine.
+        assert!(apart > APART / 2, "{apart:?}");
+    }
+    let took = told[told.len() - 1].at - told[0].at;
+    assert!(
+        took + APART / 2 > APART * u32::try_from(told.len() - 1).unwrap(),
+        "{took:?}"
+    );
+}
