@@ -74,3 +74,5 @@ mod testing;
 mod tidy;
 #[cfg(test)]
 mod torture;
+#[cfg(test)]
+mod vendors;

@@ -1,6 +1,7 @@
 //! An HTTP server that keeps what it is sent and answers as it is told.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -10,6 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response};
+use flate2::read::GzDecoder;
 use lapwing::clock;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
@@ -24,6 +26,7 @@ pub(crate) struct Received {
     /// With the query.
     pub(crate) path: String,
     headers: HeaderMap,
+    /// Unpacked.
     pub(crate) body: String,
     /// The body, null where it is no JSON.
     pub(crate) json: Value,
@@ -182,7 +185,15 @@ impl Drop for Receiver {
 async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 24).await.unwrap();
-    let body = String::from_utf8_lossy(&body).into_owned();
+    let is_packed = parts
+        .headers
+        .get("content-encoding")
+        .is_some_and(|value| value == "gzip");
+    let body = if is_packed {
+        io::read_to_string(GzDecoder::new(&*body)).unwrap()
+    } else {
+        String::from_utf8_lossy(&body).into_owned()
+    };
     shared.received.lock().unwrap().push(Received {
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
