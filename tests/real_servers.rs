@@ -14,7 +14,7 @@ use crate::host::{Agent, Host, wait_until};
 use crate::receiver::Receiver;
 
 /// A port that nobody takes now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -23,7 +23,7 @@ fn free_port() -> u16 {
 }
 
 /// A server that is killed when it is dropped.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -34,7 +34,7 @@ impl Drop for Server {
 
 impl Server {
     /// Starts it and waits until somebody listens at `port`.
-    fn start(command: &mut Command, port: u16) -> Self {
+    pub(crate) fn start(command: &mut Command, port: u16) -> Self {
         let program = command.get_program().to_string_lossy().into_owned();
         let path = format!(
             "{}:/usr/sbin:/sbin",

@@ -40,7 +40,8 @@ fn run_on_a_fast_clock(host: &Host) -> Agent {
 
 /// `word=w0` to `word=w(count - 1)`, a line each.
 fn words(count: usize) -> String {
-    (0..count).map(|n| format!("word=w{n}\n")).collect()
+    let lines: Vec<String> = (0..count).map(|n| format!("word=w{n}\n")).collect();
+    lines.concat()
 }
 
 /// What the messages say, in the order in which they came.

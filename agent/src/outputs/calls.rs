@@ -166,12 +166,29 @@ fn room(chat: Chat, url: &Secret, outgoing: &Outgoing) -> Call {
 
 fn matrix(url: &Secret, token: &Secret, room: &str, outgoing: &Outgoing) -> Call {
     // The same for every try, so the server says it once however often it is asked.
-    let transaction = paging::percent(&outgoing.key());
+    matrix_event(
+        url,
+        token,
+        room,
+        &outgoing.key(),
+        &rooms::matrix(&outgoing.message()),
+    )
+}
+
+/// The call that puts an event into a room. `name`: what the server knows a repeat by.
+pub(super) fn matrix_event(
+    url: &Secret,
+    token: &Secret,
+    room: &str,
+    name: &str,
+    event: &Value,
+) -> Call {
     let path = format!(
-        "_matrix/client/v3/rooms/{}/send/m.room.message/{transaction}",
-        paging::percent(room)
+        "_matrix/client/v3/rooms/{}/send/m.room.message/{}",
+        paging::percent(room),
+        paging::percent(name)
     );
-    let mut call = Call::json(below(url, &path), &rooms::matrix(&outgoing.message()));
+    let mut call = Call::json(below(url, &path), event);
     call.method = Method::PUT;
     call.with("Authorization", format!("Bearer {}", token.expose()))
 }

@@ -2,6 +2,7 @@
 //! it is scripted. Then whole workers with a store: order, restarts, one dead output beside a
 //! living one, the stop.
 
+mod follows;
 mod pipeline;
 mod server;
 

@@ -33,6 +33,7 @@ pub mod example;
 mod exec;
 pub mod feed;
 mod file;
+mod follow;
 pub mod heartbeat;
 mod http;
 mod irc;

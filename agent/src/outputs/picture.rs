@@ -13,9 +13,10 @@ use super::safe::{Place, fit};
 
 /// `DejaVu` Sans, reduced to ASCII; its licence lies beside it.
 const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-ascii.ttf");
-/// In pixels.
 const WIDTH: u32 = 720;
 const HEIGHT: u32 = 240;
+/// Width and height in pixels.
+pub(super) const SIZE: (u32, u32) = (WIDTH, HEIGHT);
 /// Of the bars.
 const LEFT: f64 = 52.0;
 const TOP: f64 = 44.0;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blocking::Serial;
-use super::http::{Failure, Http};
+use super::http::{Answer, Call, Failure, Http};
 use super::kind::Kind;
 use super::outgoing::Outgoing;
 use super::retry::Verdict;
-use super::{Palette, calls, collect, console, email, exec, file, irc, slack_bot, webhook, wire};
+use super::{
+    Palette, calls, collect, console, email, exec, file, follow, irc, slack_bot, webhook, wire,
+};
 use crate::clock;
 
 /// One output's way out.
@@ -28,6 +30,8 @@ pub(super) struct Tried {
     pub(super) verdict: Verdict,
     /// The service lets nothing more in for so long.
     pub(super) closed_for: Option<Duration>,
+    /// As how many the service counts it against its rate.
+    pub(super) messages: u32,
 }
 
 impl From<Verdict> for Tried {
@@ -35,6 +39,7 @@ impl From<Verdict> for Tried {
         Self {
             verdict,
             closed_for: None,
+            messages: 1,
         }
     }
 }
@@ -62,21 +67,41 @@ impl Sender {
                 return Verdict::Rejected { why }.into();
             }
         };
-        if let Some(call) = call {
-            return self.ask(call).await;
+        let Some(call) = call else {
+            return self.send_otherwise(key, outgoing).await.into();
+        };
+        let answer = match self.answer(call).await {
+            Ok(answer) => answer,
+            Err(verdict) => return verdict.into(),
+        };
+        let mut tried = self.judge(&answer);
+        if tried.verdict == Verdict::Delivered {
+            let showing = follow::picture(&self.kind, &self.http, outgoing, &answer, self.timeout);
+            tried.messages += u32::from(showing.await);
         }
-        self.send_otherwise(key, outgoing).await.into()
+        tried
     }
 
     /// One request of an output that speaks HTTP.
-    pub(super) async fn ask(&self, call: super::http::Call) -> Tried {
-        match self.http.send(call, self.timeout).await {
-            Ok(answer) => Tried {
-                verdict: calls::judge(&self.kind, &answer, clock::now()),
-                closed_for: calls::exhausted(&answer),
-            },
-            Err(Failure::BadUrl(why)) => Verdict::Refused { why }.into(),
-            Err(Failure::NoAnswer(why)) => Verdict::Retry { why, after: None }.into(),
+    pub(super) async fn ask(&self, call: Call) -> Tried {
+        match self.answer(call).await {
+            Ok(answer) => self.judge(&answer),
+            Err(verdict) => verdict.into(),
+        }
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer, Verdict> {
+        let answer = self.http.send(call, self.timeout).await;
+        answer.map_err(|failure| match failure {
+            Failure::BadUrl(why) => Verdict::Refused { why },
+            Failure::NoAnswer(why) => Verdict::Retry { why, after: None },
+        })
+    }
+
+    fn judge(&self, answer: &Answer) -> Tried {
+        Tried {
+            closed_for: calls::exhausted(answer),
+            ..calls::judge(&self.kind, answer, clock::now()).into()
         }
     }
 

@@ -403,6 +403,9 @@ impl Worker {
     async fn attempt(&mut self, key: u64, outgoing: &Outgoing) -> Verdict {
         self.limiter.sent(clock::monotonic());
         let tried = self.sender.send(key, outgoing).await;
+        for _ in 1..tried.messages {
+            self.limiter.sent(clock::monotonic());
+        }
         if let Some(span) = tried.closed_for {
             self.limiter.close(clock::monotonic(), span);
         }
