@@ -132,12 +132,16 @@ fn a_real_alertmanager_has_the_alert_and_hears_of_its_end() {
 }
 
 /// A person in the channel.
-struct Person {
+pub(crate) struct Person {
     lines: BufReader<TcpStream>,
 }
 
 impl Person {
-    fn join(port: u16) -> Self {
+    pub(crate) fn join(port: u16) -> Self {
+        Self::join_as(port, "person")
+    }
+
+    pub(crate) fn join_as(port: u16, nick: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_mins(1)))
@@ -145,16 +149,19 @@ impl Person {
         let mut person = Self {
             lines: BufReader::new(stream),
         };
-        person.say("NICK person\r\nUSER person 0 * :person\r\nJOIN #ops\r\n");
+        person.say(&format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\n"));
+        person.wait_for(" 001 ");
+        person.say("JOIN #ops\r\n");
         person.wait_for(" 366 ");
         person
     }
 
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.lines.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    fn wait_for(&mut self, text: &str) -> String {
+    /// The next line with `text` in it.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
             assert!(
