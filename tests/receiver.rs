@@ -93,7 +93,8 @@ impl Receiver {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    fn at(address: SocketAddr) -> Self {
+    /// Listens there; port 0 is a free one.
+    pub(crate) fn at(address: SocketAddr) -> Self {
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = oneshot::channel();
         let listener = std::net::TcpListener::bind(address).unwrap();

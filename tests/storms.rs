@@ -16,22 +16,21 @@ use crate::receiver::{DeadAddress, Received, Receiver};
 /// So many seconds of the agent's pass in one of ours.
 const SPEED: u32 = 60;
 
-/// The library that bends the clock; its folder is named after the architecture.
-fn libfaketime() -> String {
+/// A library that stands between the agent and the C library; its folder is named after the architecture.
+fn library(name: &str) -> String {
     let folders = [
         "/usr/lib/x86_64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",
         "/usr/lib",
     ];
-    let library = |folder: &str| format!("{folder}/faketime/libfaketimeMT.so.1");
-    let found = folders.map(library);
+    let found = folders.map(|folder| format!("{folder}/{name}"));
     let found = found.into_iter().find(|path| Path::new(path).exists());
-    found.expect("libfaketime is there; tests/setup installs it")
+    found.unwrap_or_else(|| panic!("{name} is missing; tests/setup installs it"))
 }
 
 fn run_on_a_fast_clock(host: &Host) -> Agent {
     let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
-    command.env("LD_PRELOAD", libfaketime());
+    command.env("LD_PRELOAD", library("faketime/libfaketimeMT.so.1"));
     command.env("FAKETIME", format!("+0 x{SPEED}"));
     let agent = Agent::start(&mut command);
     agent.stderr.wait_for("ready");
@@ -206,4 +205,31 @@ fn a_flood_of_hits_is_counted_to_the_last_and_told_at_the_outputs_pace() {
         took + APART / 2 > APART * u32::try_from(told.len() - 1).unwrap(),
         "{took:?}"
     );
+}
+
+#[test]
+fn a_name_that_cannot_be_found_is_looked_up_again_and_one_that_moves_is_followed() {
+    let old = Receiver::start();
+    let port = old.url("").rsplit(':').next().unwrap().to_owned();
+    let new = Receiver::at(format!("127.0.0.2:{port}").parse().unwrap());
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: 'http://hooks.example.com:{port}/', send_resolved: false}}\n"
+    ));
+    host.write("hosts", "127.0.0.9 somebody.else.example.com\n");
+    let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
+    command.env("LD_PRELOAD", library("libnss_wrapper.so"));
+    command.env("NSS_WRAPPER_HOSTS", host.path("hosts"));
+    let agent = Agent::start(&mut command);
+    agent.stderr.wait_for("ready");
+    host.append("app.log", "word=one\n");
+    agent.stderr.wait_for("dns error");
+    host.write("hosts", "127.0.0.1 hooks.example.com\n");
+    let first = old.wait_for(1, |_| true);
+    assert_eq!(summaries(&first), ["saw one"]);
+    host.write("hosts", "127.0.0.2 hooks.example.com\n");
+    drop(old);
+    host.append("app.log", "word=two\n");
+    let second = new.wait_for(1, |_| true);
+    assert_eq!(summaries(&second), ["saw two"]);
+    agent.stop();
 }
