@@ -32,6 +32,8 @@ pub(super) struct Tried {
     pub(super) closed_for: Option<Duration>,
     /// As how many the service counts it against its rate.
     pub(super) messages: u32,
+    /// Where the service has it, for [`Sender::remember`].
+    pub(super) place: Option<String>,
 }
 
 impl From<Verdict> for Tried {
@@ -40,6 +42,7 @@ impl From<Verdict> for Tried {
             verdict,
             closed_for: None,
             messages: 1,
+            place: None,
         }
     }
 }
@@ -58,6 +61,11 @@ impl Sender {
         }
     }
 
+    /// An alert was told before this process began; `place` is what the service called it then.
+    pub(super) fn remember(&mut self, alert: &str, place: &str) {
+        self.threads.remember(alert, place);
+    }
+
     /// One try. `key` tells one piece of blocking work from the next.
     pub(super) async fn send(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
         let call = match calls::call(&self.kind, outgoing, clock::now()) {
@@ -67,6 +75,25 @@ impl Sender {
                 return Verdict::Rejected { why }.into();
             }
         };
+        if let Kind::SlackBot {
+            api_url,
+            token,
+            channel,
+        } = &self.kind
+        {
+            let bot = slack_bot::Bot {
+                http: &self.http,
+                api_url,
+                token,
+                channel,
+                timeout: self.timeout,
+            };
+            let (verdict, place) = bot.send(&mut self.threads, outgoing).await;
+            return Tried {
+                place,
+                ..verdict.into()
+            };
+        }
         let Some(call) = call else {
             return self.send_otherwise(key, outgoing).await.into();
         };
@@ -118,20 +145,6 @@ impl Sender {
                 let path = path.clone();
                 let work = move || file::append(&path, &webhook::lapwing_json(&notification)?);
                 self.serial.run(key, timeout, work).await
-            }
-            Kind::SlackBot {
-                api_url,
-                token,
-                channel,
-            } => {
-                let bot = slack_bot::Bot {
-                    http: &self.http,
-                    api_url,
-                    token,
-                    channel,
-                    timeout,
-                };
-                bot.send(&mut self.threads, outgoing).await
             }
             Kind::Irc(settings) => {
                 let client = self

@@ -20,7 +20,7 @@ use crate::config::secret::Secret;
 /// Alerts whose first message is remembered; older ones get a message of their own again.
 const REMEMBERED: usize = 1000;
 
-/// Where the first messages stand; forgotten with the process.
+/// Where the first messages stand.
 #[derive(Debug, Default)]
 pub(super) struct Threads(VecDeque<Thread>);
 
@@ -41,7 +41,29 @@ pub(super) struct Bot<'b> {
     pub(super) timeout: Duration,
 }
 
+impl Thread {
+    /// As it is kept in the store.
+    fn place(&self) -> String {
+        format!("{}/{}", self.channel, self.ts)
+    }
+}
+
 impl Threads {
+    /// One that an earlier process began; `place` is what it kept of it.
+    pub(super) fn remember(&mut self, alert: &str, place: &str) {
+        let Some((channel, ts)) = place.split_once('/') else {
+            return;
+        };
+        // Said newest first: before what is newer.
+        if self.of(alert).is_none() && self.0.len() < REMEMBERED {
+            self.0.push_front(Thread {
+                alert: alert.to_owned(),
+                channel: channel.to_owned(),
+                ts: ts.to_owned(),
+            });
+        }
+    }
+
     fn of(&self, alert: &str) -> Option<Thread> {
         self.0.iter().find(|thread| thread.alert == alert).cloned()
     }
@@ -59,8 +81,12 @@ impl Threads {
 }
 
 impl Bot<'_> {
-    /// One try.
-    pub(super) async fn send(&self, threads: &mut Threads, outgoing: &Outgoing) -> Verdict {
+    /// One try. Gives where the alert's thread is, too, once Slack has it.
+    pub(super) async fn send(
+        &self,
+        threads: &mut Threads,
+        outgoing: &Outgoing,
+    ) -> (Verdict, Option<String>) {
         let message = outgoing.message();
         let mut payload = slack::payload(&message);
         payload["channel"] = json!(self.channel);
@@ -70,7 +96,7 @@ impl Bot<'_> {
         }
         let said = match self.ask("chat.postMessage", &payload).await {
             Ok(said) => said,
-            Err(verdict) => return verdict,
+            Err(verdict) => return (verdict, None),
         };
         let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
         let posted = Thread {
@@ -96,7 +122,8 @@ impl Bot<'_> {
         if let Some(png) = outgoing.picture() {
             self.upload(png, &posted).await;
         }
-        Verdict::Delivered
+        let place = threads.of(&message.alert_id).map(|thread| thread.place());
+        (Verdict::Delivered, place)
     }
 
     fn headers(&self, call: Call) -> Call {

@@ -3,7 +3,9 @@
 //!
 //! Sleeps without polling: a wake-up, a retry's time or the stop signal ends each sleep.
 
-mod firing;
+mod known;
+mod outcome;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +14,7 @@ use std::sync::mpsc::Sender as StdSender;
 use std::time::{Duration, Instant};
 
 use lapwing_rules::model::{Notification, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::aside::{Aside, Standing};
@@ -22,20 +24,14 @@ use super::message::Way;
 use super::outgoing::Outgoing;
 use super::quiet::{Cause, Quiet};
 use super::retry::{self, Verdict};
-use super::sender::Sender;
+use super::sender::{Sender, Tried};
 use super::stats::Counts;
 use super::{Handle, Output, Palette, Spec, render};
 use crate::clock;
-use crate::store::{Done, Outcome, Pending, Reader, Settlement, StoreMessage, Waiting};
+use crate::store::{Pending, Reader, Settlement, StoreMessage};
 
 /// How long after the store failed it is asked again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How many that grew too old are settled at once.
-const EXPIRED_AT_ONCE: usize = 256;
-/// When more than so many wait, people are told of all of them in one message.
-const FOLD_ABOVE: u64 = 10;
-/// No message is of more.
-const FOLD_AT_MOST: usize = 500;
 /// After so many failures another message is tried, to see whether it is this one alone.
 const SUSPECT_AFTER: u32 = 3;
 
@@ -92,7 +88,7 @@ pub(super) async fn run(spec: Spec, room: Room) {
         firing: BTreeMap::new(),
         told_at: None,
     };
-    worker.remember_firing().await;
+    worker.remember().await;
     loop {
         if let Some(standing) = worker.aside.take_due(clock::monotonic()) {
             if worker.deliver(standing).await == Flow::Stop {
@@ -212,71 +208,6 @@ impl Worker {
         self.room.rest(span).await;
     }
 
-    /// The oldest that is worth trying. What grew too old on the way is settled.
-    async fn take(&mut self) -> Taken {
-        if !self.unsettled.is_empty() && !self.tell_store().await {
-            return Taken::StoreFailed;
-        }
-        if self.aside.is_empty() {
-            // All that was decided is durable: what stands in the queue is new, or queued again.
-            self.after = None;
-        }
-        let mut expired = 0;
-        let taken = loop {
-            let next = match self.read().await {
-                Ok(Some(next)) => next,
-                Ok(None) => break Taken::Nothing,
-                Err(why) => {
-                    if self.quiet.may_speak(Cause::Store, clock::monotonic()) {
-                        tracing::error!(output = %self.spec.name, %why, "the store cannot be read: asked again");
-                    }
-                    break Taken::StoreFailed;
-                }
-            };
-            match next {
-                Waiting::Pending(pending) if !self.too_old(pending.queued_at) => {
-                    break Taken::Next(pending);
-                }
-                Waiting::Pending(pending) => {
-                    expired += 1;
-                    self.decide(pending.key, Outcome::Expired, pending.attempts, None);
-                }
-                Waiting::Unreadable { key, why } => {
-                    self.complain(Cause::Rejected, &format!("a record cannot be read: {why}"));
-                    self.count(|counts| counts.rejected += 1);
-                    self.decide(key, Outcome::Rejected, 0, Some(why));
-                }
-            }
-            if self.unsettled.len() >= EXPIRED_AT_ONCE && !self.tell_store().await {
-                break Taken::StoreFailed;
-            }
-        };
-        if expired > 0 {
-            self.count(|counts| counts.expired += expired);
-            self.complain(
-                Cause::Expired,
-                &format!("{expired} grew too old and are not sent any more"),
-            );
-            self.tell_store().await;
-        }
-        taken
-    }
-
-    fn too_old(&self, queued_at: Timestamp) -> bool {
-        clock::now().since(queued_at) >= self.spec.max_age
-    }
-
-    /// Off this thread: the disk may be slow, and the runtime serves others too.
-    async fn read(&self) -> Result<Option<Waiting>, String> {
-        let reader = self.room.reader.clone();
-        let name = self.spec.name.clone();
-        let after = self.after;
-        match tokio::task::spawn_blocking(move || reader.next_pending(&name, after)).await {
-            Ok(read) => read.map_err(|error| error.to_string()),
-            Err(_) => Err("reading it failed".to_owned()),
-        }
-    }
-
     /// Tries it until it is decided, or stands aside.
     async fn deliver(&mut self, mut standing: Standing) -> Flow {
         let folded = self.fold(&standing.pending).await;
@@ -303,11 +234,13 @@ impl Worker {
                 continue;
             }
             let outgoing = Self::outgoing(&standing.pending, &folded);
-            let verdict = self.attempt(standing.pending.key, &outgoing).await;
+            let tried = self.attempt(standing.pending.key, &outgoing).await;
+            let verdict = tried.verdict;
             standing.pending.attempts = standing.pending.attempts.saturating_add(1);
             match verdict {
                 Verdict::Delivered => {
-                    self.delivered(&standing.pending, &folded).await;
+                    self.delivered(&standing.pending, &folded, tried.place)
+                        .await;
                     return Flow::On;
                 }
                 Verdict::Rejected { why } => {
@@ -327,36 +260,6 @@ impl Worker {
                 return Flow::On;
             }
         }
-    }
-
-    /// Many that wait become one for people: gives those that come after `first`, oldest first.
-    async fn fold(&self, first: &Pending) -> Vec<Pending> {
-        let mut folded: Vec<Pending> = Vec::new();
-        if !self.spec.kind.is_for_people() || !Reader::is_on_disk(first.key) {
-            return folded;
-        }
-        let reader = self.room.reader.clone();
-        let (name, from) = (self.spec.name.clone(), first.key);
-        let look = move || {
-            if reader
-                .queue(&name)
-                .is_ok_and(|queue| queue.rows > FOLD_ABOVE)
-            {
-                reader.pending_after(&name, from, FOLD_AT_MOST)
-            } else {
-                Ok(Vec::new())
-            }
-        };
-        if let Ok(Ok(more)) = tokio::task::spawn_blocking(look).await {
-            folded = more;
-        }
-        let is_fine = |pending: &Pending| {
-            !self.too_old(pending.queued_at) && !self.aside.holds(&pending.notification.id)
-        };
-        // What is folded must follow without a gap: the place in the queue is one number.
-        let end = folded.iter().position(|pending| !is_fine(pending));
-        folded.truncate(end.unwrap_or(folded.len()));
-        folded
     }
 
     fn outgoing(pending: &Pending, folded: &[Pending]) -> Outgoing {
@@ -400,7 +303,7 @@ impl Worker {
             .min(until_fallback.unwrap_or(wait))
     }
 
-    async fn attempt(&mut self, key: u64, outgoing: &Outgoing) -> Verdict {
+    async fn attempt(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
         self.limiter.sent(clock::monotonic());
         let tried = self.sender.send(key, outgoing).await;
         for _ in 1..tried.messages {
@@ -409,7 +312,7 @@ impl Worker {
         if let Some(span) = tried.closed_for {
             self.limiter.close(clock::monotonic(), span);
         }
-        tried.verdict
+        tried
     }
 
     async fn note_failure(&mut self, standing: &mut Standing, verdict: &Verdict) {
@@ -461,10 +364,11 @@ impl Worker {
         }
         self.rest(self.limiter.wait(clock::monotonic())).await;
         let outgoing = Self::outgoing(&next, &[]);
-        if self.attempt(next.key, &outgoing).await != Verdict::Delivered {
+        let tried = self.attempt(next.key, &outgoing).await;
+        if tried.verdict != Verdict::Delivered {
             return false;
         }
-        self.delivered(&next, &[]).await;
+        self.delivered(&next, &[], tried.place).await;
         true
     }
 
@@ -477,179 +381,6 @@ impl Worker {
         let fallback = self.spec.fallback.as_ref()?;
         let waited = clock::now().since(pending.queued_at);
         (self.failures > 0 && waited >= fallback.after).then(|| fallback.to.clone())
-    }
-
-    async fn fall_back(&mut self, pending: &Pending, folded: &[Pending], to: String) {
-        let error = self
-            .output()
-            .and_then(|output| output.stats.lock().last_error.clone());
-        let after = self
-            .spec
-            .fallback
-            .as_ref()
-            .map_or(Duration::MAX, |fallback| fallback.after);
-        let is_due = |one: &&Pending| clock::now().since(one.queued_at) >= after;
-        // Those of a digest whose time has not come stay.
-        let due = std::iter::once(pending).chain(folded.iter().take_while(is_due));
-        for one in due {
-            self.complain(
-                Cause::FellBack,
-                &format!("told {to} instead ({})", render::key(&one.notification)),
-            );
-            self.count(|counts| counts.fallback += 1);
-            self.push(one, Outcome::Fallback, error.clone(), Some(to.clone()));
-        }
-        self.tell_store().await;
-    }
-
-    async fn reject(&mut self, pending: &Pending, folded: &[Pending], why: String) {
-        self.failed(Cause::Rejected, &why, &pending.notification);
-        let fallback = self
-            .spec
-            .fallback
-            .as_ref()
-            .map(|fallback| fallback.to.clone());
-        let outcome = if fallback.is_some() {
-            Outcome::Fallback
-        } else {
-            Outcome::Rejected
-        };
-        for one in std::iter::once(pending).chain(folded) {
-            self.count(|counts| counts.rejected += 1);
-            self.push(one, outcome, Some(why.clone()), fallback.clone());
-        }
-        self.tell_store().await;
-    }
-
-    async fn expire(&mut self, pending: &Pending) {
-        self.count(|counts| counts.expired += 1);
-        self.complain(Cause::Expired, "1 grew too old and is not sent any more");
-        self.push(pending, Outcome::Expired, None, None);
-        self.tell_store().await;
-    }
-
-    async fn delivered(&mut self, pending: &Pending, folded: &[Pending]) {
-        let failures = std::mem::take(&mut self.failures);
-        self.retry_at = None;
-        let many = 1 + folded.len() as u64;
-        self.count(|counts| {
-            counts.delivered += many;
-            counts.delivered_at = Some(clock::now());
-            counts.last_error = None;
-        });
-        if failures > 0 && self.quiet.may_speak(Cause::Recovered, clock::monotonic()) {
-            tracing::info!(output = %self.spec.name, failures, "delivers again");
-        }
-        for one in std::iter::once(pending).chain(folded) {
-            self.note_firing(one);
-            self.push(one, Outcome::Delivered, None, None);
-        }
-        self.tell_store().await;
-    }
-
-    /// Notes what became of it, for the store.
-    fn push(
-        &mut self,
-        pending: &Pending,
-        outcome: Outcome,
-        error: Option<String>,
-        to: Option<String>,
-    ) {
-        let attempts = pending
-            .attempts
-            .max(u32::from(outcome == Outcome::Delivered));
-        self.decide(pending.key, outcome, attempts, error);
-        if let Some(last) = self.unsettled.last_mut() {
-            last.to = to;
-        }
-    }
-
-    fn failed(&mut self, cause: Cause, why: &str, notification: &Notification) {
-        self.count(|counts| {
-            counts.failed += u64::from(cause != Cause::Rejected);
-            counts.last_error = Some(why.to_owned());
-            counts.failed_at = Some(clock::now());
-        });
-        self.complain(cause, &format!("{why} ({})", render::key(notification)));
-    }
-
-    /// One line a second for one cause.
-    fn complain(&mut self, cause: Cause, text: &str) {
-        if !self.quiet.may_speak(cause, clock::monotonic()) {
-            return;
-        }
-        let output = &self.spec.name;
-        let text = super::safe::short(text, 400);
-        match cause {
-            Cause::Retry => tracing::warn!(%output, "not delivered, tried again later: {text}"),
-            Cause::Refused => {
-                tracing::error!(%output, "refused, kept and tried again slowly: {text}");
-            }
-            Cause::Rejected => tracing::error!(%output, "rejected for good: {text}"),
-            Cause::FellBack => tracing::error!(%output, "cannot be reached: {text}"),
-            Cause::Expired | Cause::Dropped => tracing::error!(%output, "{text}"),
-            Cause::Store | Cause::Recovered => tracing::info!(%output, "{text}"),
-        }
-    }
-
-    fn decide(&mut self, key: u64, outcome: Outcome, attempts: u32, last_error: Option<String>) {
-        // What stands in memory is no longer offered once the store has heard of it.
-        if Reader::is_on_disk(key) {
-            self.after = self.after.max(Some(key));
-        }
-        let output = self.spec.name.clone();
-        self.unsettled.push(Settlement {
-            output,
-            key,
-            outcome,
-            attempts,
-            last_error,
-            to: None,
-        });
-    }
-
-    /// Records a failed try. If that fails too, the next one is recorded.
-    async fn note_try(&self, key: u64, attempts: u32, why: String) {
-        let output = self.spec.name.clone();
-        let outcome = Outcome::Waiting;
-        self.settle(vec![Settlement {
-            output,
-            key,
-            outcome,
-            attempts,
-            last_error: Some(why),
-            to: None,
-        }])
-        .await;
-    }
-
-    /// Makes what is decided durable. `false`: not now; it stays in `unsettled`.
-    async fn tell_store(&mut self) -> bool {
-        if self.unsettled.is_empty() {
-            return true;
-        }
-        let done = self.settle(self.unsettled.clone()).await;
-        if done {
-            self.unsettled.clear();
-        }
-        done
-    }
-
-    async fn settle(&self, settlements: Vec<Settlement>) -> bool {
-        let (tell, told) = oneshot::channel();
-        let reply = Box::new(move |result: Result<Done, _>| {
-            // Nobody listens any more when this worker was stopped meanwhile.
-            tell.send(result.is_ok()).unwrap_or_default();
-        });
-        if self
-            .room
-            .store
-            .send(StoreMessage::Settle(settlements, reply))
-            .is_err()
-        {
-            return false;
-        }
-        told.await.unwrap_or(false)
     }
 }
 

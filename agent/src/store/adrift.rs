@@ -261,14 +261,7 @@ mod tests {
     }
 
     fn word(output: &str, key: u64, outcome: Outcome) -> Settlement {
-        Settlement {
-            output: output.to_owned(),
-            key,
-            outcome,
-            attempts: 2,
-            last_error: None,
-            to: None,
-        }
+        Settlement::new(output, key, outcome, 2, None)
     }
 
     fn now() -> Timestamp {

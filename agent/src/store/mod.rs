@@ -30,7 +30,7 @@
 //! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `outputs`, `notification` |
 //! | `said` | alert id, seq | the notification's key: what makes a repeated commit harmless |
 //! | `outbox` | output, notification | JSON: `v`, `bytes`, `attempts`, `last_error`: it waits |
-//! | `deliveries` | notification, output | JSON: `v`, `outcome`, `attempts`, `last_error`, `at`: it is settled |
+//! | `deliveries` | notification, output | JSON: `v`, `outcome`, `attempts`, `last_error`, `place`, `at`: it is settled |
 //! | `queues` | output | rows and bytes in `outbox` |
 //! | `settled` | notification | `queued_at` in unix seconds, bytes: no output waits for it any more, it is history |
 //!
@@ -171,6 +171,29 @@ pub struct Settlement {
     pub last_error: Option<String>,
     /// With [`Outcome::Fallback`]: the output that it goes to instead.
     pub to: Option<String>,
+    /// With [`Outcome::Delivered`]: what the service needs to be told to say more about it.
+    pub place: Option<String>,
+}
+
+impl Settlement {
+    /// One that goes nowhere else, and has no place.
+    pub fn new(
+        output: &str,
+        key: u64,
+        outcome: Outcome,
+        attempts: u32,
+        last_error: Option<String>,
+    ) -> Self {
+        Self {
+            output: output.to_owned(),
+            key,
+            outcome,
+            attempts,
+            last_error,
+            to: None,
+            place: None,
+        }
+    }
 }
 
 /// What became of a notification at an output.

@@ -88,6 +88,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// Why the last try failed.
     pub last_error: Option<String>,
+    /// [`Settlement::place`].
+    pub place: Option<String>,
 }
 
 impl Reader {
@@ -294,6 +296,7 @@ fn delivery(
             outcome: Outcome::Waiting,
             attempts,
             last_error,
+            place: None,
         }));
     }
     let Some(row) = deliveries.get((key, output.as_str()))? else {
@@ -312,6 +315,7 @@ fn delivery(
         outcome,
         attempts: row.attempts,
         last_error: row.last_error,
+        place: row.place,
     }))
 }
 
@@ -353,14 +357,14 @@ pub(super) fn orphans(
             if queued_at >= before || found.len() >= AT_ONCE {
                 break;
             }
-            found.push(Settlement {
-                output: output.clone(),
+            let why = "there is no such output any more".to_owned();
+            found.push(Settlement::new(
+                &output,
                 key,
-                outcome: Outcome::Expired,
-                attempts: 0,
-                last_error: Some("there is no such output any more".to_owned()),
-                to: None,
-            });
+                Outcome::Expired,
+                0,
+                Some(why),
+            ));
         }
     }
     Ok(found)

@@ -9,7 +9,7 @@ use lapwing_rules::model::{Notification, Timestamp};
 use lapwing_rules::scanner::Memory;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{Outcome, Settlement};
 use crate::inputs::{Check, Position, PositionKey};
 
 const VERSION: u32 = 1;
@@ -195,21 +195,19 @@ pub(super) struct DeliveryRecord {
     pub(super) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) place: Option<String>,
     pub(super) at: Timestamp,
 }
 
 impl DeliveryRecord {
-    pub(super) fn new(
-        outcome: OutcomeRecord,
-        attempts: u32,
-        last_error: Option<String>,
-        at: Timestamp,
-    ) -> Self {
+    pub(super) fn of(settlement: &Settlement, outcome: OutcomeRecord, at: Timestamp) -> Self {
         Self {
             v: VERSION,
             outcome,
-            attempts,
-            last_error,
+            attempts: settlement.attempts,
+            last_error: settlement.last_error.clone(),
+            place: settlement.place.clone(),
             at,
         }
     }

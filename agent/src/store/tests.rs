@@ -74,14 +74,7 @@ fn told(notifications: Vec<Routed>) -> Commit {
 }
 
 fn settlement(output: &str, key: u64, outcome: Outcome) -> Settlement {
-    Settlement {
-        output: output.to_owned(),
-        key,
-        outcome,
-        attempts: 1,
-        last_error: None,
-        to: None,
-    }
+    Settlement::new(output, key, outcome, 1, None)
 }
 
 fn open(dir: &Path) -> (Store, Saved) {
@@ -223,7 +216,6 @@ fn outcomes_become_history() {
     let failed = Settlement {
         attempts: 3,
         last_error: Some("HTTP 503".to_owned()),
-        to: None,
         ..settlement("hook", 1, Outcome::Waiting)
     };
     store

@@ -310,12 +310,7 @@ impl Writer<'_> {
                 .queues
                 .insert(settlement.output.as_str(), left)?;
         }
-        let delivery = DeliveryRecord::new(
-            outcome,
-            settlement.attempts,
-            settlement.last_error.clone(),
-            self.now,
-        );
+        let delivery = DeliveryRecord::of(settlement, outcome, self.now);
         let json = record::encode(&delivery)?;
         self.tables.deliveries.insert(
             (settlement.key, settlement.output.as_str()),
@@ -445,16 +440,9 @@ impl Writer<'_> {
                     .map(|(key, _)| key.value().1);
                 let Some(key) = second else { break };
                 let attempts = self.waiting((&output, key))?.map_or(0, |row| row.attempts);
-                self.settle(&Settlement {
-                    output: output.clone(),
-                    key,
-                    outcome: super::Outcome::Rejected,
-                    attempts,
-                    last_error: Some(format!(
-                        "dropped: more than {limit} bytes waited for this output"
-                    )),
-                    to: None,
-                })?;
+                let why = format!("dropped: more than {limit} bytes waited for this output");
+                let outcome = super::Outcome::Rejected;
+                self.settle(&Settlement::new(&output, key, outcome, attempts, Some(why)))?;
                 *self.report.dropped.entry(output.clone()).or_default() += 1;
             }
         }

@@ -359,3 +359,32 @@ async fn what_the_store_could_not_mark_is_not_sent_again() {
     send.send(StoreMessage::Stop).unwrap();
     drop(disk.unwrap().join().unwrap());
 }
+
+#[tokio::test]
+async fn slack_goes_on_with_an_alerts_thread_after_a_restart() {
+    let dir = tempdir().unwrap();
+    let posted = r#"{"ok":true,"channel":"C1","ts":"1.5","upload_url":"","file_id":""}"#;
+    let mut server = Server::start(vec![Reply::Text(answer("200 OK", "", posted))]).await;
+    let bot = || {
+        let is_bot = |spec: &Spec| matches!(spec.kind, Kind::SlackBot { .. });
+        outputs(&server.address)
+            .into_iter()
+            .filter(is_bot)
+            .collect::<Vec<_>>()
+    };
+    for seq in 1..=2 {
+        let agent = Agent::start(dir.path(), bot());
+        agent.tell([seq], &["slack-bot"]).await;
+        agent.settled("slack-bot").await;
+        agent.stop(Duration::from_secs(5)).await;
+    }
+    let mut threads = Vec::new();
+    while threads.len() < 2 {
+        let request = server.request().await;
+        if request.head.contains("chat.postMessage") {
+            let body: serde_json::Value = serde_json::from_str(&request.text()).unwrap();
+            threads.push(body["thread_ts"].clone());
+        }
+    }
+    assert_eq!(threads, [serde_json::Value::Null, "1.5".into()]);
+}

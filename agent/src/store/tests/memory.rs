@@ -145,7 +145,6 @@ fn what_was_not_delivered_from_memory_waits_on_disk_afterwards() {
     let tried = Settlement {
         attempts: 3,
         last_error: Some("HTTP 503".to_owned()),
-        to: None,
         ..settlement("chat", 1 << 63, Outcome::Waiting)
     };
     running.settle(tried).unwrap();

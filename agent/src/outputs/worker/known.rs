@@ -1,5 +1,5 @@
-//! What an Alertmanager is told again and again: every alert that fires, for as long as it does. What
-//! fires is known from what was delivered; after a restart, from the history.
+//! What is known of the alerts that fire, from what was delivered and, after a restart, from the history:
+//! an Alertmanager is told of each again and again, and at Slack what follows goes into its thread.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,18 @@ use crate::store::{Outcome, Pending};
 /// An Alertmanager is not told again of an alert of which nothing was heard for so long.
 const TOLD_FOR: Duration = Duration::from_hours(24);
 
+/// Notifications of the history that are looked at.
+const REMEMBERED: usize = 2000;
+
 impl Worker {
     /// An agent that begins knows from its history what is firing.
-    pub(super) async fn remember_firing(&mut self) {
-        if !matches!(self.spec.kind, Kind::Alertmanager { .. }) {
+    pub(super) async fn remember(&mut self) {
+        let is_alertmanager = matches!(self.spec.kind, Kind::Alertmanager { .. });
+        if !is_alertmanager && !matches!(self.spec.kind, Kind::SlackBot { .. }) {
             return;
         }
         let reader = self.room.reader.clone();
-        let look = move || reader.history(None, 2000);
+        let look = move || reader.history(None, REMEMBERED);
         let Ok(Ok(history)) = tokio::task::spawn_blocking(look).await else {
             return;
         };
@@ -34,20 +38,23 @@ impl Worker {
         let mut known = BTreeSet::new();
         for recorded in history {
             let notification = recorded.notification;
-            let is_ours = recorded.deliveries.iter().any(|delivery| {
+            let ours = recorded.deliveries.into_iter().find(|delivery| {
                 delivery.output == self.spec.name && delivery.outcome == Outcome::Delivered
             });
-            if !known.insert(notification.id.clone())
-                || !is_ours
-                || notification.status == Status::Resolved
-            {
+            if !known.insert(notification.id.clone()) || notification.status == Status::Resolved {
                 continue;
             }
-            let sendable = render::for_sending(notification, recorded.queued_at, None);
-            self.firing.insert(
-                sendable.id.clone(),
-                (Arc::new(sendable), recorded.queued_at),
-            );
+            let Some(ours) = ours else { continue };
+            if let Some(place) = &ours.place {
+                self.sender.remember(&notification.id, place);
+            }
+            if is_alertmanager {
+                let sendable = render::for_sending(notification, recorded.queued_at, None);
+                self.firing.insert(
+                    sendable.id.clone(),
+                    (Arc::new(sendable), recorded.queued_at),
+                );
+            }
         }
     }
 

@@ -1,0 +1,186 @@
+//! What became of a message: counted, said in the agent's log, and made durable in the store. What the
+//! store cannot take now is kept and told again; until then it is not sent again.
+
+use std::time::Duration;
+
+use lapwing_rules::model::Notification;
+use tokio::sync::oneshot;
+
+use super::Worker;
+use crate::clock;
+use crate::outputs::quiet::Cause;
+use crate::outputs::{render, safe};
+use crate::store::{Done, Outcome, Pending, Reader, Settlement, StoreMessage};
+
+impl Worker {
+    pub(super) async fn fall_back(&mut self, pending: &Pending, folded: &[Pending], to: String) {
+        let error = self
+            .output()
+            .and_then(|output| output.stats.lock().last_error.clone());
+        let after = self
+            .spec
+            .fallback
+            .as_ref()
+            .map_or(Duration::MAX, |fallback| fallback.after);
+        let is_due = |one: &&Pending| clock::now().since(one.queued_at) >= after;
+        // Those of a digest whose time has not come stay.
+        let due = std::iter::once(pending).chain(folded.iter().take_while(is_due));
+        for one in due {
+            self.complain(
+                Cause::FellBack,
+                &format!("told {to} instead ({})", render::key(&one.notification)),
+            );
+            self.count(|counts| counts.fallback += 1);
+            self.push(one, Outcome::Fallback, error.clone(), Some(to.clone()));
+        }
+        self.tell_store().await;
+    }
+
+    pub(super) async fn reject(&mut self, pending: &Pending, folded: &[Pending], why: String) {
+        self.failed(Cause::Rejected, &why, &pending.notification);
+        let fallback = self
+            .spec
+            .fallback
+            .as_ref()
+            .map(|fallback| fallback.to.clone());
+        let outcome = if fallback.is_some() {
+            Outcome::Fallback
+        } else {
+            Outcome::Rejected
+        };
+        for one in std::iter::once(pending).chain(folded) {
+            self.count(|counts| counts.rejected += 1);
+            self.push(one, outcome, Some(why.clone()), fallback.clone());
+        }
+        self.tell_store().await;
+    }
+
+    pub(super) async fn expire(&mut self, pending: &Pending) {
+        self.count(|counts| counts.expired += 1);
+        self.complain(Cause::Expired, "1 grew too old and is not sent any more");
+        self.push(pending, Outcome::Expired, None, None);
+        self.tell_store().await;
+    }
+
+    pub(super) async fn delivered(
+        &mut self,
+        pending: &Pending,
+        folded: &[Pending],
+        place: Option<String>,
+    ) {
+        let failures = std::mem::take(&mut self.failures);
+        self.retry_at = None;
+        let many = 1 + folded.len() as u64;
+        self.count(|counts| {
+            counts.delivered += many;
+            counts.delivered_at = Some(clock::now());
+            counts.last_error = None;
+        });
+        if failures > 0 && self.quiet.may_speak(Cause::Recovered, clock::monotonic()) {
+            tracing::info!(output = %self.spec.name, failures, "delivers again");
+        }
+        for one in std::iter::once(pending).chain(folded) {
+            self.note_firing(one);
+            self.push(one, Outcome::Delivered, None, None);
+            if let Some(last) = self.unsettled.last_mut() {
+                last.place.clone_from(&place);
+            }
+        }
+        self.tell_store().await;
+    }
+
+    /// Notes what became of it, for the store.
+    pub(super) fn push(
+        &mut self,
+        pending: &Pending,
+        outcome: Outcome,
+        error: Option<String>,
+        to: Option<String>,
+    ) {
+        let attempts = pending
+            .attempts
+            .max(u32::from(outcome == Outcome::Delivered));
+        self.decide(pending.key, outcome, attempts, error);
+        if let Some(last) = self.unsettled.last_mut() {
+            last.to = to;
+        }
+    }
+
+    pub(super) fn failed(&mut self, cause: Cause, why: &str, notification: &Notification) {
+        self.count(|counts| {
+            counts.failed += u64::from(cause != Cause::Rejected);
+            counts.last_error = Some(why.to_owned());
+            counts.failed_at = Some(clock::now());
+        });
+        self.complain(cause, &format!("{why} ({})", render::key(notification)));
+    }
+
+    /// One line a second for one cause.
+    pub(super) fn complain(&mut self, cause: Cause, text: &str) {
+        if !self.quiet.may_speak(cause, clock::monotonic()) {
+            return;
+        }
+        let output = &self.spec.name;
+        let text = safe::short(text, 400);
+        match cause {
+            Cause::Retry => tracing::warn!(%output, "not delivered, tried again later: {text}"),
+            Cause::Refused => {
+                tracing::error!(%output, "refused, kept and tried again slowly: {text}");
+            }
+            Cause::Rejected => tracing::error!(%output, "rejected for good: {text}"),
+            Cause::FellBack => tracing::error!(%output, "cannot be reached: {text}"),
+            Cause::Expired | Cause::Dropped => tracing::error!(%output, "{text}"),
+            Cause::Store | Cause::Recovered => tracing::info!(%output, "{text}"),
+        }
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        key: u64,
+        outcome: Outcome,
+        attempts: u32,
+        last_error: Option<String>,
+    ) {
+        // What stands in memory is no longer offered once the store has heard of it.
+        if Reader::is_on_disk(key) {
+            self.after = self.after.max(Some(key));
+        }
+        let settlement = Settlement::new(&self.spec.name, key, outcome, attempts, last_error);
+        self.unsettled.push(settlement);
+    }
+
+    /// Records a failed try. If that fails too, the next one is recorded.
+    pub(super) async fn note_try(&self, key: u64, attempts: u32, why: String) {
+        let tried = Settlement::new(&self.spec.name, key, Outcome::Waiting, attempts, Some(why));
+        self.settle(vec![tried]).await;
+    }
+
+    /// Makes what is decided durable. `false`: not now; it stays in `unsettled`.
+    pub(super) async fn tell_store(&mut self) -> bool {
+        if self.unsettled.is_empty() {
+            return true;
+        }
+        let done = self.settle(self.unsettled.clone()).await;
+        if done {
+            self.unsettled.clear();
+        }
+        done
+    }
+
+    pub(super) async fn settle(&self, settlements: Vec<Settlement>) -> bool {
+        let (tell, told) = oneshot::channel();
+        let reply = Box::new(move |result: Result<Done, _>| {
+            // Nobody listens any more when this worker was stopped meanwhile.
+            tell.send(result.is_ok()).unwrap_or_default();
+        });
+        if self
+            .room
+            .store
+            .send(StoreMessage::Settle(settlements, reply))
+            .is_err()
+        {
+            return false;
+        }
+        told.await.unwrap_or(false)
+    }
+}
