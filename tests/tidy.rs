@@ -216,6 +216,7 @@ const AGENT: &[&str] = &[
     "jiff",
     "lapwing-rules",
     "lettre",
+    "libc",
     "memchr",
     "nix",
     "notify",

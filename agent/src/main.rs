@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use lapwing::cli::Cli;
-use lapwing::commands;
+use lapwing::{commands, resident};
 
 fn main() -> ExitCode {
+    resident::bound_allocator();
     match commands::dispatch(Cli::parse()) {
         Ok(code) => code,
         // Whoever read our output has seen enough.

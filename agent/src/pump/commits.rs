@@ -182,7 +182,7 @@ impl Pump {
         if disk.retry_at.take().is_some() {
             self.pending.is_urgent = true;
         }
-        if let Some(end) = disk.own.resolve(clock::now()) {
+        for end in disk.own.resolve(clock::now()) {
             self.tell_of_ourselves(end);
         }
         // A commit that was under way before the last input was ready does not count.
@@ -242,7 +242,7 @@ impl Pump {
             return;
         };
         let what = own_alert::could_not_save(&self.setup.host, at);
-        if let Some(notification) = self.disk.own.fire(what, at, Some(at)).cloned() {
+        if let Some(notification) = self.disk.own.go_on(what, at).cloned() {
             self.tell_of_ourselves(notification);
         }
     }

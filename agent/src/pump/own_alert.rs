@@ -24,13 +24,16 @@ const NAMED: usize = 10;
 #[derive(Debug)]
 pub(super) struct OwnAlert {
     host: Arc<str>,
-    running: Option<Notification>,
+    /// One; more only when an agent was killed while the disk was full again, before the end of the
+    /// alert of the time before was saved: then both have been told, and both have to end.
+    running: Vec<Notification>,
 }
 
 impl OwnAlert {
     /// Running if `open`, the last one of an earlier run, has not ended.
     pub(super) fn new(host: Arc<str>, open: Option<Notification>) -> Self {
         let running = open.filter(|last| last.status == Status::Firing);
+        let running = running.into_iter().collect();
         Self { host, running }
     }
 
@@ -44,29 +47,41 @@ impl OwnAlert {
         since: Timestamp,
         committed_at: Option<Timestamp>,
     ) -> Option<&Notification> {
-        if self.running.is_some() {
+        if !self.running.is_empty() {
             return None;
         }
+        Some(self.begin(what, since, committed_at.unwrap_or(since)))
+    }
+
+    /// The one that an earlier run told and could not save goes on, if it is not known to be running.
+    pub(super) fn go_on(&mut self, what: String, committed_at: Timestamp) -> Option<&Notification> {
+        let id = id(&self.host, committed_at);
+        let is_known = self.running.iter().any(|running| running.id == id);
+        (!is_known).then(|| self.begin(what, committed_at, committed_at))
+    }
+
+    fn begin(&mut self, what: String, since: Timestamp, of: Timestamp) -> &Notification {
         let notification = Notification {
             summary: what,
-            id: id(&self.host, committed_at.unwrap_or(since)),
+            id: id(&self.host, of),
             ..blank(&self.host, since)
         };
-        Some(self.running.insert(notification))
+        self.running.push_mut(notification)
     }
 
     /// It ends, if it is running.
-    pub(super) fn resolve(&mut self, now: Timestamp) -> Option<Notification> {
-        let firing = self.running.take()?;
-        Some(Notification {
+    pub(super) fn resolve(&mut self, now: Timestamp) -> Vec<Notification> {
+        let summary = format!("the state of lapwing on {} is saved again", self.host);
+        let end = |firing: Notification| Notification {
             seq: firing.seq + 1,
             status: Status::Resolved,
             reason: Reason::Resolved,
-            summary: format!("the state of lapwing on {} is saved again", self.host),
+            summary: summary.clone(),
             ended_at: Some(now),
             sent_at: now,
             ..firing
-        })
+        };
+        self.running.drain(..).map(end).collect()
     }
 }
 
@@ -192,14 +207,14 @@ mod tests {
     #[test]
     fn it_is_told_once_ends_once_and_has_another_id_the_next_time() {
         let mut own = OwnAlert::new("web-1".into(), None);
-        assert!(own.resolve(at(0)).is_none());
+        assert!(own.resolve(at(0)).is_empty());
         let first = own.fire("x".to_owned(), at(1), None).cloned().unwrap();
         assert!(own.fire("y".to_owned(), at(2), None).is_none());
-        let end = own.resolve(at(3)).unwrap();
+        let end = own.resolve(at(3)).remove(0);
         assert_eq!((first.seq, end.seq), (1, 2));
         assert_eq!(first.id, end.id);
         assert_eq!((end.status, end.ended_at), (Status::Resolved, Some(at(3))));
-        assert!(own.resolve(at(4)).is_none());
+        assert!(own.resolve(at(4)).is_empty());
         assert_ne!(own.fire("z".to_owned(), at(5), None).unwrap().id, first.id);
     }
 
@@ -210,14 +225,34 @@ mod tests {
             let said = own.fire("x".to_owned(), at(since), Some(at(1)));
             said.cloned().unwrap()
         };
-        let (first, second) = (said(&mut agent(), 2), said(&mut agent(), 9));
+        let first = said(&mut agent(), 2);
+        let second = agent().go_on("x".to_owned(), at(1)).cloned().unwrap();
         assert_eq!((&first.id, first.seq), (&second.id, second.seq));
         let mut third = OwnAlert::new("web-1".into(), Some(second));
         assert!(third.fire("y".to_owned(), at(10), Some(at(1))).is_none());
-        let end = third.resolve(at(11)).unwrap();
+        let end = third.resolve(at(11)).remove(0);
         assert_eq!((&end.id, end.seq), (&first.id, 2));
         let mut fourth = OwnAlert::new("web-1".into(), Some(end));
-        assert!(fourth.resolve(at(12)).is_none(), "it had ended");
+        assert!(fourth.resolve(at(12)).is_empty(), "it had ended");
+    }
+
+    /// The disk was free for one commit: it held the beginning of the first alert and not its end.
+    #[test]
+    fn when_the_disk_was_full_twice_before_a_kill_both_alerts_end() {
+        let mut killed = OwnAlert::new("web-1".into(), None);
+        let first = killed.fire("x".to_owned(), at(2), Some(at(1))).cloned();
+        let first = first.unwrap();
+        killed.resolve(at(3));
+        let second = killed.fire("y".to_owned(), at(5), Some(at(4))).cloned();
+        let second = second.unwrap();
+
+        let mut next = OwnAlert::new("web-1".into(), Some(first.clone()));
+        let told = next.go_on("z".to_owned(), at(4)).unwrap();
+        assert_eq!((&told.id, told.seq), (&second.id, second.seq));
+        assert!(next.go_on("z".to_owned(), at(4)).is_none(), "once");
+        let ends = next.resolve(at(9));
+        let ends: Vec<_> = ends.iter().map(|end| (&end.id, end.seq)).collect();
+        assert_eq!(ends, [(&first.id, 2), (&second.id, 2)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The redb file: opening it, checking it, making a new one, reading all that a start needs.
 
+use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -243,8 +244,22 @@ pub(super) fn committed_at(database: &Database) -> Result<Option<Timestamp>, red
 }
 
 /// Every position.
-pub(super) fn positions(database: &Database) -> Result<Vec<Position>, redb::Error> {
+fn positions(database: &Database) -> Result<Vec<Position>, redb::Error> {
     let mut positions = Vec::new();
+    let all = each_position::<Infallible>(database, |position| {
+        positions.push(position);
+        Ok(())
+    })?;
+    match all {
+        Ok(()) => Ok(positions),
+    }
+}
+
+/// Shows `see` each position, one after the other, until it fails.
+pub(super) fn each_position<E>(
+    database: &Database,
+    mut see: impl FnMut(Position) -> Result<(), E>,
+) -> Result<Result<(), E>, redb::Error> {
     for row in database.begin_read()?.open_table(POSITIONS)?.iter()? {
         let (key, json) = row?;
         let (input, device, inode) = key.value();
@@ -253,7 +268,9 @@ pub(super) fn positions(database: &Database) -> Result<Vec<Position>, redb::Erro
             device,
             inode,
         };
-        positions.push(PositionRecord::read(key, json.value())?);
+        if let Err(error) = see(PositionRecord::read(key, json.value())?) {
+            return Ok(Err(error));
+        }
     }
-    Ok(positions)
+    Ok(Ok(()))
 }

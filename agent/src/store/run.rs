@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::checkpoint::{self, Checkpoint};
+use super::checkpoint;
 use super::failing::Stretch;
 use super::health::Failing;
 use super::{Commit, Report, Settlement, Store, StoreError, database, folder, read};
@@ -361,14 +362,7 @@ impl<A: FnMut(&Report)> Thread<A> {
         if is_gone {
             folder::make(&dir)?;
         }
-        let written = self
-            .store
-            .shared
-            .read(database::positions)
-            .and_then(|positions| {
-                let at = clock::now();
-                checkpoint::write(&dir, &Checkpoint { at, positions })
-            });
+        let written = self.store.write_checkpoint(&dir);
         match written {
             Ok(bytes) => {
                 let pause = Duration::from_secs(bytes / CHECKPOINT_BYTES_A_SECOND);
@@ -381,6 +375,16 @@ impl<A: FnMut(&Report)> Thread<A> {
             return Err(StoreError::Damaged("the state file is gone".to_owned()));
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// Gives its size in bytes.
+    fn write_checkpoint(&self, dir: &Path) -> Result<u64, StoreError> {
+        let mut writer = checkpoint::Writer::begin(dir, clock::now())?;
+        let all = |database: &_| database::each_position(database, |position| writer.add(position));
+        self.shared.read(all)??;
+        writer.finish()
     }
 }
 

@@ -22,9 +22,11 @@ use crate::resident;
 /// So long after it is ready, an agent has done all that belongs to its start.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// So often it gives back what only its last alert, commit or answer needed. Takes well
-/// below a millisecond each time: what is in use comes back from the page cache.
+/// So often it is looked whether there is something to give back that only the last alert, commit or
+/// answer needed.
 const TIDIED_EVERY: Duration = Duration::from_secs(10);
+/// So long afterwards, what is in use has come back from the page cache.
+const IN_USE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the agent shows of itself at its control socket.
 pub(super) struct Shown {
@@ -94,14 +96,7 @@ impl Shown {
         if let Some(tidying) = self.tidying.take() {
             tidying.abort();
         }
-        self.tidying = Some(tokio::spawn(async {
-            tokio::time::sleep(SETTLED).await;
-            loop {
-                let bytes = resident::give_back();
-                tracing::trace!(bytes, "code that is not in use is given back");
-                tokio::time::sleep(TIDIED_EVERY).await;
-            }
-        }));
+        self.tidying = Some(tokio::spawn(keep_small()));
     }
 
     /// Says what came of a SIGHUP, here and in the log.
@@ -178,6 +173,21 @@ impl Shown {
                 tracing::error!(%address, %error, "cannot listen for the status page and for metrics");
             }
         }
+    }
+}
+
+/// Gives back what is not in use any more, for ever.
+async fn keep_small() {
+    let mut upkeep = resident::Upkeep::default();
+    tokio::time::sleep(SETTLED).await;
+    loop {
+        if upkeep.is_worth(resident::resident()) {
+            let bytes = resident::give_back();
+            tracing::trace!(bytes, "what is not in use is given back");
+            tokio::time::sleep(IN_USE_AGAIN).await;
+            upkeep.was_done(resident::resident());
+        }
+        tokio::time::sleep(TIDIED_EVERY).await;
     }
 }
 

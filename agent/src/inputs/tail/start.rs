@@ -64,11 +64,8 @@ impl Tailer<'_> {
         let (mut sightings, _) = self.walk();
         sightings.sort_by_key(Sighting::age);
         for input in 0..self.configs.len() {
-            let own: Vec<Sighting> = sightings
-                .iter()
-                .filter(|s| s.input == input)
-                .cloned()
-                .collect();
+            let is_own = |sighting: &mut Sighting| sighting.input == input;
+            let own: Vec<Sighting> = sightings.extract_if(.., is_own).collect();
             self.start_from_saved(input, &own)?;
             for sighting in &own {
                 self.start_new(sighting);

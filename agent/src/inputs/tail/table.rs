@@ -18,7 +18,8 @@ pub(super) struct FileNo(u64);
 /// All files of all inputs.
 #[derive(Debug)]
 pub(super) struct Table {
-    files: BTreeMap<FileNo, Tailed>,
+    /// Boxed: numbers ascend, which leaves half of every node empty.
+    files: BTreeMap<FileNo, Box<Tailed>>,
     by_id: HashMap<(usize, FileId), FileNo>,
     next: u64,
     /// Paths, shared with the callback of the watcher.
@@ -51,22 +52,22 @@ impl Table {
     }
 
     pub(super) fn get(&self, no: FileNo) -> Option<&Tailed> {
-        self.files.get(&no)
+        self.files.get(&no).map(Box::as_ref)
     }
 
     /// To do something with a file, which may open it: at most one more than allowed is open then.
     pub(super) fn get_mut(&mut self, no: FileNo) -> Option<&mut Tailed> {
         self.close_some();
-        self.files.get_mut(&no)
+        self.files.get_mut(&no).map(Box::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (FileNo, &Tailed)> {
-        self.files.iter().map(|(no, file)| (*no, file))
+        self.files.iter().map(|(no, file)| (*no, &**file))
     }
 
     /// To note something of all; not to open any.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (FileNo, &mut Tailed)> {
-        self.files.iter_mut().map(|(no, file)| (*no, file))
+        self.files.iter_mut().map(|(no, file)| (*no, &mut **file))
     }
 
     pub(super) fn numbers(&self) -> Vec<FileNo> {
@@ -93,7 +94,7 @@ impl Table {
         for path in file.paths() {
             self.paths.link(path, no);
         }
-        self.files.insert(no, file);
+        self.files.insert(no, Box::new(file));
         no
     }
 
@@ -103,7 +104,7 @@ impl Table {
         for path in file.paths() {
             self.paths.unlink(path, no);
         }
-        Some(file)
+        Some(*file)
     }
 
     /// Changes the paths of a file through `change`, and everything that depends on them.

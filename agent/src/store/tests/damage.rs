@@ -171,7 +171,7 @@ fn positions_outlive_a_damaged_and_a_deleted_state_file() {
             at: now(),
             positions: positions(),
         };
-        checkpoint::write(dir.path(), &checkpoint).unwrap();
+        write(dir.path(), &checkpoint);
         damage(&dir.path().join("state.redb"));
         let (_, saved) = open(dir.path());
         assert!(
@@ -182,6 +182,15 @@ fn positions_outlive_a_damaged_and_a_deleted_state_file() {
         assert_eq!(saved.positions, positions());
         assert_eq!(saved.unusable, None);
     }
+}
+
+fn write(dir: &Path, checkpoint: &Checkpoint) {
+    let mut writer = checkpoint::Writer::begin(dir, checkpoint.at).unwrap();
+    for position in checkpoint.positions.clone() {
+        writer.add(position).unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    assert_eq!(fs::metadata(dir.join("positions")).unwrap().len(), bytes);
 }
 
 #[test]
@@ -195,7 +204,7 @@ fn a_checkpoint_that_is_not_whole_is_none() {
         at: now(),
         positions: vec![position(1, 10), odd],
     };
-    checkpoint::write(dir.path(), &checkpoint).unwrap();
+    write(dir.path(), &checkpoint);
     let path = dir.path().join("positions");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,

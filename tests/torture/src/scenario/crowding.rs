@@ -99,7 +99,12 @@ fn judge_latency(verdict: &mut Verdict) {
     verdict.check('P', "line to webhook, 99 of 100, ms", p99, p99 < 1_000.0);
 }
 
-/// Ten files that nobody writes to.
+/// What ten idle files may cost, KiB resident.
+const SMALL_KIB: u64 = 10 * 1024;
+/// An alert of so many lines comes between two silences.
+const BURST: u64 = 4_000;
+
+/// Ten files that nobody writes to, before there was any alert and after one.
 pub(super) fn idle(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut rig = Rig::new(settings, &["logs/*.log"])?;
     for number in 0..10 {
@@ -111,17 +116,25 @@ pub(super) fn idle(settings: &Settings) -> anyhow::Result<Verdict> {
     clock::pass(SILENCE);
     let silent = rig.agent()?.usage();
     let mut writer = Writer::open(0, &rig.path("logs/0.log"), None)?;
-    writer.write(1)?;
+    writer.write(BURST)?;
+    rig.drain(BURST)?;
+    clock::pass(SILENCE);
+    let after = rig.agent()?.usage();
     let written = written_by([&writer]);
     let log = writer.path().to_owned();
     let expected = Expected {
-        most_kib: 10 * 1024,
+        most_kib: 2 * SMALL_KIB,
         tears: 10,
         ..Expected::default()
     };
     let mut verdict = conclude(rig, settings, &written, &log, expected)?;
     let cpu = silent.cpu.saturating_sub(before.cpu);
-    verdict.fact("rss_kib_idle", silent.rss_kib);
+    for (what, usage) in [
+        ("KiB resident, idle, before any alert", silent),
+        ("KiB resident, idle, after an alert", after),
+    ] {
+        verdict.check('M', what, usage.rss_kib, usage.rss_kib <= SMALL_KIB);
+    }
     let found = format!("{} ms in {} s", cpu.as_millis(), SILENCE.as_secs());
     verdict.check(
         'M',
