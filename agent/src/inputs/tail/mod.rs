@@ -21,6 +21,7 @@
 
 mod account;
 mod archives;
+mod compared;
 mod counters;
 mod departed;
 mod families;
@@ -37,11 +38,13 @@ mod poller;
 mod reading;
 mod reconcile;
 mod records;
+mod standing;
 mod start;
 mod sweep;
 mod table;
 mod turns;
 mod twins;
+mod unpacked;
 mod voice;
 mod wake;
 

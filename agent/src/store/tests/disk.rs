@@ -2,7 +2,7 @@
 //! played through.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use redb::StorageBackend;
@@ -31,6 +31,8 @@ pub(super) struct Disk {
     image: Arc<Mutex<Vec<u8>>>,
     log: Arc<Mutex<Vec<Operation>>>,
     fails: Arc<AtomicBool>,
+    /// Of the write after so many, only the first half is done; 0: of none.
+    short_after: Arc<AtomicUsize>,
 }
 
 impl Disk {
@@ -48,8 +50,14 @@ impl Disk {
         self.fails.store(true, Ordering::SeqCst);
     }
 
+    /// Of the `n`th write from now on it takes the first half, and nothing behind that.
+    fn cut_short(&self, n: usize) {
+        self.short_after.store(n, Ordering::SeqCst);
+    }
+
     /// From now on it takes everything.
     pub(super) fn be_well(&self) {
+        self.short_after.store(0, Ordering::SeqCst);
         self.fails.store(false, Ordering::SeqCst);
     }
 
@@ -101,6 +109,14 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let left = self.short_after.load(Ordering::SeqCst);
+        self.short_after
+            .store(left.saturating_sub(1), Ordering::SeqCst);
+        if left == 1 {
+            let half = data[..data.len() / 2].to_vec();
+            self.done(Operation::Write(index(offset), half))?;
+            self.fail();
+        }
         self.done(Operation::Write(index(offset), data.to_vec()))
     }
 }
@@ -122,16 +138,19 @@ fn check_whole(image: &[u8], what: &str) -> bool {
     seen == after
 }
 
-#[test]
-fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing() {
-    let disk = Disk::default();
-    let mut store = disk.store();
-    let commit = |offset, state, seq| Commit {
+fn commit(offset: u64, state: &str, seq: u32) -> Commit {
+    Commit {
         positions: vec![position(1, offset)],
         groups: vec![group("a", Some(state))],
         notifications: vec![routed(seq, &["chat"])],
         ..Commit::default()
-    };
+    }
+}
+
+#[test]
+fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing() {
+    let disk = Disk::default();
+    let mut store = disk.store();
     store.commit(&commit(10, "[1]", 1), now()).unwrap();
     let base = disk.image.lock().unwrap().clone();
     disk.log.lock().unwrap().clear();
@@ -202,4 +221,25 @@ fn a_failed_commit_is_an_error_and_can_be_made_again() {
         .settle(&[settlement("chat", 1, Outcome::Delivered)], now())
         .unwrap();
     assert_eq!(waiting(&reader, "chat"), [2]);
+}
+
+/// A disk that is nearly full takes the beginning of a write (77).
+#[test]
+fn a_write_that_is_cut_short_fails_its_commit_and_leaves_the_one_before_whole() {
+    for n in 1.. {
+        let disk = Disk::default();
+        let mut store = disk.store();
+        store.commit(&commit(10, "[1]", 1), now()).unwrap();
+        disk.cut_short(n);
+        if store.commit(&commit(20, "[2]", 2), now()).is_ok() {
+            assert!(n > 3, "a commit is several writes");
+            return;
+        }
+        let what = format!("write {n} was cut short");
+        check_whole(&disk.image(), &what);
+        disk.be_well();
+        store.commit(&commit(20, "[2]", 2), now()).unwrap();
+        drop(store);
+        assert!(check_whole(&disk.image(), &what), "{what}");
+    }
 }

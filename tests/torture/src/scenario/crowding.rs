@@ -14,6 +14,9 @@ use crate::writer::{Pace, Writer};
 
 /// How long nobody writes anything, to see what idle files cost.
 const SILENCE: Duration = Duration::from_secs(15);
+/// After so long, an agent has done all that belongs to its start: ten seconds after its first commit the
+/// second copy of the positions is written.
+const STARTED: Duration = Duration::from_secs(14);
 /// A tick a hundred times a second is the finest that the system tells: two may be noise.
 const NOT_MEASURABLE: Duration = Duration::from_millis(20);
 
@@ -40,7 +43,7 @@ pub(super) fn many(settings: &Settings) -> anyhow::Result<Verdict> {
     }
     rig.start()?;
     // The lines that stood there are read first.
-    clock::pass(Duration::from_secs(3));
+    clock::pass(STARTED);
     let before = rig.agent()?.usage();
     clock::pass(SILENCE);
     let silent = rig.agent()?.usage();
