@@ -37,6 +37,8 @@ mod docs;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod hostile_senders;
+#[cfg(test)]
 mod irc_accounts;
 #[cfg(test)]
 mod matrix;

@@ -1,5 +1,26 @@
 //! Messages that others send, over every transport, to a real agent. A fault of each kind that broke
-//! other receivers: the tests are called after what an operator would see.
+//! other receivers: the tests are called after what an operator would see. Of the catalogue of faults that
+//! the project keeps, these are held here (`syslog`), by hostile senders (`hostile`: `tests/hostile_senders.rs`),
+//! by real daemons (`daemons`: `tests/syslog_daemons.rs`), in units and by fuzzing:
+//!
+//! | fault | held by |
+//! | --- | --- |
+//! | 46 valid and odd messages over each transport | hostile: `odd_messages_are_the_same_lines_over_every_transport`; what is read of them: `messages.txt` in `lapwing_rules::fields` |
+//! | 47 both framings, mixed, cut at every byte | `inputs::syslog::frame::tests`; fuzz target `frames` |
+//! | 48 a frame over the limit | syslog: `a_frame_over_the_limit_is_cut_and_counted_and_the_next_one_is_intact` |
+//! | 49 a count of ten digits | syslog: `a_count_of_ten_digits_closes_the_connection_and_no_other` |
+//! | 50 slowloris | hostile: `two_thousand_that_send_a_byte_now_and_then_keep_nobody_out` |
+//! | 51 10,000 connections, then 10,000 idle | hostile: `ten_thousand_connections_that_say_nothing_cost_little_and_those_that_speak_are_heard` |
+//! | 52 TCP without a ClientHello | hostile: `those_who_never_begin_their_handshake_are_closed_and_make_room` |
+//! | 53, 54 reset in mid-frame, half-close | syslog: `what_came_before_a_half_close_or_a_reset_is_told` |
+//! | 55 SIGTERM with data in the kernel | syslog: `a_sigterm_with_data_in_kernel_buffers_loses_nothing` |
+//! | 56 RELP and kills | syslog: `relp_is_acknowledged_once_what_it_caused_is_durable_and_never_lost_by_a_kill`; hostile: `relp_that_was_not_acknowledged_before_a_kill_is_told_once_it_is_sent_again` |
+//! | 57 odd RELP | syslog: `relp_with_several_opens_wrong_numbers_and_unknown_words_is_answered_or_closed`; fuzz target `relp` |
+//! | 58, 59 UDP above the load, of no byte, of 64 KiB | syslog: `datagrams_of_no_byte_and_of_64_kib_are_no_trouble_and_kernel_drops_are_counted` |
+//! | 60, 61, 62 certificates | daemons: `tls_takes_those_with_a_certificate_of_its_authority_and_a_new_one_after_a_reload` |
+//! | 63 sockets in the file system | syslog: `a_stale_socket_is_replaced_and_what_is_no_socket_or_in_use_is_left_alone`; hostile: `a_socket_that_is_taken_away_or_replaced_is_made_anew`, `a_full_queue_of_datagrams_makes_senders_wait_and_loses_none_that_was_taken` |
+//! | 64 nothing can be told or saved | hostile: `while_nothing_can_be_told_or_saved_streams_wait_and_nothing_that_was_sent_is_lost` |
+//! | 65 daemons forward while the agent dies | `torture::relp_loses_nothing_and_tells_nothing_twice_while_the_agent_is_killed` |
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
@@ -23,7 +44,7 @@ rules:
 ";
 
 /// A host that listens at these addresses, with further lines for the input.
-fn host(listen: &str, more: &str) -> Host {
+pub(crate) fn host(listen: &str, more: &str) -> Host {
     let config = format!(
         "inputs:\n  net:\n    type: syslog\n    listen: [{listen}]\n{more}outputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
     );
@@ -31,7 +52,7 @@ fn host(listen: &str, more: &str) -> Host {
 }
 
 /// Where the agent says that it listens, of the n-th such line.
-fn port(agent: &Agent, scheme: &str) -> u16 {
+pub(crate) fn port(agent: &Agent, scheme: &str) -> u16 {
     let text = agent.stderr.text();
     let mark = format!("listening at {scheme}://");
     let line = text.lines().find(|line| line.contains(&mark));
@@ -46,7 +67,7 @@ fn port(agent: &Agent, scheme: &str) -> u16 {
         .unwrap()
 }
 
-fn connect(agent: &Agent, scheme: &str) -> TcpStream {
+pub(crate) fn connect(agent: &Agent, scheme: &str) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port(agent, scheme))).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -55,7 +76,7 @@ fn connect(agent: &Agent, scheme: &str) -> TcpStream {
 }
 
 /// What was told so far: host, peer and text of each message, and whether it was cut.
-fn told(host: &Host) -> Vec<(String, String, String, bool)> {
+pub(crate) fn told(host: &Host) -> Vec<(String, String, String, bool)> {
     if !host.path("alerts.jsonl").exists() {
         return Vec::new();
     }
@@ -75,14 +96,14 @@ fn told(host: &Host) -> Vec<(String, String, String, bool)> {
 }
 
 /// Waits until so many messages were told; gives their texts, sorted.
-fn texts(host: &Host, count: usize) -> Vec<String> {
+pub(crate) fn texts(host: &Host, count: usize) -> Vec<String> {
     wait_until(&format!("{count} messages"), || told(host).len() >= count);
     let mut texts: Vec<_> = told(host).into_iter().map(|told| told.2).collect();
     texts.sort();
     texts
 }
 
-fn counted(message: &str) -> String {
+pub(crate) fn counted(message: &str) -> String {
     format!("{} {message}", message.len())
 }
 
@@ -328,10 +349,10 @@ fn connections_beyond_the_limit_are_refused_and_those_before_go_on() {
 }
 
 /// Speaks RELP.
-struct Relp(TcpStream, u32);
+pub(crate) struct Relp(TcpStream, u32);
 
 impl Relp {
-    fn open(agent: &Agent) -> Self {
+    pub(crate) fn open(agent: &Agent) -> Self {
         let mut relp = Self(connect(agent, "relp"), 0);
         let answer = relp.ask(
             "open",
@@ -344,7 +365,7 @@ impl Relp {
         relp
     }
 
-    fn send(&mut self, command: &str, data: &str) {
+    pub(crate) fn send(&mut self, command: &str, data: &str) {
         self.1 += 1;
         let space = if data.is_empty() { "" } else { " " };
         let length = data.len();
@@ -352,7 +373,7 @@ impl Relp {
     }
 
     /// One answer: of the length that it says.
-    fn answer(&mut self) -> String {
+    pub(crate) fn answer(&mut self) -> String {
         let mut head = Vec::new();
         let mut byte = [0];
         let spaces = |head: &[u8]| head.split(|byte| *byte == b' ').count() - 1;
@@ -372,7 +393,7 @@ impl Relp {
         text + &String::from_utf8(data).unwrap()
     }
 
-    fn ask(&mut self, command: &str, data: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str, data: &str) -> String {
         self.send(command, data);
         self.answer()
     }

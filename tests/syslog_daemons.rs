@@ -1,5 +1,5 @@
-//! The real rsyslog forwards to a real agent with what `lapwing setup` prints; openssl speaks TLS to
-//! it. `tests/setup` installs both.
+//! The real rsyslog and syslog-ng forward to a real agent with what `lapwing setup` prints; openssl speaks
+//! TLS to it. `tests/setup` fetches all of them.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Signal, kill_process};
 
-use crate::host::{Host, json_lines, wait_until};
+use lapwing_torture::receiving::unpacked_syslog_ng;
+
+use crate::host::{Host, LAPWING, json_lines, wait_until};
 
 const RULES: &str = "
 version: 1
@@ -49,9 +51,11 @@ fn what_setup_prints_for_rsyslog_is_what_rsyslog_takes() {
     let host = Host::new();
     certificates(&host, "one");
     for transport in ["tcp", "tls", "relp", "relp-tls", "udp"] {
-        let ca = host.path("one.pem").display().to_string();
+        let at = |name: &str| host.path(name).display().to_string();
+        let (ca, cert, key) = (at("one.pem"), at("one-client.pem"), at("one-client.key"));
         let args = ["setup", "rsyslog", "--transport", transport, "--ca", &ca];
-        let done = host.command(&args);
+        let own = ["--cert", &cert, "--key", &key];
+        let done = host.command(&[&args[..], &own[..]].concat());
         assert_eq!(done.code, 0, "{}", done.stderr);
         let head = format!("global(workDirectory=\"{}\")\n", host.path(".").display());
         host.write("rsyslog.conf", head + &done.stdout);
@@ -69,51 +73,178 @@ fn what_setup_prints_for_rsyslog_is_what_rsyslog_takes() {
 
 #[test]
 fn rsyslog_forwards_a_file_to_the_last_line() {
-    for (scheme, transport) in [("tcp", "tcp"), ("relp", "relp")] {
-        let host = Host::with(
-            &format!(
-                "inputs:\n  net: {{type: syslog, listen: ['{scheme}://127.0.0.1:0']}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
-            ),
-            RULES,
-        );
+    for (scheme, transport) in [
+        ("tcp", "tcp"),
+        ("tls", "tls"),
+        ("relp", "relp"),
+        ("relp+tls", "relp-tls"),
+    ] {
+        let host = receiving(scheme);
         let agent = host.run();
         let to = format!("127.0.0.1:{}", listening(&agent.stderr.text(), scheme));
-        let args = ["setup", "rsyslog", "--transport", transport, "--to", &to];
-        let snippet = host.command(&args).stdout;
         let at = |name: &str| host.path(name).display().to_string();
+        let (ca, cert, key) = (at("one.pem"), at("one-client.pem"), at("one-client.key"));
+        let args = ["setup", "rsyslog", "--transport", transport, "--to", &to];
+        let files = ["--ca", &ca, "--cert", &cert, "--key", &key];
+        let snippet = host.command(&[&args[..], &files[..]].concat()).stdout;
         let config = format!(
             "global(workDirectory=\"{}\")\nmodule(load=\"imfile\")\ninput(type=\"imfile\" File=\"{}\" Tag=\"shop\")\n{snippet}",
             at("."),
             at("app.log")
         );
         host.write("rsyslog.conf", config);
-        let lines: Vec<String> = (0..2_000).map(|n| format!("BOOM {n}")).collect();
-        host.write("app.log", lines.join("\n") + "\n");
+        write_lines(&host);
         let (config, pid) = (at("rsyslog.conf"), at("rsyslog.pid"));
         let mut command = Command::new("rsyslogd");
         let command = command.args(["-n", "-f", &config, "-i", &pid]);
         let daemon = Daemon(command.spawn().expect("tests/setup installs rsyslog"));
-        wait_until("two thousand lines", || host.path("alerts.jsonl").exists());
-        wait_until("a whole alert", || {
-            host.read("alerts.jsonl").ends_with('\n')
-        });
-        let alert = &json_lines(&host.read("alerts.jsonl"))[0];
-        assert_eq!(alert["count"], 2_000);
-        assert_eq!(alert["group"]["peer"], "127.0.0.1");
-        assert_eq!(alert["group"]["appname"], "shop");
-        assert_eq!(alert["samples"][0]["source"], "syslog://127.0.0.1");
-        let last = alert["samples"].as_array().unwrap().last().unwrap();
-        assert!(
-            last["line"].as_str().unwrap().ends_with("BOOM 1999"),
-            "{last}"
-        );
+        check_told(&host, transport);
         drop(daemon);
         agent.stop();
     }
 }
 
+/// A host that listens at this scheme, with certificates by the authority `one`.
+fn receiving(scheme: &str) -> Host {
+    let tls = if scheme.ends_with("tls") {
+        ", tls: {cert: one-server.pem, key: one-server.key}"
+    } else {
+        ""
+    };
+    let host = Host::with(
+        &format!(
+            "inputs:\n  net: {{type: syslog, listen: ['{scheme}://127.0.0.1:0']{tls}}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
+        ),
+        RULES,
+    );
+    if !tls.is_empty() {
+        certificates(&host, "one");
+    }
+    host
+}
+
+fn write_lines(host: &Host) {
+    let lines: Vec<String> = (0..2_000).map(|n| format!("BOOM {n}")).collect();
+    host.write("app.log", lines.join("\n") + "\n");
+}
+
+/// All lines came, and the last one last.
+fn check_told(host: &Host, how: &str) {
+    wait_until(&format!("{how}: two thousand lines"), || {
+        host.path("alerts.jsonl").exists()
+    });
+    wait_until("a whole alert", || {
+        host.read("alerts.jsonl").ends_with('\n')
+    });
+    let alert = &json_lines(&host.read("alerts.jsonl"))[0];
+    assert_eq!(alert["count"], 2_000, "{how}");
+    assert_eq!(alert["group"]["peer"], "127.0.0.1");
+    assert_eq!(alert["group"]["appname"], "shop");
+    assert_eq!(alert["samples"][0]["source"], "syslog://127.0.0.1");
+    let last = alert["samples"].as_array().unwrap().last().unwrap();
+    let line = last["line"].as_str().unwrap();
+    assert!(line.ends_with("BOOM 1999"), "{how}: {last}");
+}
+
+/// syslog-ng, out of the folder that `tests/setup` unpacked it into: its package conflicts with rsyslog's.
+fn syslog_ng(folder: &Path) -> Command {
+    let root = Path::new(LAPWING)
+        .ancestors()
+        .nth(2)
+        .expect("a target folder")
+        .join("peers/syslog-ng");
+    let program = root.join("usr/sbin/syslog-ng");
+    assert!(program.exists(), "{}: run tests/setup", program.display());
+    let mut command = unpacked_syslog_ng(&root);
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn syslog_ng_takes_what_setup_prints_and_forwards_a_file_to_the_last_line() {
+    for (scheme, transport) in [("tcp", "tcp"), ("tls", "tls"), ("udp", "udp")] {
+        let host = receiving(scheme);
+        let agent = host.run();
+        let to = format!("127.0.0.1:{}", listening(&agent.stderr.text(), scheme));
+        let ca = host.path("one.pem").display().to_string();
+        let args = [
+            "setup",
+            "syslog-ng",
+            "--transport",
+            transport,
+            "--to",
+            &to,
+            "--ca",
+            &ca,
+        ];
+        let done = host.command(&args);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let log = host.path("app.log").display().to_string();
+        let source = format!(
+            "@version: 3.38\nsource s_src {{ file(\"{log}\" flags(no-parse) follow-freq(0.1) program-override(\"shop\")); }};\n"
+        );
+        host.write("peer.conf", source + &done.stdout);
+        let checked = syslog_ng(&host.path("."))
+            .arg("--syntax-only")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{transport}: {said}");
+        write_lines(&host);
+        let daemon = Daemon(syslog_ng(&host.path(".")).spawn().unwrap());
+        check_told(&host, transport);
+        drop(daemon);
+        agent.stop();
+    }
+}
+
+#[test]
+fn its_own_messages_that_come_back_through_rsyslog_are_dropped_and_counted() {
+    let host = receiving("tcp");
+    host.write(
+        "rules.yaml",
+        "version: 1\nrules:\n  - {name: all, type: any, group_by: [message], realert: 0s}\n",
+    );
+    let agent = host.run();
+    let at = |name: &str| host.path(name).display().to_string();
+    let port = listening(&agent.stderr.text(), "tcp");
+    // A daemon that forwards everything, the agent's own log too, as its process writes it to the journal.
+    let config = format!(
+        "global(workDirectory=\"{}\" localHostname=\"web-1\")\nmodule(load=\"imfile\")\n\
+         template(name=\"own\" type=\"string\" string=\"<12>1 %timereported:::date-rfc3339% %hostname% lapwing {} - - %msg%\")\n\
+         input(type=\"imfile\" File=\"{}\" Tag=\"x\" freshStartTail=\"off\")\n\
+         action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" protocol=\"tcp\" template=\"own\")\n",
+        at("."),
+        agent.pid(),
+        at("own.log"),
+    );
+    host.write("rsyslog.conf", config);
+    host.write("own.log", "an output failed\n".repeat(100));
+    let (config, pid) = (at("rsyslog.conf"), at("rsyslog.pid"));
+    let mut command = Command::new("rsyslogd");
+    let daemon = Daemon(
+        command
+            .args(["-n", "-f", &config, "-i", &pid])
+            .spawn()
+            .expect("tests/setup installs rsyslog"),
+    );
+    let own = || {
+        let done = host.command(&["status", "--json", "-c", "lapwing.yaml"]);
+        json_lines(&done.stdout)[0]["inputs"]["net"]["received"]["own"].as_u64()
+    };
+    // rsyslog says at its start that it started: that is one more.
+    wait_until("all of them to come back", || own() >= Some(100));
+    drop(daemon);
+    let log = agent.stop();
+    assert!(log.contains("this agent's own messages come back"), "{log}");
+    assert!(
+        !host.path("alerts.jsonl").exists(),
+        "nobody was told of them"
+    );
+}
+
 /// An authority `NAME.pem`, and what it signed: `NAME-server.pem` and `NAME-client.pem`.
-fn certificates(host: &Host, name: &str) {
+pub(crate) fn certificates(host: &Host, name: &str) {
     let subject = format!("/CN={name}");
     let (key, cert) = (format!("{name}.key"), format!("{name}.pem"));
     let make = |args: &[&str]| {
@@ -134,7 +265,8 @@ fn certificates(host: &Host, name: &str) {
     for who in ["server", "client"] {
         let at = |ending: &str| format!("{name}-{who}.{ending}");
         let (its_key, request, its_cert) = (at("key"), at("csr"), at("pem"));
-        host.write("ext", "subjectAltName=IP:127.0.0.1\n");
+        // rsyslog compares names only.
+        host.write("ext", "subjectAltName=IP:127.0.0.1,DNS:127.0.0.1\n");
         make(
             &[
                 &["req", "-subj", "/CN=x", "-out", &request][..],
@@ -164,7 +296,7 @@ fn certificates(host: &Host, name: &str) {
 }
 
 /// Sends one message by `openssl s_client`; gives whether the handshake was to its liking.
-fn send(host: &Host, port: u16, message: &str, args: &[&str]) -> bool {
+pub(crate) fn send(host: &Host, port: u16, message: &str, args: &[&str]) -> bool {
     let to = format!("127.0.0.1:{port}");
     let mut command = Command::new("openssl");
     command.args([

@@ -240,7 +240,15 @@ const AGENT: &[&str] = &[
 ];
 const AGENT_TESTS: &[&str] = &["anyhow", "insta", "lapwing-torture", "proptest", "tempfile"];
 
-const TORTURE: &[&str] = &["anyhow", "clap", "jiff", "rustix", "serde_json", "tempfile"];
+const TORTURE: &[&str] = &[
+    "anyhow",
+    "clap",
+    "jiff",
+    "nix",
+    "rustix",
+    "serde_json",
+    "tempfile",
+];
 
 #[test]
 fn a_version_stands_once() {

@@ -464,6 +464,20 @@ pub struct Setup {
     /// For TLS: who signed the agent's certificate
     #[arg(long, value_name = "FILE", default_value = "/etc/lapwing/tls/ca.pem")]
     pub ca: PathBuf,
+    /// For relp-tls: the certificate that the daemon shows; without one its library talks to no other
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/lapwing/tls/client.pem"
+    )]
+    pub cert: PathBuf,
+    /// For relp-tls: the key of that certificate
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/lapwing/tls/client.key"
+    )]
+    pub key: PathBuf,
 }
 
 /// A syslog daemon.

@@ -45,7 +45,7 @@ fn split(args: &Setup) -> Option<(String, u16)> {
 }
 
 fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
-    let ca = args.ca.display();
+    let (ca, cert, key) = (args.ca.display(), args.cert.display(), args.key.display());
     let (load, action) = match args.transport {
         Transport::Udp => (
             "",
@@ -67,19 +67,24 @@ fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
         ),
         Transport::Relp => (
             "module(load=\"omrelp\")\n",
-            format!(r#"type="omrelp" target="{host}" port="{port}""#),
+            format!(r#"type="omrelp" target="{host}" port="{port}" windowSize="1000""#),
         ),
         Transport::RelpTls => (
             "module(load=\"omrelp\")\n",
             format!(
-                r#"type="omrelp" target="{host}" port="{port}"
-           tls="on" tls.caCert="{ca}" tls.authMode="name" tls.permittedPeer=["{host}"]"#
+                r#"type="omrelp" target="{host}" port="{port}" windowSize="1000"
+           tls="on" tls.caCert="{ca}" tls.myCert="{cert}" tls.myPrivKey="{key}"
+           tls.authMode="name" tls.permittedPeer=["{host}"]"#
             ),
         ),
     };
     let package = match args.transport {
         Transport::Tls => "# Needs the package rsyslog-gnutls.\n",
-        Transport::Relp | Transport::RelpTls => "# Needs the package rsyslog-relp.\n",
+        Transport::Relp => "# Needs the package rsyslog-relp.\n",
+        Transport::RelpTls => {
+            "# Needs the package rsyslog-relp. Without a certificate of its own librelp encrypts in a way that no\n\
+             # agent with a certificate understands.\n"
+        }
         Transport::Tcp | Transport::Udp => "",
     };
     format!(

@@ -7,7 +7,8 @@
 //!
 //! Written by hand: `syslog_loose` wants UTF-8, loses the priority of what it cannot read, cuts
 //! structured data out of RFC 3164 texts and asks for the current year, so that all but the names
-//! of facilities would have to be done again. `tests/fuzz` holds the two against each other.
+//! of facilities would have to be done again. The fuzz target `syslog` writes headers by the grammars of both
+//! RFCs and wants back what it wrote.
 
 mod header;
 mod pri;

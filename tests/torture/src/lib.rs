@@ -2,7 +2,7 @@
 //!
 //! `scenario` says what happens, `rig` sets a host up for it, `writer` and `rotate` are the programs on
 //! that host, `receiver` and `book` account for every line, `verdict` says what was proved. `peers` runs
-//! the same beside other agents. Nothing here looks into the agent: it is a process with files and a
+//! the same beside other agents, `receiving` sends them syslog. Nothing here looks into the agent: it is a process with files and a
 //! webhook.
 
 pub mod agent;
@@ -15,6 +15,7 @@ pub mod peers;
 pub mod process;
 pub mod random;
 pub mod receiver;
+pub mod receiving;
 pub mod record;
 pub mod rig;
 pub mod rotate;

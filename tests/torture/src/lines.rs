@@ -111,6 +111,17 @@ pub fn pattern() -> String {
     )
 }
 
+/// The same within a longer text, the values as named groups.
+pub fn named_pattern() -> String {
+    let digits: Vec<String> = (0..DIGITS)
+        .map(|digit| format!(" d{digit}=(?P<d{digit}>[0-4])"))
+        .collect();
+    let digits = digits.concat();
+    format!(
+        "time=[^ ]+ w=(?P<w>[0-9]+) n=[0-9]+ b=(?P<b>[0-9]+){digits}( ten=[0-9]+)?( mark=[0-9]+)? x=[a-z]* end=1$"
+    )
+}
+
 /// Writer and number of each whole line in `text`, which may be torn at both ends.
 pub fn numbers(text: &[u8]) -> impl Iterator<Item = (u32, u64)> {
     text.split_inclusive(|byte| *byte == b'\n')

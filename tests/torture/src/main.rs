@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use lapwing_torture::peers::{EVERYBODY, Kind, Programs, contest};
+use lapwing_torture::receiving;
 use lapwing_torture::record;
 use lapwing_torture::scenario::{self, Scenario};
 use lapwing_torture::settings::Settings;
@@ -23,6 +24,9 @@ struct Args {
     /// Run lapwing, rsyslog, syslog-ng, mtail and Fluent Bit, one after the other, and print a table
     #[arg(long)]
     peers: bool,
+    /// Send syslog to lapwing, rsyslog and syslog-ng, with 50 patterns each, and print a table
+    #[arg(long)]
+    receivers: bool,
     /// Only these of them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     who: Vec<String>,
@@ -78,10 +82,13 @@ struct Args {
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    if args.scenario.is_empty() && !args.peers {
+    if args.scenario.is_empty() && !args.peers && !args.receivers {
         return list();
     }
     let settings = settings(&args)?;
+    if args.receivers {
+        return receivers(&args, &settings);
+    }
     if args.peers {
         return beside_peers(&args, &settings);
     }
@@ -113,18 +120,40 @@ fn list() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
+/// Who takes part; nobody named: an empty list.
+fn named(names: &[String]) -> anyhow::Result<Vec<Kind>> {
+    let named = |name: &String| Kind::named(name).with_context(|| format!("who is `{name}`?"));
+    names.iter().map(named).collect()
+}
+
+/// What syslog-ng was unpacked into: as told, or where install-peers puts it.
+fn syslog_ng(args: &Args) -> anyhow::Result<Option<PathBuf>> {
     let beside = std::env::current_exe()?;
     let beside = beside.parent().and_then(Path::parent);
+    let usual = beside.map(|beside| beside.join("peers/syslog-ng"));
+    Ok(args.syslog_ng.clone().or(usual))
+}
+
+fn receivers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let who = named(&args.who)?;
+    let all = [Kind::Lapwing, Kind::Rsyslog, Kind::SyslogNg];
+    let who = if who.is_empty() { &all[..] } else { &who };
+    say(receiving::contest::HEAD)?;
+    for is_udp in [false, true] {
+        for kind in who {
+            let row = receiving::contest::run(*kind, is_udp, settings)?;
+            say(&row.text())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn beside_peers(args: &Args, settings: &Settings) -> anyhow::Result<ExitCode> {
     let programs = Programs {
-        syslog_ng: args
-            .syslog_ng
-            .clone()
-            .or_else(|| Some(beside?.join("peers/syslog-ng"))),
+        syslog_ng: syslog_ng(args)?,
         fluent_bit: args.fluent_bit.clone(),
     };
-    let named = |name: &String| Kind::named(name).with_context(|| format!("who is `{name}`?"));
-    let who: Vec<Kind> = args.who.iter().map(named).collect::<anyhow::Result<_>>()?;
+    let who = named(&args.who)?;
     let who = if who.is_empty() { &EVERYBODY[..] } else { &who };
     let table = contest::run(who, &programs, settings, |text| {
         // Nobody depends on it.
@@ -177,6 +206,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     settings.busy = args.busy.unwrap_or(settings.busy);
     settings.rest = args.rest.map_or(settings.rest, Duration::from_millis);
     settings.backtest = args.backtest;
+    settings.syslog_ng = syslog_ng(args)?;
     settings.progress = true;
     ensure!(
         (1..=1_000_000).contains(&settings.rate),

@@ -84,17 +84,38 @@ impl Rig {
     pub fn configure(&mut self, globs: &[&str]) -> anyhow::Result<()> {
         self.set_rules(include_str!("rules.yaml"))?;
         let globs: Vec<String> = globs.iter().map(|glob| format!("'{glob}'")).collect();
+        let globs = globs.join(", ");
+        self.write_config(&format!(
+            "app: {{type: file, path: [{globs}], format: logfmt, start_at: beginning}}"
+        ))
+    }
+
+    fn write_config(&self, input: &str) -> anyhow::Result<()> {
         let config = format!(
             "state_dir: {}\n\
              rules: [rules.yaml]\n\
-             inputs:\n  app: {{type: file, path: [{}], format: logfmt, start_at: beginning}}\n\
+             inputs:\n  {input}\n\
              outputs:\n  hook: {{type: webhook, url: '{}', secret: '{SECRET}', send_resolved: false}}\n",
             self.state.display(),
-            globs.join(", "),
             self.receiver.url(),
         );
         fs::write(self.path("lapwing.yaml"), config)?;
         Ok(())
+    }
+
+    /// From now on the agent listens at `address` instead of tailing files.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn receive(&mut self, address: &str) -> anyhow::Result<()> {
+        let rules = include_str!("receiving.yaml").replace("NAMED", &lines::named_pattern());
+        let whole = lines::pattern();
+        // Behind a header.
+        let whole = whole.strip_prefix('^').unwrap_or(&whole);
+        fs::write(self.path("rules.yaml"), rules.replace("WHOLE", whole))?;
+        let input = format!("net: {{type: syslog, listen: ['{address}']}}");
+        self.write_config(&input)
     }
 
     /// Only counts all lines and tells of one: for measuring how fast a backlog is read. `rows` and `tens`

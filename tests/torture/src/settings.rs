@@ -30,6 +30,8 @@ pub struct Settings {
     pub rest: Duration,
     /// Keep every line once more and compare with `backtest`, where a scenario can.
     pub backtest: bool,
+    /// What syslog-ng's package was unpacked into.
+    pub syslog_ng: Option<PathBuf>,
     /// Say on standard error how it goes.
     pub progress: bool,
 }
@@ -50,6 +52,7 @@ impl Settings {
             busy: 100,
             rest: Duration::from_secs(1),
             backtest: false,
+            syslog_ng: None,
             progress: false,
         }
     }

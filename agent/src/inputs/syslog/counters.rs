@@ -33,8 +33,6 @@ pub struct Counters {
     pub datagrams_dropped: Count,
     /// Messages of this very agent that came back, and were dropped.
     pub own: Count,
-    /// RELP messages that were sent again although they had been taken, and were dropped.
-    pub repeated: Count,
     /// Why an address cannot be listened at now, by address.
     deaf: Mutex<BTreeMap<String, String>>,
 }

@@ -6,23 +6,32 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Source;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use rustix::net::sockopt;
 use tokio::io::Interest;
 use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::frame::append;
 use super::kernel;
-use super::network::{Closed, Current, Phase, Shared};
+use super::shared::{Closed, Current, Phase, Shared};
 use super::{Address, Counters};
+use crate::clock;
 use crate::inputs::framer::Framed;
 
 /// Datagrams taken with one system call.
 const AT_ONCE: usize = 256;
-/// The longest one that there is, and a byte more. Pages that are not touched cost nothing.
-const SLOT_BYTES: usize = 64 * 1024;
+/// The longest one that there is, and a byte more. Pages that are not touched cost nothing. At a
+/// distance of a power of two their beginnings would all compete for the same lines of the cache.
+const SLOT_BYTES: usize = 64 * 1024 + 320;
+/// Datagrams gather for this, where many of them come.
+const GATHER: Duration = Duration::from_millis(1);
+/// So many within that time are many.
+const MANY: usize = 16;
+/// The room that a socket must have to be left alone for so long: for some five thousand datagrams.
+const ROOM_TO_GATHER: usize = 4 * 1024 * 1024;
 /// What is handed over at once, about.
 const BATCH_BYTES: usize = 256 * 1024;
 /// Senders whose names are remembered.
@@ -40,34 +49,20 @@ pub(super) async fn serve(
     let is_local = address.path().map(|path| path.display().to_string());
     let socket = Socket::new(address, socket)?;
     let mut live = Some(shared.live());
-    let mut reader = Reader::new(is_local);
+    let room = sockopt::socket_recv_buffer_size(&socket).unwrap_or(0);
+    let mut reader = Reader::new(is_local, room);
     let mut drops = kernel::drops(&socket).unwrap_or(0);
     let mut phase = shared.phase();
     let mut has_read = false;
-    loop {
-        let now = *phase.borrow_and_update();
-        let Some(current) = shared.current(input) else {
-            return Ok(());
-        };
-        match now {
-            Phase::Ended => return Ok(()),
-            Phase::Paused => {
-                phase.changed().await.ok();
-                continue;
-            }
-            Phase::Draining => {
-                reader.drain(&socket, shared, &current)?;
-                count_drops(&socket, &mut drops, &current.counters);
-                live = None;
-                phase.changed().await.ok();
-                continue;
-            }
-            Phase::Reading => {
-                if live.is_none() {
-                    live = Some(shared.live());
-                }
-            }
+    while let Some((now, current)) = shared.turn(&mut phase, input).await {
+        if now == Phase::Draining {
+            reader.drain(&socket, shared, &current)?;
+            count_drops(&socket, &mut drops, &current.counters);
+            live = None;
+            phase.changed().await.ok();
+            continue;
         }
+        live.get_or_insert_with(|| shared.live());
         tokio::select! {
             biased;
             _ = phase.changed() => {}
@@ -87,13 +82,56 @@ pub(super) async fn serve(
                 if reader.hand_over(shared, &current) == Err(Closed) {
                     phase.changed().await.ok();
                 }
-                if reader.reads.is_multiple_of(64) {
+                if reader.reads.is_multiple_of(64) && count_drops(&socket, &mut drops, &current.counters) {
                     // With datagrams coming without end the other branch would never have its turn.
-                    count_drops(&socket, &mut drops, &current.counters);
+                    say_dropped(shared, &current);
                 }
-                tokio::task::yield_now().await;
+                if reader.pace.is_busy() {
+                    tokio::time::sleep(GATHER).await;
+                } else {
+                    tokio::task::yield_now().await;
+                }
             }
         }
+    }
+    Ok(())
+}
+
+/// Reading a datagram costs little, being woken for it a lot: where they come quickly, they gather for
+/// a moment and are taken together. Only where the socket has room for what comes meanwhile.
+struct Pace {
+    may_gather: bool,
+    began: Instant,
+    /// Since then.
+    count: usize,
+    is_busy: bool,
+}
+
+impl Pace {
+    fn new(room: usize) -> Self {
+        Self {
+            may_gather: room >= ROOM_TO_GATHER,
+            began: clock::monotonic(),
+            count: 0,
+            is_busy: false,
+        }
+    }
+
+    fn took(&mut self, count: usize, now: Instant) {
+        self.count += count;
+        if now.saturating_duration_since(self.began) >= GATHER {
+            self.is_busy = self.count >= MANY;
+            (self.began, self.count) = (now, 0);
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.may_gather && self.is_busy
+    }
+
+    /// How many to ask for: each costs a little, whether it comes or not.
+    fn at_once(&self) -> usize {
+        if self.is_busy { AT_ONCE } else { MANY }
     }
 }
 
@@ -172,10 +210,11 @@ struct Reader {
     waiting: Vec<(Sender, Framed, u64)>,
     bytes: usize,
     reads: u64,
+    pace: Pace,
 }
 
 impl Reader {
-    fn new(path: Option<String>) -> Self {
+    fn new(path: Option<String>, room: usize) -> Self {
         Self {
             path,
             slots: vec![0; AT_ONCE * SLOT_BYTES],
@@ -184,6 +223,7 @@ impl Reader {
             waiting: Vec::new(),
             bytes: 0,
             reads: 0,
+            pace: Pace::new(room),
         }
     }
 
@@ -191,7 +231,8 @@ impl Reader {
     fn read(&mut self, socket: &Socket, max: usize) -> io::Result<bool> {
         self.reads += 1;
         while self.bytes < BATCH_BYTES {
-            let slots = self.slots.chunks_exact_mut(SLOT_BYTES);
+            let at_once = self.pace.at_once();
+            let slots = self.slots.chunks_exact_mut(SLOT_BYTES).take(at_once);
             let mut slots: Vec<[IoSliceMut<'_>; 1]> =
                 slots.map(|slot| [IoSliceMut::new(slot)]).collect();
             let got = recvmmsg(
@@ -215,7 +256,8 @@ impl Reader {
                     take(&mut self.waiting, sender, text, max);
                 }
             }
-            if count < AT_ONCE {
+            self.pace.took(count, clock::monotonic());
+            if count < at_once {
                 // What comes next makes the socket readable anew.
                 return Ok(true);
             }

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -119,6 +119,41 @@ fn local(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
         fs::remove_file(&made).ok();
     }
     placed.map(|()| socket)
+}
+
+/// What stands at the path of a socket that was opened: tells when that is taken away, or is another's.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    /// Of a socket that has just been opened; `None` where its address is no path.
+    pub(super) fn of(address: &Address) -> Option<Self> {
+        let path = address.path()?.to_owned();
+        let there = fs::symlink_metadata(&path).ok()?;
+        Some(Self {
+            path,
+            device: there.dev(),
+            inode: there.ino(),
+        })
+    }
+
+    /// Whether it is still the same.
+    pub(super) fn holds(&self) -> bool {
+        let there = fs::symlink_metadata(&self.path);
+        there.is_ok_and(|there| there.dev() == self.device && there.ino() == self.inode)
+    }
+
+    /// Takes it away, unless it is another's by now.
+    pub(super) fn remove(&self) {
+        if self.holds() {
+            // Somebody may be quicker.
+            fs::remove_file(&self.path).ok();
+        }
+    }
 }
 
 fn made_name(path: &Path) -> PathBuf {

@@ -11,7 +11,8 @@
 //! | `frame` | a stream → messages (pure) |
 //! | `relp` | a stream → numbered frames (pure) |
 //! | `own` | the agent's own messages that come back (pure) |
-//! | `network` | the thread; what all tasks share; who listens where |
+//! | `network` | the thread; who listens where |
+//! | `shared` | what all tasks share, and their turns |
 //! | `listen` | opening sockets |
 //! | `datagrams` | reading datagrams, many at once |
 //! | `streams` | accepting connections, reading streams of frames |
@@ -29,6 +30,7 @@ mod network;
 mod own;
 pub mod relp;
 mod session;
+mod shared;
 mod streams;
 pub mod tls;
 
@@ -39,7 +41,8 @@ use lapwing_rules::model::InputId;
 
 pub use address::Address;
 pub use counters::Counters;
-pub use network::{Closed, Hand, Network, Setup};
+pub use network::{Network, Setup};
+pub use shared::{Closed, Hand};
 
 /// One input of type `syslog`.
 #[derive(Clone, Debug)]

@@ -14,8 +14,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::append;
-use super::network::{Closed, Current, Phase};
 use super::relp::{Command, Frame, Reader, answer};
+use super::shared::{Closed, Current, Phase};
 use super::streams::{Peer, Stream, read_some};
 use crate::inputs::Receipt;
 use crate::inputs::framer::Framed;

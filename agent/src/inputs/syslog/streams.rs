@@ -20,14 +20,14 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::{Frames, TooLong};
-use super::network::{Closed, Current, Phase, Shared};
 use super::session;
+use super::shared::{Closed, Current, Phase, Shared};
 use super::{Address, Counters};
 use crate::inputs::framer::Framed;
 
-/// For a TLS handshake.
+/// For a TLS handshake, where `idle_timeout` is not shorter.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A frame is complete so long after its first byte.
+/// A frame is complete so long after its first byte, where `idle_timeout` is not shorter.
 const FRAME: Duration = Duration::from_mins(1);
 /// At the end, nothing more is in the kernel when nothing came for this.
 const QUIET: Duration = Duration::from_millis(50);
@@ -61,19 +61,9 @@ pub(super) async fn serve(
     };
     let mut phase = shared.phase();
     let mut live = None;
-    loop {
-        let now = *phase.borrow_and_update();
-        let Some(current) = shared.current(input) else {
-            return Ok(());
-        };
-        match now {
-            Phase::Ended => return Ok(()),
-            Phase::Paused => {
-                phase.changed().await.ok();
-                continue;
-            }
-            Phase::Reading if live.is_none() => live = Some(shared.live()),
-            Phase::Reading | Phase::Draining => {}
+    while let Some((now, current)) = shared.turn(&mut phase, input).await {
+        if now == Phase::Reading && live.is_none() {
+            live = Some(shared.live());
         }
         let accepted = tokio::select! {
             biased;
@@ -95,6 +85,7 @@ pub(super) async fn serve(
             }
         }
     }
+    Ok(())
 }
 
 impl Listener {
@@ -219,10 +210,11 @@ async fn encrypted(
     peer: &str,
 ) -> Option<Box<dyn Stream>> {
     let acceptor = current.tls.clone()?;
-    let why = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let most = HANDSHAKE.min(current.config.spec.idle_timeout);
+    let why = match timeout(most, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("it did not come about within {HANDSHAKE:?}"),
+        Err(_) => format!("it did not come about within {most:?}"),
     };
     current.counters.handshakes_failed.add(1);
     shared.say("handshake", || {
@@ -322,22 +314,10 @@ async fn read_on(
     let shared = &peer.shared;
     let mut phase = shared.phase();
     let mut frame_began: Option<Instant> = None;
-    loop {
-        let now = *phase.borrow_and_update();
-        let Some(current) = shared.current(&peer.input) else {
-            return End::Over;
-        };
-        match now {
-            Phase::Ended => return End::Over,
-            Phase::Paused => {
-                phase.changed().await.ok();
-                continue;
-            }
-            Phase::Reading | Phase::Draining => {}
-        }
+    while let Some((now, current)) = shared.turn(&mut phase, &peer.input).await {
         let until = match frame_began {
             _ if now == Phase::Draining => Instant::now() + QUIET,
-            Some(began) => began + FRAME,
+            Some(began) => began + FRAME.min(current.config.spec.idle_timeout),
             None => Instant::now() + current.config.spec.idle_timeout,
         };
         frames.set_max(current.config.max_line_bytes);
@@ -373,4 +353,5 @@ async fn read_on(
         }
         tokio::task::yield_now().await;
     }
+    End::Over
 }

@@ -3,6 +3,7 @@
 
 mod crowding;
 mod filling;
+mod forwarding;
 mod killing;
 mod pausing;
 mod renaming;
@@ -110,6 +111,16 @@ pub const ALL: &[Scenario] = &[
         name: "stopped-gz-inside",
         what: "the same with compress, inside the glob",
         run: pausing::packed_inside_while_stopped,
+    },
+    Scenario {
+        name: "forward",
+        what: "rsyslog and syslog-ng forward 100,000 lines over each transport, in order",
+        run: forwarding::all,
+    },
+    Scenario {
+        name: "relp-kill",
+        what: "SIGKILL at random moments while rsyslog forwards over RELP",
+        run: forwarding::killed,
     },
     Scenario {
         name: "many",
