@@ -37,16 +37,29 @@ fn resident_kib(agent: &Agent) -> u64 {
     number.unwrap().parse().unwrap()
 }
 
-#[test]
-fn odd_messages_are_the_same_lines_over_every_transport() {
-    // Those that are text, without what the table escapes: the sample shows them as they came.
+/// The lines that the output `lines` was given.
+fn told_lines(host: &Host) -> Vec<String> {
+    let text = std::fs::read_to_string(host.path("lines.jsonl")).unwrap_or_default();
+    let end = text.rfind('\n').map_or(0, |lf| lf + 1);
+    let line = |it: &serde_json::Value| it["line"].as_str().unwrap_or_default().to_owned();
+    let whole = text.get(..end).unwrap_or_default();
+    json_lines(whole).iter().map(line).collect()
+}
+
+/// Messages of the table that a file of JSON shows as they came.
+fn messages() -> Vec<&'static str> {
     let plain = |line: &&str| !line.is_empty() && !line.contains('\\') && line.is_ascii();
     let shown = MESSAGES.lines().filter_map(|line| line.strip_prefix("> "));
+    shown.filter(plain).collect()
+}
+
+#[test]
+fn odd_messages_are_the_same_lines_over_every_transport() {
     // A frame that begins with a digit is of one framing only.
     let begins_count = |line: &str| line.starts_with(|c: char| ('1'..='9').contains(&c));
-    let messages: Vec<&str> = shown.filter(plain).collect();
+    let messages = messages();
     assert!(messages.len() > 100, "{}", messages.len());
-    let host = Host::new();
+    let host = Host::with("", "version: 1\nrules:\n  - {name: all, type: any}\n");
     let (datagram, stream) = (host.path("d.sock"), host.path("s.sock"));
     host.configure(&format!(
         "inputs:\n  net:\n    type: syslog\n    listen: ['udp://127.0.0.1:0', 'tcp://127.0.0.1:0', 'relp://127.0.0.1:0', 'unix://{}', 'unix+stream://{}']\n\
@@ -54,19 +67,8 @@ fn odd_messages_are_the_same_lines_over_every_transport() {
         datagram.display(),
         stream.display()
     ));
-    host.write(
-        "rules.yaml",
-        "version: 1\nrules:\n  - {name: all, type: any}\n",
-    );
     let agent = host.run();
-    let lines = || {
-        let text = std::fs::read_to_string(host.path("lines.jsonl")).unwrap_or_default();
-        let whole = text
-            .rfind('\n')
-            .map_or("", |end| text.get(..=end).unwrap_or_default());
-        let line = |it: &serde_json::Value| it["line"].as_str().unwrap_or_default().to_owned();
-        json_lines(whole).iter().map(line).collect::<Vec<_>>()
-    };
+    let lines = || told_lines(&host);
     let mut expected = Vec::new();
     let mut check = |transport: &str, sent: &[&str]| {
         expected.extend(sent.iter().map(|line| (*line).to_owned()));

@@ -20,7 +20,7 @@
 //! | 60, 61, 62 certificates | daemons: `tls_takes_those_with_a_certificate_of_its_authority_and_a_new_one_after_a_reload` |
 //! | 63 sockets in the file system | syslog: `a_stale_socket_is_replaced_and_what_is_no_socket_or_in_use_is_left_alone`; hostile: `a_socket_that_is_taken_away_or_replaced_is_made_anew`, `a_full_queue_of_datagrams_makes_senders_wait_and_loses_none_that_was_taken` |
 //! | 64 nothing can be told or saved | hostile: `while_nothing_can_be_told_or_saved_streams_wait_and_nothing_that_was_sent_is_lost` |
-//! | 65 daemons forward while the agent dies | `torture::relp_loses_nothing_and_tells_nothing_twice_while_the_agent_is_killed` |
+//! | 65 daemons forward while the agent dies | the scenario `relp-kill` of `tests/torture`, by hand |
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};

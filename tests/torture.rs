@@ -111,19 +111,6 @@ fn a_kill_at_one_of_ten_system_calls_of_a_commit_and_of_a_start_changes_nothing(
 }
 
 #[test]
-fn relp_loses_nothing_and_tells_nothing_twice_while_the_agent_is_killed() {
-    survives(
-        "relp-kill",
-        &Settings {
-            kills: 4,
-            rate: 1_000,
-            backtest: false,
-            ..settings()
-        },
-    );
-}
-
-#[test]
 fn logs_that_rotate_several_times_while_the_agent_is_stopped_are_read_in_order() {
     survives(
         "stopped",

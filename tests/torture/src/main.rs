@@ -17,6 +17,7 @@ use lapwing_torture::settings::Settings;
 
 /// Tortures lapwing with rotations, kills and full disks, and accounts for every line
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Args {
     /// Scenarios to run, or `all`; without any, they are listed
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
