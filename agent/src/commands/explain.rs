@@ -203,7 +203,7 @@ fn explain_part(text: &mut String, plan: &Explained) {
     let confirmed = if confirmed.is_empty() {
         "nothing: every line is a hit".to_owned()
     } else {
-        confirmed.join(", ")
+        format!("such a line is held against its {}", confirmed.join(", "))
     };
     writeln!(text, "  then   {confirmed}").ok();
 }
@@ -226,7 +226,10 @@ fn fires(condition: &ConditionSpec) -> String {
         ConditionSpec::Frequency {
             num_events,
             timeframe,
-        } => format!("at {num_events} hits in {}", text(timeframe)),
+        } => {
+            let hits = counted((*num_events).into(), "hit");
+            format!("at {hits} in {}", text(timeframe))
+        }
         ConditionSpec::Spike(spec) => {
             let way = match spec.direction {
                 SpikeType::Up => "more",

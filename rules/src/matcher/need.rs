@@ -119,6 +119,16 @@ impl ByteSet {
         Self(self.0.map(|word| !word))
     }
 
+    /// A hash.
+    pub(super) fn print(self) -> u64 {
+        let mixed = |print: u64, word: u64| {
+            (print ^ word)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                .rotate_left(23)
+        };
+        self.0.into_iter().fold(0, mixed)
+    }
+
     /// Whether `other` holds all of it.
     pub(super) fn is_within(self, other: Self) -> bool {
         self.intersection(other) == self

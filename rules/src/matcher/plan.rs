@@ -134,6 +134,7 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
         .zip(0..wanted.len())
         .map(|(index, _)| {
             let need = needs.first(index);
+            chooser.know(&need);
             let cost = chooser.cheapest(&need).map(|choice| choice.cost);
             (Reverse(cost), index)
         })

@@ -9,7 +9,8 @@ const MOST_SETS: usize = 60;
 /// stands for what is outside of the line or of a word.
 pub(super) fn shown(sets: &[ByteSet]) -> String {
     let mut text = String::new();
-    let sets = without_fringe(sets);
+    let whole = without_fringe(sets);
+    let sets = without_choices(whole);
     let is_text = sets
         .iter()
         .all(|set| set.len() == 1 && !set.contains(b'\n'));
@@ -20,7 +21,7 @@ pub(super) fn shown(sets: &[ByteSet]) -> String {
             push(&mut text, *set);
         }
     }
-    if sets.len() > MOST_SETS {
+    if sets.len() > MOST_SETS || sets.len() < whole.len() {
         text.push('…');
     }
     text
@@ -34,6 +35,16 @@ fn without_fringe(sets: &[ByteSet]) -> &[ByteSet] {
     let to = sets.iter().rposition(is_told);
     match (from, to) {
         (Some(from), Some(to)) => sets.get(from..=to).unwrap_or(sets),
+        _ => sets,
+    }
+}
+
+/// Without several choices at the end: there alternatives part, and nobody wrote them as sets.
+fn without_choices(sets: &[ByteSet]) -> &[ByteSet] {
+    let is_choice = |set: &ByteSet| set.folded().len() > 1 && !set.contains(b'\n');
+    let kept = sets.iter().rposition(|set| !is_choice(set));
+    match kept.and_then(|last| sets.split_at_checked(last + 1)) {
+        Some((kept, choices)) if choices.len() > 1 => kept,
         _ => sets,
     }
 }
@@ -117,5 +128,8 @@ mod tests {
         ];
         assert_eq!(shown(&sets), r#"^\be[0-9]\."\xff$"#);
         assert!(shown(&[ByteSet::of(b'a'); 100]).ends_with("aa…"));
+        let text = b"ect() ".map(ByteSet::of);
+        assert_eq!(shown(&[&text[..], &[word]].concat()), r"ect\(\) [0-9]");
+        assert_eq!(shown(&[&text[..], &[word, word]].concat()), "ect() …");
     }
 }

@@ -4,13 +4,17 @@
 //! A window is seven bytes long because then, wherever it lies, one of its four 4-grams begins at a
 //! multiple of four, and only those are looked at. Sets of a run are spelt out, folded: a window of
 //! it may be some dozen texts. A run of six sets borrows a byte before or behind it, whatever that
-//! is. Rules that share wording share windows: a gram that is looked for anyway costs nothing more.
+//! is. Rules that share wording share grams: one that is looked for anyway costs little more, as long
+//! as what stands about it tells whose it is (`sharing`).
+
+mod sharing;
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::frequency::Frequencies;
 use super::kernel::sieve::Gram;
 use super::need::{ByteSet, Need, Run};
+use sharing::Sharing;
 
 /// Bytes of a window: as many as make sure that a gram in it begins at a multiple of the stride.
 pub(super) const WINDOW: usize = STRIDE + GRAM - 1;
@@ -28,12 +32,12 @@ const MOST_BORROWING: usize = 2;
 pub(super) type Text = [u8; WINDOW];
 
 /// What a new gram costs, as if it began so often in [`Frequencies::OF_BYTES`] of text: it fills
-/// the tables. Found by trying: from 10 to 40 it makes little difference.
-const NEW_GRAM: u64 = 20;
+/// the tables. Found by trying: from 20 to 60 it makes little difference.
+const NEW_GRAM: u64 = 60;
 
-/// So many windows with the same gram are as bad as one more place where it begins: a log that has
-/// the gram after all must not wake thousands.
-const CROWD: u64 = 2;
+/// So many windows with the same gram are as bad as one more place where it begins: the bytes about
+/// it tell them apart, but not for nothing.
+const CROWD: u64 = 64;
 
 /// A window of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +125,7 @@ pub(super) struct Chooser<'f> {
     frequencies: &'f Frequencies,
     /// The grams that are looked for, each with the number of windows that ask for it.
     taken: HashMap<Gram, u32>,
+    sharing: Sharing,
     /// Memory of [`Chooser::cost`].
     seen: Vec<Gram>,
 }
@@ -131,8 +136,14 @@ impl<'f> Chooser<'f> {
         Self {
             frequencies,
             taken: HashMap::new(),
+            sharing: Sharing::default(),
             seen: Vec::new(),
         }
+    }
+
+    /// `need` is one of those that windows are chosen for.
+    pub(super) fn know(&mut self, need: &Need) {
+        self.sharing.know(need);
     }
 
     /// The cheapest windows of `need`, `None` where it has none; from now on they are looked for.
@@ -145,17 +156,7 @@ impl<'f> Chooser<'f> {
     /// The cheapest windows of `need`, `None` where it has none.
     pub(super) fn cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
         match need {
-            Need::Run(run) => Window::of(run)
-                .filter_map(|window| {
-                    let (cost, hits) = self.cost(&window)?;
-                    Some((cost, hits, window))
-                })
-                .min_by_key(|(cost, ..)| *cost)
-                .map(|(cost, hits, window)| Choice {
-                    windows: vec![window],
-                    hits,
-                    cost,
-                }),
+            Need::Run(run) => self.cheapest_of(run),
             Need::All(needs) => needs
                 .iter()
                 .filter_map(|need| self.cheapest(need))
@@ -182,7 +183,29 @@ impl<'f> Chooser<'f> {
         }
     }
 
-    /// What it costs, and how often its grams begin; `None` when it would be too many texts.
+    fn cheapest_of<'n>(&mut self, run: &'n Run) -> Option<Choice<'n>> {
+        let mut best: Option<Choice<'n>> = None;
+        for window in Window::of(run) {
+            let least = best.as_ref().map_or(u64::MAX, |best| best.cost);
+            if let Some((cost, hits)) = self.cost(&window)
+                && cost < least
+            {
+                let cost = cost + self.sharing.cost_of_place(&window);
+                if cost < least {
+                    best = Some(Choice {
+                        windows: vec![window],
+                        hits,
+                        cost,
+                    });
+                }
+            }
+        }
+        let mut best = best?;
+        best.cost += self.sharing.cost_of_run(run);
+        Some(best)
+    }
+
+    /// What its grams cost, and how often they begin; `None` when it would be too many texts.
     fn cost(&mut self, window: &Window<'_>) -> Option<(u64, u64)> {
         let mut seen = std::mem::take(&mut self.seen);
         seen.clear();
@@ -205,6 +228,7 @@ impl<'f> Chooser<'f> {
 
     fn take(&mut self, choice: &Choice<'_>) {
         for window in &choice.windows {
+            self.sharing.take(window);
             window.texts(&mut |text| {
                 for gram in grams(text) {
                     *self.taken.entry(gram).or_default() += 1;

@@ -133,7 +133,7 @@ impl fmt::Display for Looks {
         } else {
             write!(
                 f,
-                "about {:.0} places in a million bytes are looked at for it",
+                "about {:.0} places in a million bytes of log, some 5,000 lines, are looked at for it",
                 self.0
             )
         }

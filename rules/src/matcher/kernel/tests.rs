@@ -8,6 +8,9 @@ use super::sieve::{Gram, Sieve};
 use super::{BLOCK, Kernel};
 use crate::matcher::need::ByteSet;
 
+/// Miri takes a thousand times as long.
+const CASES: u32 = if cfg!(miri) { 2 } else { 40 };
+
 /// Few different bytes, so that grams and runs are often found.
 fn text(blocks: usize) -> impl Strategy<Value = Vec<u8>> {
     let bytes = prop_oneof![8 => proptest::sample::select(b"abAB10 \n".to_vec()), 1 => any::<u8>()];
@@ -38,7 +41,7 @@ fn set() -> impl Strategy<Value = ByteSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_kernels_sift_alike(grams in grams(), text in text(3)) {
@@ -96,7 +99,8 @@ fn the_best_kernel_is_one_that_this_processor_has() {
 
 #[test]
 fn large_sets_of_grams_are_found_too() {
-    let grams: Vec<Gram> = (0..300_000u32)
+    const COUNT: u32 = if cfg!(miri) { 2_500 } else { 300_000 };
+    let grams: Vec<Gram> = (0..COUNT)
         .map(|n| Gram(n.wrapping_mul(0x1234_5679) | 0x2020_2020))
         .collect();
     let mut grams = grams;
