@@ -67,12 +67,12 @@ fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
         ),
         Transport::Relp => (
             "module(load=\"omrelp\")\n",
-            format!(r#"type="omrelp" target="{host}" port="{port}" windowSize="1000""#),
+            format!(r#"type="omrelp" target="{host}" port="{port}""#),
         ),
         Transport::RelpTls => (
             "module(load=\"omrelp\")\n",
             format!(
-                r#"type="omrelp" target="{host}" port="{port}" windowSize="1000"
+                r#"type="omrelp" target="{host}" port="{port}"
            tls="on" tls.caCert="{ca}" tls.myCert="{cert}" tls.myPrivKey="{key}"
            tls.authMode="name" tls.permittedPeer=["{host}"]"#
             ),

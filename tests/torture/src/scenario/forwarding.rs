@@ -31,8 +31,8 @@ const LINES: u64 = 100_000;
 const MOST_RATE: u64 = 5_000;
 /// The longest life of an agent.
 const LIFE: Duration = Duration::from_millis(2_500);
-/// Lines that may be on their way unacknowledged: as many as it is told to send ahead.
-const WINDOW: u64 = 1_000;
+/// Lines that may be on their way unacknowledged: as many as librelp sends ahead.
+const WINDOW: u64 = 128;
 
 pub(super) fn killed(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut rig = Rig::new(settings, &[])?;
@@ -237,7 +237,7 @@ impl Daemon {
         let framing = if module == "omfwd" {
             "protocol=\"tcp\" TCP_Framing=\"octet-counted\""
         } else {
-            "windowSize=\"1000\""
+            ""
         };
         let config = format!(
             "global(workDirectory=\"{logs}\")\nmodule(load=\"imfile\")\n{load}\
