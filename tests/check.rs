@@ -1,6 +1,6 @@
 //! `lapwing check`: every mistake of every file at once, each with its place.
 
-use crate::host::{Host, json_lines};
+use crate::host::{Agent, Host, json_lines};
 
 /// Six mistakes.
 const CONFIG: &str = r"
@@ -157,6 +157,66 @@ fn a_clean_configuration_is_fine() {
     let done = host.command(&["check", "-c", "lapwing.yaml", "--json"]);
     assert_eq!((done.code, done.stdout.as_str()), (0, ""));
     assert_eq!(host.command(&["check", "pack:nginx"]).code, 0);
+}
+
+/// Everything that a configuration can say, as an operator would write it on a host.
+const WHOLE: &str = include_str!("../examples/whole.yaml");
+
+/// A certificate that signs itself, and its key.
+fn make_certificate(host: &Host) {
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt"]);
+    openssl.args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    openssl.args([
+        "-subj",
+        "/CN=web-1",
+        "-keyout",
+        "tls/key.pem",
+        "-out",
+        "tls/cert.pem",
+    ]);
+    let done = openssl.current_dir(host.path("")).output();
+    let done = done.expect("openssl: tests/setup installs it");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    std::fs::copy(host.path("tls/cert.pem"), host.path("tls/ca.pem")).unwrap();
+}
+
+#[test]
+fn the_contracts_configuration_is_clean_where_what_it_names_is_there() {
+    let host = Host::new();
+    for folder in ["rules.d", "secrets", "tls"] {
+        std::fs::create_dir(host.path(folder)).unwrap();
+    }
+    host.write("lapwing.yaml", WHOLE.replace("/etc/lapwing/", ""));
+    host.write(
+        "rules.d/shop.yaml",
+        include_str!("../examples/first-rule.yaml"),
+    );
+    let check = || {
+        let mut command = host.lapwing(&["check", "-c", "lapwing.yaml", "--json"]);
+        Agent::start(command.env("HOOK_SECRET", "sesame"))
+    };
+    let mut bare = check();
+    assert_eq!(bare.wait().code(), Some(78));
+    let codes: Vec<String> = json_lines(&bare.stdout.text())
+        .iter()
+        .map(|problem| problem["code"].as_str().expect("a code").to_owned())
+        .collect();
+    assert_eq!(codes, ["bad-tls", "bad-substitution"]);
+
+    make_certificate(&host);
+    host.write(
+        "secrets/slack",
+        "https://hooks.slack.com/services/T000/B000/XXXX\n",
+    );
+    let mut whole = check();
+    let code = whole.wait().code();
+    let said = whole.stdout.text() + &whole.stderr.text();
+    assert_eq!((code, said.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -21,32 +21,33 @@ tests:
     expect: [{at: 1m, alerts: 1, group: {upstream: '<b>&"'}}]
 "#;
 
-/// What an expectation says, what it is changed to, and the reason that must be told.
+/// What an expectation says, what it is changed to, and the reason that must be told, with the place
+/// of the expectation.
 const CHANGES: &[(&str, &str, &str)] = &[
     (
         "{at: 44s, alerts: 0}",
         "{at: 44s, alerts: 1}",
-        "44s (rules.yaml:37:13): alerts: expected 1, got 0",
+        "44s (PLACE): alerts: expected 1, got 0",
     ),
     (
         "{at: 44s, alerts: 0}",
         "{at: 45s, alerts: 0}",
-        "45s (rules.yaml:37:13): alerts: expected 0, got 1",
+        "45s (PLACE): alerts: expected 0, got 1",
     ),
     (
         "{at: 45s, alerts: 1,",
         "{at: 45s, alerts: 2,",
-        "45s (rules.yaml:38:13): alerts: expected 2, got 1",
+        "45s (PLACE): alerts: expected 2, got 1",
     ),
     (
         "{at: 45s, alerts: 1,",
         "{at: 43s, alerts: 1,",
-        "43s (rules.yaml:38:13): alerts: expected 1, got 0",
+        "43s (PLACE): alerts: expected 1, got 0",
     ),
     (
         "count: 10}",
         "count: 11}",
-        "45s (rules.yaml:38:13): count: expected 11, got 10",
+        "45s (PLACE): count: expected 11, got 10",
     ),
     (
         "count: 10}",
@@ -60,7 +61,21 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "suppressed: expected 3, got 0",
     ),
     ("count: 10}", "value: 9}", "value: expected 9, got 10"),
+    (
+        "count: 10}",
+        "notifications: 2}",
+        "notifications: expected 2, got 1",
+    ),
 ];
+
+/// `FILE:LINE:COLUMN` of an expectation.
+fn place_of(expectation: &str) -> String {
+    let mut lines = (1..).zip(CONTRACT.lines());
+    let found = lines
+        .find_map(|(n, line)| Some((n, line.find('{').filter(|_| line.contains(expectation))?)));
+    let (line, column) = found.expect("it stands there");
+    format!("rules.yaml:{line}:{}", column + 1)
+}
 
 #[test]
 fn the_contracts_example_passes_and_each_expectation_when_changed_fails_by_name() {
@@ -78,9 +93,10 @@ fn the_contracts_example_passes_and_each_expectation_when_changed_fails_by_name(
         host.write("rules.yaml", CONTRACT.replace(stands, changed));
         let done = host.command(&["test", "rules.yaml"]);
         assert_eq!(done.code, 1, "{changed}: {}", done.stdout);
+        let reason = reason.replace("PLACE", &place_of(stands));
         for said in [
             "FAIL nginx-502-burst / ten in a minute fire once\n",
-            reason,
+            &reason,
             "told:\n         45s  first     count 10, value 10, upstream=[ip]:8080\n",
             " lines counted:\n         0ms  [ip] - - [21/Nov/2026",
         ] {

@@ -224,6 +224,47 @@ proptest! {
     }
 }
 
+/// How much later than others lines come below.
+const LATE: i64 = 50;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// In any order: as a backlog is read, with nothing but the hits; as `backtest` does it, whose
+    /// clock stays behind the latest line by more than lines are late; and with a clock that goes on
+    /// between the lines for other reasons.
+    #[test]
+    fn late_lines_count_the_same_as_long_as_the_clock_waits_for_them(
+        lines in prop::collection::vec(line(), 1..40),
+        others in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        for condition in conditions() {
+            let mut engines = [(); 3].map(|()| engine(quick(condition.clone())));
+            let mut told = [(); 3].map(|()| Vec::new());
+            let mut now = 0;
+            for (n, (line, other)) in lines.iter().zip(&others).enumerate() {
+                now += line.ahead;
+                let clock = Timestamp::from_secs(now - LATE);
+                let second = if n % 3 == 2 { now - line.late } else { now };
+                let hit = hit_of(*line, second, &condition);
+                engines[1].advance_before(clock, &mut told[1]);
+                if *other {
+                    engines[2].advance_before(clock, &mut told[2]);
+                }
+                for (engine, told) in engines.iter_mut().zip(&mut told) {
+                    engine.observe(&hit, told);
+                }
+            }
+            for (engine, told) in engines.iter_mut().zip(&mut told) {
+                engine.advance(Timestamp::from_secs(now + 1_000), told);
+            }
+            let [backlog, backtest, other] = told.map(|told| by_alert(&told));
+            prop_assert_eq!(&backlog, &backtest, "{}", condition.name());
+            prop_assert_eq!(&backlog, &other, "{}", condition.name());
+        }
+    }
+}
+
 /// What is told, in one line each.
 fn said(told: &[Told]) -> Vec<String> {
     let line = |told: &Told| {
