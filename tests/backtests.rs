@@ -158,3 +158,28 @@ fn the_page_stands_by_itself_and_log_text_in_it_is_text() {
     let opened = page.matches("<details>").count();
     assert_eq!((opened, page.matches("</details>").count()), (5, 5));
 }
+
+#[test]
+fn a_silence_holds_back_what_it_matches_and_that_is_shown() {
+    let host = host();
+    let silence = ["--silence", "rule=failures, user=~bo.", "--json"];
+    let mut told = json_lines(&backtest(&host, &silence).stdout);
+    let summary = told.pop().unwrap();
+    let rules: Vec<&str> = told.iter().map(|n| n["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["by-shadow"]);
+    let failures = &summary["summary"]["rules"]["failures"];
+    assert_eq!(failures["held_back"]["silenced"], 3, "{failures}");
+    let eve = backtest(&host, &["--silence", "user=eve", "--json"]);
+    assert_eq!(json_lines(&eve.stdout).len(), 8, "{}", eve.stdout);
+    let shown = backtest(&host, &silence[..2]).stdout;
+    assert!(shown.contains("Not sent: 3 silenced"), "{shown}");
+    let wrong = host.command(&[
+        "backtest",
+        "--silence",
+        "nonsense",
+        "--rules",
+        "rules.yaml",
+        "app.log",
+    ]);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+}

@@ -187,3 +187,26 @@ fn history_has_what_was_sent_and_what_a_shadow_rule_would_have() {
     }
     agent.stop();
 }
+
+#[test]
+fn what_no_output_takes_is_counted_with_the_rule() {
+    let rules = "version: 1\nrules:\n  \
+        - {name: nobody, match: {contains: [boom]}, type: any, notify: []}\n  \
+        - {name: somebody, match: {contains: [boom]}, type: any}\n";
+    let host = Host::with(CONFIG, rules);
+    host.write("app.log", "");
+    let agent = host.run();
+    host.append("app.log", "boom\n");
+    wait_until("the message", || {
+        sent(&host, "chat.jsonl") == ["somebody first"]
+    });
+    let status = rows(&host, &["status"]);
+    let unrouted = |rule: &str| status[0]["rules"][rule]["held_back"]["unrouted"].clone();
+    assert_eq!(
+        (unrouted("nobody"), unrouted("somebody")),
+        (1.into(), 0.into())
+    );
+    let shown = host.command(&["status", "-c", "lapwing.yaml"]).stdout;
+    assert!(shown.contains("not sent: 1 unrouted"), "{shown}");
+    agent.stop();
+}

@@ -193,7 +193,7 @@ fn line(text: &mut String, random: &mut Random, second: i64, path: &str, burst: 
 
 /// What of a notification must be the same wherever its lines came from: all but the name of the
 /// input, the places in the files, and when it was sent.
-fn essence(mut notification: Value) -> Value {
+pub(crate) fn essence(mut notification: Value) -> Value {
     let object = notification.as_object_mut().expect("an object");
     for key in ["input", "sent_at", "late_s"] {
         object.remove(key);

@@ -98,7 +98,7 @@ fn the_contracts_example_passes_and_each_expectation_when_changed_fails_by_name(
             "FAIL nginx-502-burst / ten in a minute fire once\n",
             &reason,
             "told:\n         45s  first     count 10, value 10, upstream=[ip]:8080\n",
-            " lines counted:\n         0ms  [ip] - - [21/Nov/2026",
+            " lines counted:\n          0s  [ip] - - [21/Nov/2026",
         ] {
             // At 43 s nothing has been told yet.
             assert!(

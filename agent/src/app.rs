@@ -343,8 +343,8 @@ fn pump(
     for position in &saved.positions {
         let mut inputs = (0..).map(InputId).zip(&config.inputs);
         let input = inputs.find(|(_, input)| *input.name == *position.key.input);
-        if let (Some((id, _)), Some(last)) = (input, position.memory.last_time) {
-            engine.heard(id, &[(last, last)]);
+        if let Some((id, _)) = input {
+            engine.heard(id, &position.memory.heard());
         }
     }
     let memories = saved

@@ -155,6 +155,10 @@ pub struct Backtest {
     /// given again
     #[arg(long, value_name = "OLD_RULES")]
     pub against: Vec<String>,
+    /// Mute what all of these match, to see what that holds back: `rule=x, host=~web.*`; may be given
+    /// again
+    #[arg(long, value_name = "MATCHERS")]
+    pub silence: Vec<String>,
     /// Write a page with the timeline and graphs, too
     #[arg(long, value_name = "PAGE")]
     pub html: Option<PathBuf>,
@@ -264,6 +268,20 @@ pub struct History {
     pub json: bool,
 }
 
+/// What an operator adds for others.
+#[derive(Debug, Args)]
+pub struct Note {
+    /// Why, and what others should know
+    #[arg(
+        short = 'm',
+        long = "note",
+        value_name = "NOTE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub text: String,
+}
+
 /// `ack`
 #[derive(Debug, Args)]
 pub struct Ack {
@@ -273,15 +291,9 @@ pub struct Ack {
     /// The alert's id, or the end of it
     #[arg(value_name = "ID")]
     pub id: String,
-    /// What others should know
-    #[arg(
-        short = 'm',
-        long,
-        value_name = "NOTE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub note: String,
+    #[command(flatten)]
+    /// Why.
+    pub note: Note,
     /// One JSON object: the alert
     #[arg(long)]
     pub json: bool,
@@ -325,15 +337,9 @@ pub struct SilenceAdd {
     /// Until when, RFC 3339
     #[arg(long, value_name = "TIME", conflicts_with = "span")]
     pub until: Option<String>,
-    /// Why
-    #[arg(
-        short = 'm',
-        long,
-        value_name = "NOTE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub note: String,
+    #[command(flatten)]
+    /// Why.
+    pub note: Note,
     /// One JSON object: the silence
     #[arg(long)]
     pub json: bool,

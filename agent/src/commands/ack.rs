@@ -15,7 +15,7 @@ use crate::outputs::safe;
 pub(super) fn run(args: &Ack, _terminal: Terminal) -> Result<ExitCode, AgentError> {
     let request = Request::Ack {
         id: args.id.clone(),
-        note: args.note.clone(),
+        note: args.note.text.clone(),
         on_behalf_of: on_behalf_of(),
     };
     for row in ask(&args.agent, &request)? {

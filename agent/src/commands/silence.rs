@@ -52,7 +52,7 @@ fn add_request(args: &SilenceAdd) -> Result<Request, AgentError> {
     Ok(Request::SilenceAdd {
         matchers: args.matchers.clone(),
         for_ms: u64::try_from(length(args, clock::now())?.as_millis()).unwrap_or(u64::MAX),
-        note: args.note.clone(),
+        note: args.note.text.clone(),
         on_behalf_of: on_behalf_of(),
     })
 }

@@ -56,6 +56,7 @@ pub(super) fn run(args: &Suggest, terminal: Terminal) -> Result<ExitCode, AgentE
             since: Timestamp::MIN,
             until: None,
         },
+        silences: Vec::new(),
         now: clock::now(),
         progress,
     };

@@ -7,7 +7,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::SavedGroup;
-use lapwing_rules::model::{Notification, Timestamp};
+use lapwing_rules::model::{Notification, Status, Timestamp};
 
 use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
@@ -36,6 +36,8 @@ pub(super) struct Disk {
     in_memory: bool,
     failing_since: Option<Timestamp>,
     own: OwnAlert,
+    /// It fires, and a silence keeps it from being told.
+    is_unsaid: bool,
 }
 
 struct InFlight {
@@ -63,6 +65,7 @@ impl Disk {
             in_memory: false,
             failing_since: None,
             own,
+            is_unsaid: false,
         }
     }
 }
@@ -211,6 +214,7 @@ impl Pump {
                 });
             }
         }
+        self.tell_what_was_silenced();
         let disk = &mut self.disk;
         disk.failing_since.get_or_insert_with(clock::now);
         let pause = if disk.in_memory {
@@ -263,8 +267,32 @@ impl Pump {
         }
     }
 
+    /// What a silence kept back is told when it is over, and nothing can be saved yet.
+    fn tell_what_was_silenced(&mut self) {
+        if !self.disk.is_unsaid {
+            return;
+        }
+        let now = clock::now();
+        let running = self.disk.own.running().cloned();
+        let silences = self.setup.engine.silences();
+        let unsaid = running.filter(|alert| !own_alert::is_silenced(silences, alert, now));
+        if let Some(alert) = unsaid {
+            self.tell_of_ourselves(alert);
+        }
+    }
+
     fn tell_of_ourselves(&mut self, notification: Notification) {
-        let outputs = outputs::route(&notification, None, &self.setup.outputs);
+        let silences = self.setup.engine.silences();
+        let silenced = own_alert::is_silenced(silences, &notification, clock::now());
+        let firing = notification.status == Status::Firing;
+        // The end of what nobody has heard of is no news.
+        let nobody = silenced || !firing && self.disk.is_unsaid;
+        self.disk.is_unsaid = firing && silenced;
+        let outputs = if nobody {
+            Vec::new()
+        } else {
+            outputs::route(&notification, None, &self.setup.outputs)
+        };
         self.pending.tell(Routed {
             notification,
             outputs,

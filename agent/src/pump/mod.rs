@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{Batch, InputId, Notification, Timestamp};
+use lapwing_rules::model::{Batch, InputId, Mode, Notification, Status, Timestamp};
 use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::clock;
@@ -379,6 +379,11 @@ impl Pump {
             let notify = orders::audience(rule, told.to);
             let outputs =
                 outputs::route(&told.notification, notify.as_deref(), &self.setup.outputs);
+            let Notification { mode, status, .. } = &told.notification;
+            // An end that no output asks for is none that somebody misses.
+            if outputs.is_empty() && (*mode, *status) == (Mode::Live, Status::Firing) {
+                self.setup.engine.note_unrouted(told.rule);
+            }
             self.pending.tell(Routed {
                 notification: told.notification,
                 outputs,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use lapwing_rules::model::{
     Attachment, History, Mode, Notification, Number, Rate, Reason, Severity, Status, Timestamp,
 };
+use lapwing_rules::mute::{self, Labels, Silence};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::Start;
@@ -69,6 +70,11 @@ impl OwnAlert {
         self.running.push_mut(notification)
     }
 
+    /// It, if it is running.
+    pub(super) fn running(&self) -> Option<&Notification> {
+        self.running.as_ref()
+    }
+
     /// It ends, if it is running.
     pub(super) fn resolve(&mut self, now: Timestamp) -> Vec<Notification> {
         let summary = format!("the state of lapwing on {} is saved again", self.host);
@@ -83,6 +89,19 @@ impl OwnAlert {
         };
         self.running.drain(..).map(end).collect()
     }
+}
+
+/// Whether an operator's silence mutes it at `now`.
+pub(super) fn is_silenced(silences: &[Silence], alert: &Notification, now: Timestamp) -> bool {
+    let labels = Labels {
+        rule: &alert.rule,
+        rule_type: &alert.rule_type,
+        severity: "critical",
+        host: &alert.host,
+        labels: &alert.labels,
+        group: &alert.group,
+    };
+    mute::by_silence(silences, &labels, now).is_some()
 }
 
 /// An earlier run ended while it could save nothing any more after `committed_at`.
@@ -216,6 +235,30 @@ mod tests {
         assert_eq!((end.status, end.ended_at), (Status::Resolved, Some(at(3))));
         assert!(own.resolve(at(4)).is_empty());
         assert_ne!(own.fire("z".to_owned(), at(5), None).unwrap().id, first.id);
+    }
+
+    #[test]
+    fn an_operator_can_silence_it_for_a_while() {
+        let mut own = OwnAlert::new("web-1".into(), None);
+        let alert = own.fire("x".to_owned(), at(1), None).unwrap();
+        let silence = |matchers: &str| Silence {
+            id: String::new(),
+            matchers: mute::parse(matchers).unwrap(),
+            author: String::new(),
+            note: String::new(),
+            starts_at: at(0),
+            ends_at: at(10),
+        };
+        for (matchers, now, silenced) in [
+            ("rule=lapwing-state", 5, true),
+            ("type=internal, host=~web.*", 5, true),
+            ("severity=critical", 9, true),
+            ("rule=lapwing-state", 10, false),
+            ("rule=lapwing-state, host=db", 5, false),
+        ] {
+            let is = is_silenced(&[silence(matchers)], alert, at(now));
+            assert_eq!(is, silenced, "{matchers} at {now}");
+        }
     }
 
     #[test]

@@ -153,13 +153,12 @@ impl Engine {
         if let Some(group) = groups.get_mut(slot) {
             (group.latest, group.latest_arrival, group.input) = (latest, latest_arrival, input);
             group.is_unheard = false;
-            group.alert = Some(Firing {
+            group.alert = Some(Box::new(Firing {
                 alert: Alert::start(name, all, rule),
                 top: tops,
                 fields,
-            });
+            }));
         }
-        groups.touch(slot);
         for member in members {
             self.join(id, *member);
         }

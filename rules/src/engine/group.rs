@@ -35,9 +35,9 @@ pub(super) struct Group {
     pub(super) input: InputId,
     /// Fields of the latest hit, where a template asks for them and an alert may begin without one.
     pub(super) fields: BTreeMap<String, String>,
-    pub(super) alert: Option<Firing>,
+    pub(super) alert: Option<Box<Firing>>,
     /// The end of an alert that people know of, which nobody was told yet.
-    pub(super) owed: Option<Owed>,
+    pub(super) owed: Option<Box<Owed>>,
     pub(super) past: Past,
     /// Whether a state of it was handed out to be stored, which must be taken back when it goes.
     pub(super) is_saved: bool,
@@ -213,6 +213,10 @@ impl Group {
         if most == 0 {
             return;
         }
+        if self.samples.is_empty() {
+            // Most groups of a flood never have another.
+            self.samples.reserve_exact(1);
+        }
         if self.samples.len() < most {
             self.samples.push_back(sample.clone());
         } else if let Some(mut oldest) = self.samples.pop_front() {
@@ -245,6 +249,11 @@ impl Group {
         };
         let bytes = |sample: &Sample| sample.line.len() + context(sample);
         self.samples.iter().map(bytes).sum()
+    }
+
+    /// Whether it has had more than one hit lately.
+    pub(super) fn has_come_again(&self) -> bool {
+        self.rate.sum() > 1
     }
 
     /// What is due next, but for its condition, and when in line time.

@@ -10,7 +10,7 @@ use super::past::Keep;
 use super::telling::{self, Occasion};
 use super::{Engine, Of, To, Told, names};
 use crate::condition::{Held, Verdict};
-use crate::model::{Mode, Notification, Reason, RuleId, Timestamp};
+use crate::model::{InputState, Mode, Notification, Reason, RuleId, Timestamp};
 use crate::mute::Why;
 use crate::scanner::Hit;
 
@@ -66,7 +66,7 @@ impl Engine {
         };
         let name = names::alert_id(&self.host, &rule.name, group.all_values(), held.at);
         let alert = Alert::start(name, held, rule);
-        group.alert = Some(Firing::start(alert, held, group, hit, rule));
+        group.alert = Some(Box::new(Firing::start(alert, held, group, hit, rule)));
         self.counts[id.0 as usize].alerts += 1;
         self.note_start(id, slot);
         self.fold_if_many((id, slot), hit, held, out);
@@ -245,11 +245,11 @@ impl Engine {
         if let Some(muted) = muted {
             self.count_held_back(id, muted.why);
             if let Some(group) = self.groups[id.0 as usize].get_mut(slot) {
-                group.owed = Some(Owed {
+                group.owed = Some(Box::new(Owed {
                     notification,
                     look_at: muted.until,
                     escalated,
-                });
+                }));
             }
             return;
         }
@@ -305,7 +305,11 @@ impl Engine {
         let names = telling::Names {
             host: &self.host,
             input: self.input_name(group.input),
-            input_state: self.input_state(rule, occasion.at),
+            input_state: match occasion.ended_at {
+                None => self.input_state(rule, occasion.at),
+                // Lines have ended it.
+                Some(_) => self.input_state(rule, occasion.at).map(|_| InputState::Ok),
+            },
         };
         let firing = group.alert.as_ref()?;
         Some(telling::notification(rule, group, firing, occasion, names))

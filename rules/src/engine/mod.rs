@@ -8,6 +8,7 @@
 
 mod alert;
 mod fold;
+mod gone;
 mod group;
 mod groups;
 mod inputs;
@@ -17,25 +18,26 @@ mod names;
 mod novel;
 mod past;
 mod rate;
+mod room;
 mod snapshot;
 mod telling;
 mod timers;
+mod told;
 mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub use mute::{AckError, Running};
 pub use snapshot::SavedGroup;
+pub use told::{AlertView, HeldBack, RuleCounts, To, Told};
 
 use crate::language::rule::{ConditionSpec, Rule, RuleSet};
-use crate::model::{InputId, InputState, Mode, Notification, RuleId, Sample, Timestamp};
-use crate::mute::{Silence, Why};
+use crate::model::{InputId, InputState, Mode, RuleId, Sample, Timestamp};
+use crate::mute::Silence;
 use crate::scanner::{self, Hit, Span};
-use group::{Group, Subject};
+use group::Group;
 use groups::{Groups, Slot};
 use inputs::Inputs;
 use timers::Timers;
@@ -44,91 +46,6 @@ use timers::Timers;
 const SAMPLE_BUDGET: usize = 16 << 20;
 /// Bytes of a sample that is kept short.
 const SHORT_SAMPLE: usize = 200;
-
-/// What the engine gives: a notification and the rule that it is of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Told {
-    /// The rule.
-    pub rule: RuleId,
-    /// What there is to say.
-    pub notification: Notification,
-    /// To whom.
-    pub to: To,
-}
-
-/// Who is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
-    /// The rule's `notify`.
-    Notify,
-    /// Those of the rule's `escalate`.
-    Escalation,
-    /// All of them: whoever heard of an alert hears how it goes on.
-    Both,
-}
-
-/// What was not said, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HeldBack {
-    /// An operator's silence.
-    pub silenced: u64,
-    /// Another alert that fired.
-    pub inhibited: u64,
-    /// The rule's time intervals.
-    pub interval: u64,
-    /// Another message spoke for it.
-    pub folded: u64,
-    /// The rule is a shadow.
-    pub shadow: u64,
-}
-
-impl HeldBack {
-    /// Each reason's word and how often it was.
-    pub fn by_reason(&self) -> [(&'static str, u64); 5] {
-        [
-            (Why::Silenced.name(), self.silenced),
-            (Why::Inhibited.name(), self.inhibited),
-            (Why::Interval.name(), self.interval),
-            (Why::Folded.name(), self.folded),
-            ("shadow", self.shadow),
-        ]
-    }
-}
-
-/// What happened to a rule since the engine was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleCounts {
-    /// Lines that its `match` accepted.
-    pub hits: u64,
-    /// Alerts that started.
-    pub alerts: u64,
-    /// Alerts that ended.
-    pub resolved: u64,
-    /// What was not said.
-    pub held_back: HeldBack,
-    /// Notifications.
-    pub notifications: u64,
-    /// Groups that went because there were more than `max_groups`.
-    pub dropped_groups: u64,
-}
-
-/// A running alert, as it stands between two notifications.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlertView {
-    /// As in its notifications.
-    pub id: String,
-    /// Hits since the first of the window that fired.
-    pub count: u64,
-    /// Hits since the latest notification.
-    pub suppressed: u64,
-    /// Line time of its start.
-    pub started_at: Timestamp,
-    /// What the type measured when it last held.
-    pub value: f64,
-    /// As in its notifications.
-    pub group: BTreeMap<String, String>,
-}
 
 /// Windows and alerts of all rules.
 #[derive(Debug)]
@@ -207,6 +124,13 @@ impl Engine {
     pub fn heard(&mut self, input: InputId, spans: &[Span]) {
         for span in spans {
             self.heard.heard(input, *span);
+        }
+    }
+
+    /// What was told of a rule goes to nobody.
+    pub fn note_unrouted(&mut self, rule: RuleId) {
+        if let Some(counts) = self.counts.get_mut(rule.0 as usize) {
+            counts.held_back.unrouted += 1;
         }
     }
 
@@ -300,9 +224,7 @@ impl Engine {
         }
         self.settle_before(hit, slot, out);
         self.mark(hit.rule, slot);
-        let groups = &mut self.groups[hit.rule.0 as usize];
-        groups.touch(slot);
-        let Some(group) = groups.get_mut(slot) else {
+        let Some(group) = self.groups[hit.rule.0 as usize].get_mut(slot) else {
             return;
         };
         group.hear(hit);
@@ -454,42 +376,6 @@ impl Engine {
         self.ended[rule.0 as usize].as_ref()
     }
 
-    /// The group of a hit, made where there is none, at the cost of the longest idle one.
-    fn group_of(
-        &mut self,
-        hit: &Hit,
-        rule: &Rule,
-        subject: Option<Subject>,
-        out: &mut Vec<Told>,
-    ) -> Slot {
-        let mut key = std::mem::take(&mut self.key);
-        names::write_key(&mut key, &hit.group);
-        if let Some(subject) = &subject {
-            names::write_subject(&mut key, subject);
-        }
-        let groups = &mut self.groups[hit.rule.0 as usize];
-        let slot = if let Some(slot) = groups.find(&key) {
-            slot
-        } else {
-            // What is new must not take the place of what knows that it is.
-            let least = if rule.condition.finds_new() { 2 } else { 1 };
-            if groups.len() >= rule.max_groups.max(least)
-                && let Some(oldest) = groups.oldest()
-            {
-                self.counts[hit.rule.0 as usize].dropped_groups += 1;
-                // An alert that nobody can follow any more is over for those who were told.
-                self.end(hit.rule, oldest, hit.time, out);
-                self.drop_group(hit.rule, oldest);
-            }
-            let mut group = Group::new(rule, hit, subject);
-            group.is_saved =
-                !self.removed.is_empty() && self.removed.remove(&(hit.rule, key.as_str().into()));
-            self.groups[hit.rule.0 as usize].insert(&key, group)
-        };
-        self.key = key;
-        slot
-    }
-
     /// Sees to it that the group is looked at when something is due.
     fn arm(&mut self, id: RuleId, slot: Slot) {
         let Some((_, group)) = self.groups[id.0 as usize].get(slot) else {
@@ -506,51 +392,6 @@ impl Engine {
             (_, None) => return,
         };
         self.timers.arm(id, slot, due);
-    }
-
-    /// Lets go of groups that cannot matter any more: at most two for each hit, so that no hit
-    /// pays for many.
-    fn tidy(&mut self, id: RuleId, now: Timestamp) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
-        for _ in 0..2 {
-            let groups = &mut self.groups[id.0 as usize];
-            let Some(oldest) = groups.oldest_active() else {
-                return;
-            };
-            let Some((_, group)) = groups.get(oldest) else {
-                return;
-            };
-            if !group.is_spent(now, rule) {
-                return;
-            }
-            if group.past.matters(now) {
-                groups.park(oldest);
-            } else {
-                self.drop_group(id, oldest);
-            }
-        }
-    }
-
-    /// The group is to be saved.
-    fn mark(&mut self, id: RuleId, slot: Slot) {
-        if let Some(group) = self.groups[id.0 as usize].get_mut(slot)
-            && !std::mem::replace(&mut group.is_changed, true)
-        {
-            self.changed.push((id, slot));
-        }
-    }
-
-    fn drop_group(&mut self, id: RuleId, slot: Slot) {
-        self.timers.disarm(id, slot);
-        self.note_end(id, slot);
-        self.forget_source(id, slot);
-        if let Some((key, group)) = self.groups[id.0 as usize].remove(slot) {
-            self.sample_bytes -= group.sample_bytes();
-            if group.is_saved {
-                self.removed.insert((id, key));
-            }
-        }
     }
 
     /// How the inputs were that a flatline listens to, in the window that ends at `at`.

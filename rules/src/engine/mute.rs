@@ -132,6 +132,7 @@ impl Engine {
     /// A group's alert has started.
     pub(super) fn note_start(&mut self, id: RuleId, slot: Slot) {
         self.firing[id.0 as usize].insert(slot);
+        self.groups[id.0 as usize].fires(slot);
         self.note_source(id, slot);
     }
 
@@ -151,6 +152,7 @@ impl Engine {
     /// late, somebody may ask for a time when it was firing.
     pub(super) fn note_end(&mut self, id: RuleId, slot: Slot) {
         self.firing[id.0 as usize].remove(&slot);
+        self.groups[id.0 as usize].has_ended(slot);
     }
 
     /// A group is going.

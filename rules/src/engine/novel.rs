@@ -57,7 +57,6 @@ impl Engine {
                 continue;
             };
             group.hear(hit);
-            self.groups[hit.rule.0 as usize].touch(own);
             self.mark(hit.rule, own);
             self.keep_line(hit, own);
             let verdict = if is_new {
@@ -74,7 +73,11 @@ impl Engine {
         let mut key = std::mem::take(&mut self.key);
         names::write_key(&mut key, &hit.group);
         names::write_subject(&mut key, subject);
-        let slot = self.groups[hit.rule.0 as usize].find(&key);
+        let groups = &mut self.groups[hit.rule.0 as usize];
+        let slot = groups.find(&key);
+        if let Some(slot) = slot {
+            groups.touch(slot);
+        }
         self.key = key;
         slot
     }

@@ -28,7 +28,7 @@ pub(super) struct Past {
     #[serde(default)]
     last_ended_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last_ack: Option<Ack>,
+    last_ack: Option<Box<Ack>>,
     /// From when to when the latest fired, where that is kept.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     spans: VecDeque<(Timestamp, Timestamp)>,
@@ -90,7 +90,7 @@ impl Past {
         self.last_duration_s = Some(ended_at.since(started_at).as_secs());
         self.last_ended_at = Some(ended_at);
         if acked.is_some() {
-            self.last_ack = acked;
+            self.last_ack = acked.map(Box::new);
         }
     }
 
@@ -118,7 +118,7 @@ impl Past {
             fired_30d,
             last_started_at: self.starts.back().copied(),
             last_duration_s: self.last_duration_s,
-            last_ack: self.last_ack.clone(),
+            last_ack: self.last_ack.as_deref().cloned(),
             per_day,
         }
     }

@@ -34,6 +34,11 @@ impl Buckets {
         }
     }
 
+    /// Hits in all buckets.
+    pub(super) fn sum(&self) -> u64 {
+        self.counts.iter().map(|count| u64::from(*count)).sum()
+    }
+
     /// How it stood at `time`.
     pub(super) fn at(&self, time: Timestamp, step: Duration) -> Rate {
         let mut shifted = self.clone();

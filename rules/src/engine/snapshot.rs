@@ -175,7 +175,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
     const ROOM: usize = 4096;
     static NO_FIELDS: BTreeMap<String, String> = BTreeMap::new();
     let extent = group.condition.window().map(Window::extent);
-    let alert = group.alert.as_ref();
+    let alert = group.alert.as_deref();
     let written = Written {
         version: VERSION,
         shape: ShapeOf {
@@ -196,7 +196,7 @@ fn state(rule: &Rule, group: &Group, input: &str) -> Vec<u8> {
         is_unheard: group.is_unheard,
         input,
         alert: alert.map(|firing| &firing.alert),
-        owed: group.owed.as_ref(),
+        owed: group.owed.as_deref(),
         top: alert.map_or(&[], |firing| &firing.top),
         fields: alert.map_or(&NO_FIELDS, |firing| &firing.fields),
         latest_fields: &group.fields,
@@ -318,12 +318,14 @@ pub(super) fn restore(
         latest_arrival: Timestamp::from_nanos(record.latest_arrival),
         is_unheard: record.is_unheard,
         input: input(&record.input),
-        alert: record.alert.map(|alert| Firing {
-            alert,
-            top,
-            fields: record.fields,
+        alert: record.alert.map(|alert| {
+            Box::new(Firing {
+                alert,
+                top,
+                fields: record.fields,
+            })
         }),
-        owed: record.owed,
+        owed: record.owed.map(Box::new),
         past: record.past,
         is_saved: true,
         is_changed: false,

@@ -1,5 +1,6 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
+mod crowds;
 mod mutes;
 mod saving;
 mod types;
@@ -256,7 +257,7 @@ fn groups_are_bounded_and_the_longest_idle_goes_first() {
 }
 
 #[test]
-fn of_very_many_groups_few_are_kept_the_rest_are_counted_and_a_hot_one_fires() {
+fn of_very_many_groups_few_are_kept_and_the_rest_are_counted() {
     let mut rule = ten_a_minute();
     rule.max_groups = 500;
     let mut engine = engine(rule);

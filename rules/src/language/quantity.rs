@@ -47,6 +47,24 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(scale)
 }
 
+/// As it is written in a file: exact, to the millisecond, in the largest unit that it is a whole number
+/// of: `90s`, `2m`, `1500ms`.
+pub fn written(span: Duration) -> String {
+    let ms = span.as_millis();
+    let fits = |(_, scale): &&(&str, u128)| ms.is_multiple_of(*scale) && ms >= *scale;
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    match units.iter().find(fits) {
+        Some((unit, scale)) => format!("{}{unit}", ms / scale),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
 /// As a person writes it, in at most two units, the rest dropped: `1m`, `1m30s`, `2h`, `250ms`.
 pub fn duration_text(span: Duration) -> String {
     let ms = span.as_millis();
@@ -70,6 +88,17 @@ pub fn duration_text(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for ms in [
+            0, 1, 999, 1_000, 1_500, 90_000, 120_000, 3_648_000, 86_400_000, 90_000_000,
+        ] {
+            let span = Duration::from_millis(ms);
+            assert_eq!(duration(&written(span)), Some(span), "{}", written(span));
+        }
+        assert_eq!(written(Duration::from_mins(90)), "90m");
+    }
 
     #[test]
     fn durations_are_a_number_and_a_unit() {

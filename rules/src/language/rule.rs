@@ -112,7 +112,7 @@ pub struct Rule {
     pub condition: ConditionSpec,
     /// Fields whose values tell groups apart.
     pub group_by: Vec<String>,
-    /// Groups kept at the most; the longest idle goes first. 1 to 1,000,000.
+    /// Groups kept at the most; the longest idle goes first, one with an alert last. 1 to 1,000,000.
     pub max_groups: usize,
     /// Fields whose commonest values the message holds.
     pub top_count_keys: Vec<String>,

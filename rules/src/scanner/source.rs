@@ -18,6 +18,8 @@ const DETECT_RECORDS: usize = 2_000;
 
 /// Times at which lines came that wait for a hit to tell of them.
 const MOST_HEARD: usize = 256;
+/// Of those, the latest that are saved: mostly it is one, which goes on.
+const MOST_KNOWN: usize = 16;
 
 /// What is remembered of a source over a restart: a line without a time of its own takes that of
 /// the line before it, wherever the reading was interrupted.
@@ -27,6 +29,9 @@ pub struct Memory {
     pub last_time: Option<Timestamp>,
     /// The name of the format that was found.
     pub format: Option<String>,
+    /// Where lines came, where a rule asks for that.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub heard: Box<[Span]>,
     /// The latest lines, where a rule asks for lines before its samples; blanked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latest: Vec<String>,
@@ -39,6 +44,8 @@ pub struct SourceState {
     pub(super) last_time: Option<Timestamp>,
     /// Where lines came that no hit has told of yet.
     pub(super) heard: Vec<Span>,
+    /// The same, told or not, to be saved.
+    known: Vec<Span>,
     /// The latest lines, where a rule asks for them, and the same as they may be saved.
     pub(super) latest: Latest,
     pub(super) saved_latest: Vec<String>,
@@ -46,6 +53,14 @@ pub struct SourceState {
     pub(super) repeatable: Repeatable,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
+}
+
+impl Memory {
+    /// When lines came, as far as is known.
+    pub fn heard(&self) -> Vec<Span> {
+        let last = self.last_time.map(|time| (time, time));
+        self.heard.iter().copied().chain(last).collect()
+    }
 }
 
 impl SourceState {
@@ -68,11 +83,8 @@ impl SourceState {
         Self {
             detector: format.map(|format| Detector::new(Some(format))),
             last_time: memory.last_time,
-            heard: memory
-                .last_time
-                .map(|time| (time, time))
-                .into_iter()
-                .collect(),
+            heard: memory.heard(),
+            known: memory.heard.to_vec(),
             latest: Latest::restored(&memory.latest),
             saved_latest: memory.latest.clone(),
             ..Self::default()
@@ -88,6 +100,7 @@ impl SourceState {
         Memory {
             last_time: self.last_time,
             format: format.map(|format| format.name().to_owned()),
+            heard: self.known.as_slice().into(),
             latest: self.saved_latest.clone(),
         }
     }
@@ -113,22 +126,28 @@ impl SourceState {
 
     /// Lines came.
     pub(super) fn hear(&mut self, spans: Vec<Span>, tolerance: Duration) {
-        for (from, to) in spans {
-            match self.heard.last_mut() {
-                Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
-                    last.1 = last.1.max(to);
-                }
-                _ => self.heard.push((from, to)),
-            }
+        for span in spans {
+            go_on(&mut self.heard, span, tolerance, MOST_HEARD);
+            go_on(&mut self.known, span, tolerance, MOST_KNOWN);
         }
-        let too_many = self.heard.len().saturating_sub(MOST_HEARD);
-        self.heard.drain(..too_many);
     }
 
     /// The time of the last line that had one.
     pub fn last_time(&self) -> Option<Timestamp> {
         self.last_time
     }
+}
+
+/// Lines came from `from` to `to`: the latest span goes on, or another one begins.
+fn go_on(spans: &mut Vec<Span>, (from, to): Span, tolerance: Duration, most: usize) {
+    match spans.last_mut() {
+        Some(last) if from >= last.0 && from <= last.1.plus(tolerance) => {
+            last.1 = last.1.max(to);
+        }
+        _ => spans.push((from, to)),
+    }
+    let too_many = spans.len().saturating_sub(most);
+    spans.drain(..too_many);
 }
 
 /// Finds out how the lines of one source are written.

@@ -1,6 +1,7 @@
 //! `lapwing backtest`: the alerts that rules would have raised over old logs.
 
 mod against;
+mod clockwork;
 mod crew;
 mod merge;
 mod page;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Mode, Notification, Timestamp};
+use lapwing_rules::mute::{self, Silence};
 use serde_json::json;
 
 use super::asking::moment;
@@ -55,6 +57,7 @@ pub(super) fn run(args: &Backtest, terminal: Terminal) -> Result<ExitCode, Agent
         files: &args.files,
         ways: &ways,
         bounds,
+        silences: silences(&args.silence)?,
         now,
         progress: Progress::new(&args.files, 1 + u64::from(other.is_some()), terminal),
     };
@@ -106,11 +109,29 @@ fn other_rules(args: &Backtest, terminal: Terminal) -> Result<Option<Arc<RuleSet
     rules_of(&cli::Rules { rule_files }, terminal).map(Some)
 }
 
+/// What `--silence` mutes, from the first line to the last.
+fn silences(texts: &[String]) -> Result<Vec<Silence>, AgentError> {
+    let silence = |text: &String| {
+        let matchers = mute::parse(text).map_err(|error| AgentError::Usage(error.to_string()))?;
+        Ok(Silence {
+            id: String::new(),
+            matchers,
+            author: String::new(),
+            note: String::new(),
+            starts_at: Timestamp::MIN,
+            ends_at: Timestamp::MAX,
+        })
+    };
+    texts.iter().map(silence).collect()
+}
+
 /// What holds for each pass over the logs.
 pub(super) struct Pass<'a> {
     pub(super) files: &'a [PathBuf],
     pub(super) ways: &'a Ways,
     pub(super) bounds: Bounds,
+    /// What is muted.
+    pub(super) silences: Vec<Silence>,
     /// The time of the call.
     pub(super) now: Timestamp,
     pub(super) progress: Progress,
@@ -148,7 +169,8 @@ impl Pass<'_> {
             goes_on: &|| self.progress.tick(),
         };
         let width = Width::of_host();
-        let replay = Replay::new(rules, self.ways, open, self.bounds, self.now, width)?;
+        let terms = (self.bounds, self.silences.clone());
+        let replay = Replay::new(rules, self.ways, open, terms, self.now, width)?;
         let totals = replay.run(&mut audience)?;
         for (of_rule, counted) in tally.rules.iter_mut().zip(hits) {
             of_rule.hits = counted;

@@ -1,16 +1,18 @@
 //! Old logs through the very scanner and engine that run live, merged by line time.
 //!
 //! Only hits are merged: the lines between them matter to nothing but the clock's end. The engine
-//! runs here, on the caller's thread; who scans is `merge`'s business.
+//! runs on the caller's thread (`clockwork`); who scans is `merge`'s business.
 
 use std::sync::Arc;
 
-use lapwing_rules::engine::{Engine, RuleCounts, Told};
+use lapwing_rules::engine::{Engine, RuleCounts};
 use lapwing_rules::fields::Format;
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{InputId, Notification, RuleId, Timestamp};
+use lapwing_rules::model::{Notification, RuleId, Timestamp};
+use lapwing_rules::mute::Silence;
 use lapwing_rules::scanner::{Detector, Hit, Scanner};
 
+use super::clockwork::Clockwork;
 use super::merge::{Merge, Width};
 use super::stream::{Bounds, Going, Stream, Terms};
 use crate::commands::logs::{Log, Way, Ways};
@@ -47,12 +49,6 @@ pub(super) struct Replay {
     width: Width,
 }
 
-/// The engine, and what it has to say.
-struct Clockwork {
-    engine: Engine,
-    told: Vec<Told>,
-}
-
 /// Takes some of a log's lines, so that the search for the rules suits them.
 fn take_sample(stream: &Stream, samples: &mut Vec<(Arc<Format>, Vec<u8>)>) {
     /// Of one log, and of all logs that are written alike.
@@ -76,7 +72,7 @@ fn take_sample(stream: &Stream, samples: &mut Vec<(Arc<Format>, Vec<u8>)>) {
 }
 
 impl Replay {
-    /// Over `logs`; `now` is the time of the call.
+    /// Over `logs`, while `silences` hold; `now` is the time of the call.
     ///
     /// # Errors
     ///
@@ -85,7 +81,7 @@ impl Replay {
         rules: &Arc<RuleSet>,
         ways: &Ways,
         logs: Vec<(Log, Way)>,
-        bounds: Bounds,
+        (bounds, silences): (Bounds, Vec<Silence>),
         now: Timestamp,
         width: Width,
     ) -> Result<Self, AgentError> {
@@ -114,10 +110,7 @@ impl Replay {
         Ok(Self {
             streams,
             scanner,
-            clockwork: Clockwork {
-                engine,
-                told: Vec::new(),
-            },
+            clockwork: Clockwork::new(engine, silences),
             terms: Terms {
                 bounds,
                 latest: now.plus(ways.max_clock_skew()),
@@ -138,12 +131,22 @@ impl Replay {
         }
     }
 
-    /// With one log there is nothing to merge: a hit goes to the engine as it is found.
     fn run_one(
         mut self,
         mut stream: Stream,
         audience: &mut Audience<'_>,
     ) -> Result<Totals, AgentError> {
+        let read = self.observe_one(&mut stream, audience);
+        let bounds = self.terms.bounds;
+        finish(read, self.clockwork, (&[&stream], bounds), audience)
+    }
+
+    /// With one log there is nothing to merge: a hit goes to the engine as it is found.
+    fn observe_one(
+        &mut self,
+        stream: &mut Stream,
+        audience: &mut Audience<'_>,
+    ) -> Result<(), AgentError> {
         if self.width.cores > 1 {
             stream.log.read_ahead()?;
         }
@@ -159,11 +162,9 @@ impl Replay {
             outcome?;
             (audience.goes_on)();
             if going == Going::Ended {
-                break;
+                return Ok(());
             }
         }
-        self.clockwork
-            .finish(&[&stream], self.terms.bounds, audience)
     }
 
     fn run_merged(
@@ -173,52 +174,39 @@ impl Replay {
     ) -> Result<Totals, AgentError> {
         let mut clockwork = self.clockwork;
         let mut merge = Merge::new(streams, self.scanner, self.terms, self.width)?;
-        while let Some(hit) = merge.next(audience.goes_on)? {
-            clockwork.observe(&hit, audience)?;
-        }
+        let mut observe = || {
+            while let Some(hit) = merge.next(audience.goes_on)? {
+                clockwork.observe(&hit, audience)?;
+            }
+            Ok(())
+        };
+        let read = observe();
         let streams: Vec<&Stream> = merge.streams().collect();
-        clockwork.finish(&streams, self.terms.bounds, audience)
+        finish(read, clockwork, (&streams, self.terms.bounds), audience)
     }
 }
 
-impl Clockwork {
-    fn observe(&mut self, hit: &Hit, audience: &mut Audience<'_>) -> Result<(), AgentError> {
-        self.engine.heard(hit.input, &hit.heard);
-        self.engine.advance_before(hit.time, &mut self.told);
-        self.engine.observe(hit, &mut self.told);
-        (audience.hit)(hit.rule, hit.time);
-        self.tell(audience)
-    }
-
-    fn tell(&mut self, audience: &mut Audience<'_>) -> Result<(), AgentError> {
-        let mut notifications = self.told.drain(..).map(|told| told.notification);
-        notifications.try_for_each(&mut *audience.told)
-    }
-
-    /// Lets the clock run on to where it stops, at the end of all logs.
-    fn finish(
-        mut self,
-        streams: &[&Stream],
-        bounds: Bounds,
-        audience: &mut Audience<'_>,
-    ) -> Result<Totals, AgentError> {
-        let begins = streams.iter().map(|stream| stream.begins).min();
-        let ends = streams.iter().filter_map(|stream| stream.ends).max();
-        for stream in streams {
-            self.engine.heard(InputId(0), stream.heard());
-        }
-        if let Some(end) = bounds.until.or(ends) {
-            self.engine.advance(end, &mut self.told);
-            self.tell(audience)?;
-        }
-        Ok(Totals {
-            lines: streams.iter().map(|stream| stream.log.lines).sum(),
-            bytes: streams.iter().map(|stream| stream.log.bytes).sum(),
-            skewed: streams.iter().map(|stream| stream.skewed()).sum(),
-            rules: self.engine.counts().to_vec(),
-            span: begins.zip(ends),
-        })
-    }
+/// All that was read has been observed.
+fn finish(
+    read: Result<(), AgentError>,
+    mut clockwork: Clockwork,
+    (streams, bounds): (&[&Stream], Bounds),
+    audience: &mut Audience<'_>,
+) -> Result<Totals, AgentError> {
+    let begins = streams.iter().map(|stream| stream.begins).min();
+    let ends = streams.iter().filter_map(|stream| stream.ends).max();
+    let heard = streams.iter().map(|stream| stream.heard());
+    // Behind a log that breaks off, time stands still.
+    let end = bounds.until.or(ends).filter(|_| read.is_ok());
+    let told = clockwork.finish(heard, end, audience);
+    read?;
+    Ok(Totals {
+        lines: streams.iter().map(|stream| stream.log.lines).sum(),
+        bytes: streams.iter().map(|stream| stream.log.bytes).sum(),
+        skewed: streams.iter().map(|stream| stream.skewed()).sum(),
+        rules: told?.counts().to_vec(),
+        span: begins.zip(ends),
+    })
 }
 
 #[cfg(test)]

@@ -265,7 +265,7 @@ fn summary(run: Run<'_>) -> String {
     if dropped > 0 {
         writeln!(
             text,
-            "{dropped} times the group that was idle longest was let go of: more than `max_groups`."
+            "{dropped} times a group was let go of because there were more than `max_groups`."
         )
         .ok();
     }
@@ -291,6 +291,7 @@ fn not_sent(totals: &Totals) -> String {
         all.interval += held_back.interval;
         all.folded += held_back.folded;
         all.shadow += held_back.shadow;
+        all.unrouted += held_back.unrouted;
     }
     match held_back(&all).as_str() {
         "" => String::new(),

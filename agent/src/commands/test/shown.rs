@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use lapwing_rules::language::quantity::duration_text;
+use lapwing_rules::language::quantity::written;
+use lapwing_rules::model::Number;
 use lapwing_rules::trial::{Mismatch, Said};
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ pub(super) fn json(ran: &Ran<'_>) -> Value {
         .map(|mismatch| {
             let expect = ran.test.expect.get(mismatch.expectation);
             json!({
-                "at": expect.map(|expect| duration_text(expect.at)),
+                "at": expect.map(|expect| written(expect.at)),
                 "line": expect.map(|expect| expect.place.line),
                 "column": expect.map(|expect| expect.place.column),
                 "what": mismatch.what, "expected": mismatch.expected, "got": mismatch.got,
@@ -32,7 +33,7 @@ pub(super) fn json(ran: &Ran<'_>) -> Value {
         .iter()
         .map(|said| {
             json!({"at": ms(said.at_ms), "reason": said.reason, "count": said.count,
-                "value": said.value, "group": said.group})
+                "value": Number(said.value), "group": said.group})
         })
         .collect();
     let counted = ran.outcome.counted.iter();
@@ -96,7 +97,7 @@ pub(super) fn reason(ran: &Ran<'_>, mismatch: &Mismatch) -> String {
     let place = &expect.place;
     format!(
         "{} ({}:{}:{}): {}: expected {}, got {}",
-        duration_text(expect.at),
+        written(expect.at),
         place.file,
         place.line,
         place.column,
@@ -122,5 +123,5 @@ fn told(said: &Said) -> String {
 }
 
 fn ms(at: u64) -> String {
-    duration_text(Duration::from_millis(at))
+    written(Duration::from_millis(at))
 }

@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use lapwing_rules::scanner::{InputSpec, Listening};
 
+use lapwing_rules::engine::Told;
+
+use super::super::clockwork::LATENESS;
 use super::*;
 use crate::{cli, config};
 
@@ -106,7 +109,14 @@ fn replay(
         hit: &mut |_, _| {},
         goes_on: &|| {},
     };
-    let replay = Replay::new(rules, &ways(), logs.collect(), bounds, now, width);
+    let replay = Replay::new(
+        rules,
+        &ways(),
+        logs.collect(),
+        (bounds, Vec::new()),
+        now,
+        width,
+    );
     let totals = replay.and_then(|replay| replay.run(&mut audience));
     (said, totals)
 }
@@ -148,19 +158,27 @@ fn slowly(rules: &Arc<RuleSet>, paths: &[PathBuf]) -> Vec<Notification> {
     streams.sort_by_key(|(stream, _)| stream.begins);
     let inputs = Arc::new(["backtest".into()]);
     let mut engine = Engine::new(Arc::clone(rules), config::host_name(), inputs);
-    let mut told = Vec::new();
+    let (mut told, mut waiting) = (Vec::new(), Vec::new());
+    let mut tell = |waiting: &mut Vec<Told>, until| {
+        waiting.sort_by_key(|told: &Told| told.notification.sent_at);
+        let behind = waiting.partition_point(|one| one.notification.sent_at < until);
+        told.extend(waiting.drain(..behind).map(|one| one.notification));
+    };
     while let Some((_, hits)) = streams
         .iter_mut()
         .filter(|(_, hits)| !hits.is_empty())
         .min_by_key(|(_, hits)| hits.last().map(|hit| hit.time))
     {
         let hit = hits.pop().unwrap();
-        engine.advance_before(hit.time, &mut told);
-        engine.observe(&hit, &mut told);
+        let now = hit.time.minus(LATENESS);
+        engine.advance_before(now, &mut waiting);
+        engine.observe(&hit, &mut waiting);
+        tell(&mut waiting, now);
     }
     let end = streams.iter().filter_map(|(stream, _)| stream.ends).max();
-    engine.advance(end.unwrap(), &mut told);
-    told.into_iter().map(|told| told.notification).collect()
+    engine.advance(end.unwrap(), &mut waiting);
+    tell(&mut waiting, Timestamp::MAX);
+    told
 }
 
 fn width(cores: usize, most_open: usize) -> Width {
@@ -278,7 +296,7 @@ fn an_audience_that_has_enough_ends_the_run() {
             &rules,
             &ways(),
             logs.collect(),
-            bounds,
+            (bounds, Vec::new()),
             Timestamp::MAX,
             width(3, 64),
         );
