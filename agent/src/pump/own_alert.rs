@@ -70,9 +70,9 @@ impl OwnAlert {
         self.running.push_mut(notification)
     }
 
-    /// It, if it is running.
+    /// The latest, if it is running.
     pub(super) fn running(&self) -> Option<&Notification> {
-        self.running.as_ref()
+        self.running.last()
     }
 
     /// It ends, if it is running.
