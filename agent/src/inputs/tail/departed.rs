@@ -239,7 +239,8 @@ impl Tailer<'_> {
         let mut framed = Framed::default();
         file.finish(&mut framed);
         if !framed.bytes.is_empty() {
-            let event = file.lines(framed, clock::now());
+            let now = clock::now();
+            let event = file.lines(framed, now, now);
             (self.send)(event)?;
         }
         let (input, position) = (file.input, file.position(clock::now()));

@@ -239,6 +239,54 @@ impl Tailer<'_> {
     }
 }
 
+/// Where it cannot be told whether names stand still, they are taken to do so after so many scans.
+const MOST_SCANS: u32 = 4;
+
+impl Tailer<'_> {
+    /// When a file is said to have been seen: what its family got after that is unknown to the next
+    /// start. As long as this start may have overlooked something that was rotated away before, that
+    /// is when an earlier run saw it.
+    pub(super) fn seen_at(&self, no: FileNo, now: Timestamp) -> Timestamp {
+        let Some(file) = self.table.get(no).filter(|_| self.unsettled.is_some()) else {
+            return now;
+        };
+        let since = self.family_since.get(&(file.input, file.origin.clone()));
+        since.copied().unwrap_or(self.started_at).min(now)
+    }
+
+    /// Names may change while a start looks at them, and hide a file from it: as long as that may be so,
+    /// what had been rotated away since the earlier run is looked for again.
+    pub(super) fn overlooked_by_start(&mut self) -> Vec<Sighting> {
+        if self.unsettled.is_none() {
+            return Vec::new();
+        }
+        let since = self.family_since.iter();
+        let since: Vec<_> = since
+            .map(|(family, since)| (family.clone(), *since))
+            .collect();
+        let unseen = |((input, door), since): ((usize, PathBuf), Timestamp)| {
+            self.unseen_rotations(input, &door, since)
+        };
+        since.into_iter().flat_map(unseen).collect()
+    }
+
+    /// After a scan that took in `new` files: whether everything is found by now.
+    pub(super) fn settle_start(&mut self, new: usize) {
+        let Some(scans) = self.unsettled else {
+            return;
+        };
+        let open = self.table.iter().any(|(_, file)| file.is_unsure());
+        let open = open || !(self.bereft.is_empty() && self.claimed.is_empty());
+        let still = scans >= MOST_SCANS || self.folders.stand_still();
+        if new == 0 && !open && still {
+            self.unsettled = None;
+            return;
+        }
+        self.unsettled = Some(scans.saturating_add(1));
+        self.scan_soon = scans < 10 * MOST_SCANS;
+    }
+}
+
 /// The doors of which the name at `door` looks like a rotation.
 pub(super) fn rotated_from(door: &Path) -> Vec<PathBuf> {
     let Some(name) = door.file_name() else {

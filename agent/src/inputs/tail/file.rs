@@ -204,8 +204,8 @@ impl Tailed {
         held.unwrap_or_else(|| self.line_mark())
     }
 
-    /// Lines of it as they are handed over, with the position behind them.
-    pub(super) fn lines(&mut self, framed: Framed, now: Timestamp) -> Event {
+    /// Lines of it as they are handed over, with the position behind them, of which `seen_at` is said.
+    pub(super) fn lines(&mut self, framed: Framed, now: Timestamp, seen_at: Timestamp) -> Event {
         self.twin = Twin::No;
         let Framed {
             bytes,
@@ -224,7 +224,7 @@ impl Tailed {
         };
         Event::Lines {
             batch,
-            position: Some(self.position(now)),
+            position: Some(self.position(seen_at)),
         }
     }
 

@@ -79,6 +79,9 @@ pub(super) struct Tailer<'a> {
     pub(super) families: HashMap<(usize, PathBuf), FileNo>,
     /// Files written to before this were rotated before it began.
     pub(super) started_at: Timestamp,
+    /// What the start may have overlooked is looked for: so many times that was done, or, once
+    /// everything is known to be found, `None`.
+    pub(super) unsettled: Option<u32>,
     /// What was complained of, and has not worked since; by input.
     pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
@@ -163,6 +166,7 @@ impl<'a> Tailer<'a> {
             records: Records::default(),
             families: HashMap::new(),
             started_at: clock::now(),
+            unsettled: (setup.first_start == FirstStart::No).then_some(0),
             complained: HashSet::new(),
             scan_now: false,
             scan_soon: false,

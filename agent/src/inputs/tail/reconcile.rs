@@ -126,7 +126,9 @@ impl Tailer<'_> {
             there.extend(sightings.iter().map(|s| (s.input, s.path.clone())));
         }
         let doubted = self.not_at_their_names(&seen);
+        let known = self.table.numbers().last().copied();
         self.reconcile(sightings, &seen, &doubted)?;
+        self.settle_start(self.table.some_behind(known, 1).len());
         self.drop_complaints(&there);
         for no in self.table.numbers() {
             if self.table.get(no).is_some_and(|file| file.failing) {
@@ -245,6 +247,7 @@ impl Tailer<'_> {
         }
         self.settle_bereft()?;
         sightings.extend(self.unseen_before(&sightings));
+        sightings.extend(self.overlooked_by_start());
         // Of several new files the order of their lines is that of their writing.
         for sighting in self.in_order(sightings) {
             self.sighted(sighting)?;
@@ -331,8 +334,9 @@ impl Tailer<'_> {
 
     /// Says where reading of a file stands, if that is known.
     pub(super) fn tell(&mut self, no: FileNo) -> Result<(), Closed> {
+        let seen_at = self.seen_at(no, clock::now());
         match self.table.get(no).filter(|file| !file.is_unsure()) {
-            Some(file) => (self.send)(Event::Moved(file.position(clock::now()))),
+            Some(file) => (self.send)(Event::Moved(file.position(seen_at))),
             None => Ok(()),
         }
     }

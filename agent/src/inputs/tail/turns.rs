@@ -198,18 +198,19 @@ impl Tailer<'_> {
         }
         let hole = std::mem::take(&mut file.hole_bytes);
         self.count_what_is_missing(no, &framed, hole);
+        let now = clock::now();
+        let seen_at = self.seen_at(no, now);
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
-        let now = clock::now();
         if framed.bytes.is_empty() {
             self.spare = framed;
             if moved {
-                (self.send)(Event::Moved(file.position(now)))?;
+                (self.send)(Event::Moved(file.position(seen_at)))?;
             }
             return Ok(());
         }
-        let event = file.lines(framed, now);
+        let event = file.lines(framed, now, seen_at);
         (self.send)(event)
     }
 
