@@ -110,6 +110,62 @@ fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
 }
 
 #[test]
+fn a_message_that_a_firewall_refuses_does_not_keep_the_others_from_arriving() {
+    let receiver = Receiver::start();
+    receiver.answer_next([Answer::status(403)]);
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        receiver.url("/")
+    ));
+    let agent = host.run();
+    host.append("app.log", "word=evil\n");
+    receiver.wait_for(1, is_firing);
+    // It will be tried again in minutes.
+    host.append("app.log", "word=fine\nword=well\n");
+    let all = receiver.wait_for(3, is_firing);
+    agent.stop();
+    let summary = |request: &Received| request.json["summary"].clone();
+    assert_eq!(
+        all.iter().map(summary).collect::<Vec<_>>(),
+        ["saw evil", "saw fine", "saw well"]
+    );
+}
+
+#[test]
+fn an_output_at_its_limit_falls_back_in_time() {
+    let (dead, second) = (DeadAddress::new(), Receiver::start());
+    let host = Host::telling_each_word(&format!(
+        "  first: {{type: webhook, url: 'http://{}/', rate_limit: 1/10m, send_resolved: false, fallback: {{to: second, after: 3s}}}}\n  \
+           second: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        dead.address,
+        second.url("/")
+    ));
+    host.write(
+        "rules.yaml",
+        EACH_WORD.replace("realert: 0s", "realert: 0s, notify: [first]"),
+    );
+    let agent = host.run();
+    host.append("app.log", "word=one\n");
+    let fallen = second.wait_for(1, is_firing).remove(0);
+    assert_eq!(fallen.json["summary"], "could not reach first: saw one");
+    agent.stop();
+}
+
+#[test]
+fn what_was_filled_into_a_programs_arguments_is_not_said_by_what_it_says() {
+    let host = Host::telling_each_word(
+        "  page: {type: exec, command: [/bin/sh, -c, 'echo \"bad token $0\" >&2; exit 1', 'key-${file:token}']}\n",
+    );
+    host.write("token", "sesame-open\n");
+    let agent = host.run();
+    host.append("app.log", "word=one\n");
+    agent.stderr.wait_for("bad token key-[secret]");
+    let history = host.command(&["history", "--undelivered", "-c", "lapwing.yaml", "--json"]);
+    assert!(!history.stdout.contains("sesame"), "{}", history.stdout);
+    assert!(!agent.stop().contains("sesame"));
+}
+
+#[test]
 fn a_drill_goes_the_real_way_and_says_what_each_output_answered() {
     let receiver = Receiver::start();
     let dead = DeadAddress::new();

@@ -118,3 +118,28 @@ fn an_account_speaks_where_only_accounts_may_and_a_wrong_password_is_said() {
         "{said}"
     );
 }
+
+#[test]
+fn a_server_that_knows_no_accounts_is_not_joined_without_one() {
+    let port = free_port();
+    let host = Host::telling_each_word(&format!(
+        "  chat: {{type: irc, server: '127.0.0.1:{port}', tls: false, channel: '#ops', nick: watcher, sasl: {{user: watcher, password: sesame-open}}}}\n"
+    ));
+    host.write(
+        "ngircd.conf",
+        format!(
+            "[Global]\nName = irc.example.com\nInfo = test\nListen = 127.0.0.1\nPorts = {port}\nMotdPhrase = hello\n\
+             [Options]\nPAM = no\nIdent = no\nDNS = no\nSyslogFacility = local1\n"
+        ),
+    );
+    let mut command = Command::new("ngircd");
+    command
+        .args(["-n", "-f"])
+        .arg(host.path("ngircd.conf"))
+        .stderr(Stdio::null());
+    let _server = Server::start(&mut command, port);
+    let agent = host.run();
+    host.append("app.log", "word=one\n");
+    agent.stderr.wait_for("SASL");
+    assert!(agent.stop().contains("refused"));
+}

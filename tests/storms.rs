@@ -72,18 +72,22 @@ fn an_endpoint_that_was_dead_for_ten_minutes_gets_all_in_order_at_its_pace() {
     let receiver = dead.comes_to_life();
     let at_hook = |request: &Received| request.path == "/hook";
     let told = receiver.wait_for(40, at_hook);
-    let chat = receiver.wait_for(1, |request| !at_hook(request)).remove(0);
+    // The first may go alone, to see whether it was what nobody took.
+    let in_one = |request: &Received| request.body.contains(" messages in one");
+    let chat = receiver.wait_for(1, in_one).remove(0);
     agent.stop();
+    let in_chat = receiver
+        .received()
+        .into_iter()
+        .filter(|request| !at_hook(request));
+    assert!(in_chat.count() <= 2);
     let expected: Vec<String> = (0..40).map(|n| format!("saw w{n}")).collect();
     assert_eq!(summaries(&told), expected);
     // Ten at once, and ten more in each of the three minutes after; the agent's minute is our second.
     let took = told[39].at - told[0].at;
     assert!(took > Duration::from_millis(2_800), "{took:?}");
     let text = chat.json["text"].as_str().unwrap();
-    assert!(
-        text.contains("40 messages in one") && text.contains("min late"),
-        "{text}"
-    );
+    assert!(text.contains("min late"), "{text}");
 }
 
 #[test]
@@ -207,6 +211,17 @@ fn a_flood_of_hits_is_counted_to_the_last_and_told_at_the_outputs_pace() {
     );
 }
 
+/// Who is where, from now on. The library sees that the file has changed by the second that it is of: `age` in
+/// seconds, another each time.
+fn write_hosts(host: &Host, text: &str, age: u64) {
+    host.write("hosts", text);
+    let file = std::fs::File::options()
+        .append(true)
+        .open(host.path("hosts"));
+    let changed = std::time::SystemTime::now() - Duration::from_secs(age);
+    file.unwrap().set_modified(changed).unwrap();
+}
+
 #[test]
 fn a_name_that_cannot_be_found_is_looked_up_again_and_one_that_moves_is_followed() {
     let old = Receiver::start();
@@ -215,7 +230,7 @@ fn a_name_that_cannot_be_found_is_looked_up_again_and_one_that_moves_is_followed
     let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: 'http://hooks.example.com:{port}/', send_resolved: false}}\n"
     ));
-    host.write("hosts", "127.0.0.9 somebody.else.example.com\n");
+    write_hosts(&host, "127.0.0.9 somebody.else.example.com\n", 3000);
     let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
     command.env("LD_PRELOAD", library("libnss_wrapper.so"));
     command.env("NSS_WRAPPER_HOSTS", host.path("hosts"));
@@ -223,10 +238,10 @@ fn a_name_that_cannot_be_found_is_looked_up_again_and_one_that_moves_is_followed
     agent.stderr.wait_for("ready");
     host.append("app.log", "word=one\n");
     agent.stderr.wait_for("dns error");
-    host.write("hosts", "127.0.0.1 hooks.example.com\n");
+    write_hosts(&host, "127.0.0.1 hooks.example.com\n", 2000);
     let first = old.wait_for(1, |_| true);
     assert_eq!(summaries(&first), ["saw one"]);
-    host.write("hosts", "127.0.0.2 hooks.example.com\n");
+    write_hosts(&host, "127.0.0.2 hooks.example.com\n", 1000);
     drop(old);
     host.append("app.log", "word=two\n");
     let second = new.wait_for(1, |_| true);

@@ -11,6 +11,18 @@ pub const HIDDEN: &str = "[secret]";
 
 /// Parts of a secret shorter than this may stand in any text by chance.
 const SHORTEST_PART: usize = 8;
+/// A password of fewer is none.
+const SHORTEST_PASSWORD: usize = 3;
+
+/// What `%40` and the like stand for.
+fn decoded(part: &str) -> String {
+    // In a form, unlike here, a plus is a space.
+    let form = format!("x={}", part.replace('+', "%2B").replace('&', "%26"));
+    let mut pairs = form_urlencoded::parse(form.as_bytes());
+    pairs
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
+}
 
 impl Secret {
     /// Keeps `value` from being shown.
@@ -40,11 +52,21 @@ impl Secret {
         }
         let (authority, local) = rest.split_once('/').unwrap_or((rest, ""));
         let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        let parts = local
-            .split(['/', '?', '&', '=', '#'])
-            .chain(user.split(':'));
+        let parts = local.split(['/', '?', '&', '=', '#']);
         for part in parts.filter(|part| part.len() >= SHORTEST_PART) {
             clean = clean.replace(part, HIDDEN);
+        }
+        // A password is one however short, and is sent as what the URL's writing of it means.
+        let password = user.split_once(':').map_or(user, |(_, password)| password);
+        for part in [password.to_owned(), decoded(password)] {
+            if part.len() >= SHORTEST_PASSWORD {
+                clean = clean.replace(&part, HIDDEN);
+            }
+        }
+        if let Some((name, _)) = user.split_once(':')
+            && name.len() >= SHORTEST_PART
+        {
+            clean = clean.replace(name, HIDDEN);
         }
         clean
     }
@@ -73,6 +95,18 @@ mod tests {
             format!("{secret} {secret:?} {:?}", Some(&secret)),
             "[secret] [secret] Some([secret])"
         );
+    }
+
+    #[test]
+    fn a_short_password_is_scrubbed_as_it_is_written_and_as_it_is_meant() {
+        let url = Secret::new("smtp://ops:p%40ss+1@mail.example.com");
+        for (text, clean) in [
+            ("535 no: p%40ss+1", "535 no: [secret]"),
+            ("535 no: p@ss+1", "535 no: [secret]"),
+            ("ops is unknown", "ops is unknown"),
+        ] {
+            assert_eq!(url.scrub(text), clean);
+        }
     }
 
     #[test]

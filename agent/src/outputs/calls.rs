@@ -105,7 +105,7 @@ pub(super) fn collected(
             collect::otlp(entries, now).to_string(),
         ),
         Collector::Elasticsearch { index } => (
-            "_bulk?filter_path=errors,items.*.status,items.*.error.reason",
+            "_bulk?filter_path=errors,items.*.status,items.*.error.type",
             "application/x-ndjson",
             collect::elasticsearch(entries, index),
         ),

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::Call;
 use super::render as words;
-use super::safe::{Place, fit};
+use super::safe::{Place, fit, fit_bytes};
 use super::{message, webhook};
 
 /// A smaller body is not worth compressing.
@@ -211,11 +211,7 @@ pub(super) fn syslog(entry: &Entry, max: usize) -> Vec<u8> {
     );
     let mut out = head.into_bytes();
     let room = max.saturating_sub(out.len() + 3).max(160);
-    // A unit is up to three bytes; what is longer is cut again, at a character.
-    let mut text = fit(&entry.text, Place::Plain, room);
-    while text.len() > room {
-        text.pop();
-    }
+    let text = fit_bytes(&entry.text, Place::Plain, room);
     // Says that the text is UTF-8.
     out.extend_from_slice("\u{feff}".as_bytes());
     out.extend_from_slice(text.as_bytes());

@@ -3,16 +3,20 @@
 
 use std::io;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::time::sleep;
 
 use super::retry::Verdict;
 use super::safe;
 
 /// So much of what the program says is read and kept; the rest is read and dropped.
 const KEPT: usize = 4096;
+/// After a program has ended, its pipes are read for so long.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Exit codes of sysexits.h that say "not now": a program may ask to be run again.
 const TEMPORARY: i32 = 75;
 
@@ -25,6 +29,7 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
     };
     let group = child.id();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (said, complained) = (Kept::default(), Kept::default());
     let work = async {
         let write = async {
             if let Some(mut pipe) = stdin {
@@ -32,9 +37,19 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
                 pipe.write_all(input).await.ok();
             }
         };
-        let ((), said, complained, status) =
-            tokio::join!(write, drain(stdout), drain(stderr), child.wait());
-        (said, complained, status)
+        let talk = async {
+            tokio::join!(write, drain(stdout, &said), drain(stderr, &complained));
+        };
+        // What it started in the background may keep its pipes open for ever.
+        let ended = async {
+            let status = child.wait().await;
+            sleep(LAST_WORDS).await;
+            status
+        };
+        tokio::select! {
+            status = ended => status,
+            () = talk => child.wait().await,
+        }
     };
     let done = tokio::time::timeout(timeout, work).await;
     if done.is_err() {
@@ -42,15 +57,12 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
         let why = format!("it did not end within {}", super::render::span(timeout));
         return Verdict::Retry { why, after: None };
     }
-    let Ok((said, complained, Ok(status))) = done else {
+    let Ok(Ok(status)) = done else {
         let why = "it cannot be waited for".to_owned();
         return Verdict::Retry { why, after: None };
     };
-    let words = if complained.is_empty() {
-        said
-    } else {
-        complained
-    };
+    let words = Some(complained.text()).filter(|text| !text.is_empty());
+    let words = words.unwrap_or_else(|| said.text());
     let words = safe::short(words.trim(), 200).into_owned();
     match status.code() {
         Some(0) => Verdict::Delivered,
@@ -105,17 +117,25 @@ fn end(group: Option<u32>) {
     }
 }
 
-async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut pipe) = pipe else {
-        return String::new();
-    };
-    let mut kept = Vec::new();
+/// The beginning of what a program says.
+#[derive(Default)]
+struct Kept(Mutex<Vec<u8>>);
+
+impl Kept {
+    fn text(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+}
+
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &Kept) {
+    let Some(mut pipe) = pipe else { return };
     let mut piece = [0; 4096];
     while let Ok(read @ 1..) = pipe.read(&mut piece).await {
+        let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = KEPT - kept.len();
         kept.extend(piece.iter().take(read.min(room)));
     }
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 #[cfg(test)]
@@ -175,8 +195,17 @@ mod tests {
         };
         while !is_gone() {
             assert!(crate::clock::monotonic() < deadline, "it runs on");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_leaves_something_running_has_it_all_the_same() {
+        let verdict = shell("sleep 20 & echo no >&2; exit 3", LONG).await;
+        let why = "exit code 3: no".to_owned();
+        assert_eq!(verdict, Verdict::Rejected { why });
+        let verdict = shell("sleep 20 & exit 0", Duration::from_secs(10)).await;
+        assert_eq!(verdict, Verdict::Delivered);
     }
 
     #[tokio::test]

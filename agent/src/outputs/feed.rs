@@ -330,6 +330,7 @@ impl Task {
         loop {
             let wait = self.limiter.wait(clock::monotonic());
             self.room.rest(wait).await;
+            self.room.pace(self.limiter.wait(clock::monotonic())).await;
             self.limiter.sent(clock::monotonic());
             let verdict = self.attempt(batch, at).await;
             let len = batch.len() as u64;

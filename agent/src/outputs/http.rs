@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use super::safe;
 use crate::config::secret::Secret;
 
-/// So much of an answer is read: enough for its reason, and for what each of some hundred items came to.
-const BODY_BYTES: usize = 64 * 1024;
+/// So much of an answer is read: enough for its reason, and for what each of a thousand items came to.
+const BODY_BYTES: usize = 256 * 1024;
 /// Once the status of a success is known, its body is waited for no longer than this.
-const BODY_PATIENCE: Duration = Duration::from_secs(1);
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// So much of an answer's text is shown.
 const DETAIL_CHARS: usize = 200;
 /// A connection that nobody used for so long is closed; servers close theirs after about a minute.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::kind::Irc;
 use super::message::Message;
 use super::retry::Verdict;
-use super::safe::{self, Place, fit};
+use super::safe::{self, Place, fit_bytes};
 use super::tls::{self, Duplex};
 
 /// A line is 512 bytes with the server's own words before it; cut well below.
@@ -120,13 +120,7 @@ pub(super) fn lines(message: &Message) -> Vec<String> {
         lines.push(small.join(" | "));
     }
     lines.truncate(MOST_LINES);
-    let cut = |line: String| {
-        let mut line = fit(&line, Place::Plain, LINE_BYTES);
-        while line.len() > LINE_BYTES {
-            line.pop();
-        }
-        line
-    };
+    let cut = |line: String| fit_bytes(&line, Place::Plain, LINE_BYTES);
     lines
         .into_iter()
         .map(cut)
@@ -244,9 +238,14 @@ impl Link {
         self.write(&format!("USER {} 0 * :lapwing", settings.nick))
             .await?;
         let mut tries = 0;
+        let mut is_known = settings.sasl.is_none();
         loop {
             let heard = self.hear().await?;
             match heard.command.as_str() {
+                "001" if !is_known => {
+                    let why = "the server lets us in without SASL".to_owned();
+                    return Ok(Err(Verdict::Refused { why }));
+                }
                 "001" => {
                     if let Some(nick) = heard.params.first() {
                         self.nick.clone_from(nick);
@@ -272,7 +271,10 @@ impl Link {
                         self.authenticate(&words).await?;
                     }
                 }
-                "903" => self.write("CAP END").await?,
+                "903" => {
+                    is_known = true;
+                    self.write("CAP END").await?;
+                }
                 "432" | "464" | "465" | "902" | "904" | "905" | "906" => {
                     return Ok(Err(refused(&heard)));
                 }

@@ -112,6 +112,8 @@ pub enum Kind {
     Exec {
         /// The program and its arguments; no shell.
         command: Vec<String>,
+        /// What was filled into them.
+        secrets: Vec<Secret>,
     },
 }
 
@@ -379,12 +381,12 @@ impl Kind {
             Self::Alertmanager { url } | Self::Collector { url, .. } => vec![url],
             Self::Irc(irc) => irc.sasl.iter().map(|(_, password)| password).collect(),
             Self::Email(email) => vec![&email.smtp_url],
+            Self::Exec { secrets, .. } => secrets.iter().collect(),
             Self::Console
             | Self::File { .. }
             | Self::Syslog { .. }
             | Self::Statsd(_)
-            | Self::Graphite(_)
-            | Self::Exec { .. } => Vec::new(),
+            | Self::Graphite(_) => Vec::new(),
         }
     }
 }

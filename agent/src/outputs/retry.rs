@@ -38,6 +38,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The same with its reason changed.
+    pub(super) fn map_why(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Delivered => Self::Delivered,
+            Self::Retry { why, after } => Self::Retry {
+                why: change(why),
+                after,
+            },
+            Self::Refused { why } => Self::Refused { why: change(why) },
+            Self::Rejected { why } => Self::Rejected { why: change(why) },
+        }
+    }
+}
+
 /// What an HTTP status says about a delivery. `detail`: what the answer's body said, made
 /// harmless, may be empty. `retry_after`: the header's text. `now`: wall clock.
 pub fn judge(status: u16, retry_after: Option<&str>, detail: &str, now: Timestamp) -> Verdict {

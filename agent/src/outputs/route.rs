@@ -27,8 +27,9 @@ fn takes(output: &Spec, notification: &Notification) -> bool {
     let severe_enough = output
         .min_severity
         .is_none_or(|least| notification.severity >= least);
-    // That nothing more came is no news where every single hit is told.
-    let by_default = notification.rule_type != "any";
+    // That nothing more came is no news where every single hit is told; but an incident stays open
+    // until somebody closes it.
+    let by_default = notification.rule_type != "any" || output.kind.keeps_incidents();
     let wanted =
         notification.status == Status::Firing || output.send_resolved.unwrap_or(by_default);
     output.send == Send::Notifications && severe_enough && wanted
@@ -39,6 +40,7 @@ mod tests {
     use lapwing_rules::model::Severity;
 
     use super::*;
+    use crate::config::secret::Secret;
     use crate::outputs::Kind;
     use crate::outputs::sample::notification;
 
@@ -89,6 +91,16 @@ mod tests {
         check(&over, None, &["chat", "pager", "all"]);
         over.rule_type = "any".to_owned();
         check(&over, None, &["all"]);
+    }
+
+    #[test]
+    fn what_keeps_incidents_open_is_told_of_every_end() {
+        let url = Secret::new("http://127.0.0.1:9093");
+        let manager = [Spec::new("am", Kind::Alertmanager { url })];
+        let mut over = notification();
+        over.status = Status::Resolved;
+        over.rule_type = "any".to_owned();
+        assert_eq!(route(&over, None, &manager), ["am"]);
     }
 
     #[test]

@@ -75,8 +75,10 @@ pub enum Place {
     Plain,
     /// Slack, everywhere, in code too: `<!here>` pings. `&`, `<` and `>` are escaped.
     Slack,
-    /// HTML, as browsers, Matrix and Telegram read it.
+    /// HTML, as browsers, Matrix and (in code) Telegram read it.
     Html,
+    /// Telegram's HTML outside of code: `@name` calls somebody.
+    Telegram,
     /// Discord's markdown.
     Discord,
     /// Between Discord's code fences.
@@ -98,10 +100,10 @@ impl Place {
     /// Writes `c`, which is visible already.
     fn push(self, out: &mut String, c: char) {
         let escape = match (self, c) {
-            (Self::Slack | Self::Html, '&') => "&amp;",
-            (Self::Slack | Self::Html, '<') => "&lt;",
-            (Self::Slack | Self::Html, '>') => "&gt;",
-            (Self::Html, '"') => "&quot;",
+            (Self::Slack | Self::Html | Self::Telegram, '&') => "&amp;",
+            (Self::Slack | Self::Html | Self::Telegram, '<') => "&lt;",
+            (Self::Slack | Self::Html | Self::Telegram, '>') => "&gt;",
+            (Self::Html | Self::Telegram, '"') => "&quot;",
             // It cannot be escaped there: a mention begins with it.
             (Self::GoogleChat, '<') => "‹",
             _ => "",
@@ -114,7 +116,7 @@ impl Place {
             Self::Discord if "\\*_~`|>#[]()<@:-".contains(c) => (Some('\\'), None),
             Self::Mattermost if "\\*_~`|>#[](){}+-!<".contains(c) => (Some('\\'), None),
             Self::Mattermost if "@:".contains(c) => (None, Some(NOTHING)),
-            Self::MattermostCode if c == '@' => (None, Some(NOTHING)),
+            Self::MattermostCode | Self::Telegram if c == '@' => (None, Some(NOTHING)),
             Self::DiscordCode | Self::MattermostCode if c == '`' => (None, Some(NOTHING)),
             Self::GoogleChat if "*_~`".contains(c) => (Some(NOTHING), None),
             Self::Card if c == '{' => (None, Some(NOTHING)),
@@ -158,6 +160,19 @@ pub fn fit(text: &str, place: Place, max: usize) -> String {
         }
     }
     out
+}
+
+/// The same where a limit is in bytes: at most `max`, no less than three times [`LEAST`].
+pub fn fit_bytes(text: &str, place: Place, max: usize) -> String {
+    let mut units = max;
+    loop {
+        let out = fit(text, place, units);
+        // A unit is three bytes at the most, so this ends.
+        if out.len() <= max || units <= LEAST {
+            return out;
+        }
+        units = (units * max / out.len()).saturating_sub(1).max(LEAST);
+    }
 }
 
 /// The same for text of several lines, which stay lines: for blocks of code and mails.
@@ -260,6 +275,21 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_in_bytes_holds_and_what_is_missing_is_said() {
+        for text in [
+            "x".repeat(900),
+            "é".repeat(900),
+            "漢".repeat(900),
+            "😀".repeat(900),
+        ] {
+            let out = fit_bytes(&text, Place::Plain, 400);
+            assert!(out.len() <= 400 && out.len() > 280, "{}", out.len());
+            assert!(out.ends_with(" characters)"), "{out}");
+        }
+        assert_eq!(fit_bytes("漢字", Place::Plain, 400), "漢字");
+    }
+
+    #[test]
     fn lines_stay_lines_and_what_is_missing_is_counted() {
         assert_eq!(fit_lines("a\nb\n", Place::Plain, 500), "a\nb");
         let long = "x\n".repeat(1000);
@@ -281,10 +311,11 @@ mod tests {
         }
     }
 
-    const PLACES: [Place; 9] = [
+    const PLACES: [Place; 10] = [
         Place::Plain,
         Place::Slack,
         Place::Html,
+        Place::Telegram,
         Place::Discord,
         Place::DiscordCode,
         Place::Mattermost,
@@ -320,7 +351,7 @@ mod tests {
                 prop_assert!(!out.contains(char::is_control), "{place:?} {out:?}");
                 prop_assert!(!out.contains('\u{202e}'), "it turns");
                 match place {
-                    Place::Slack | Place::Html => prop_assert!(!out.contains(['<', '>'])),
+                    Place::Slack | Place::Html | Place::Telegram => prop_assert!(!out.contains(['<', '>'])),
                     Place::GoogleChat => prop_assert!(!out.contains('<')),
                     Place::DiscordCode | Place::MattermostCode => prop_assert!(!out.contains("``")),
                     Place::Card => prop_assert!(!out.contains("{{")),
@@ -334,7 +365,7 @@ mod tests {
                     }
                     Place::Plain => {}
                 }
-                if place == Place::Mattermost || place == Place::MattermostCode {
+                if matches!(place, Place::Mattermost | Place::MattermostCode | Place::Telegram) {
                     prop_assert!(out.split('@').skip(1).all(|rest| rest.starts_with(NOTHING)));
                 }
                 let lines = fit_lines(&text, place, max.max(3 * LEAST));

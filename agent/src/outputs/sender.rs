@@ -68,6 +68,15 @@ impl Sender {
 
     /// One try. `key` tells one piece of blocking work from the next.
     pub(super) async fn send(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
+        let mut tried = self.try_once(key, outgoing).await;
+        // Whatever the other side repeats of them.
+        let secrets = self.kind.secrets();
+        let hide = |why: String| secrets.iter().fold(why, |why, secret| secret.scrub(&why));
+        tried.verdict = tried.verdict.map_why(hide);
+        tried
+    }
+
+    async fn try_once(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
         let call = match calls::call(&self.kind, outgoing, clock::now()) {
             Ok(call) => call,
             Err(error) => {
@@ -163,7 +172,7 @@ impl Sender {
                     why: error.to_string(),
                 },
             },
-            Kind::Exec { command } => match webhook::lapwing_json(&notification) {
+            Kind::Exec { command, .. } => match webhook::lapwing_json(&notification) {
                 Ok(json) => exec::run(command, &json, &outgoing.key(), timeout).await,
                 Err(error) => Verdict::Rejected {
                     why: error.to_string(),

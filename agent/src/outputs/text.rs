@@ -97,7 +97,8 @@ impl Markup {
     fn place(self) -> Place {
         match self {
             Self::Plain => Place::Plain,
-            Self::Html | Self::Telegram => Place::Html,
+            Self::Html => Place::Html,
+            Self::Telegram => Place::Telegram,
             Self::Discord => Place::Discord,
             Self::Mattermost => Place::Mattermost,
             Self::GoogleChat => Place::GoogleChat,
@@ -108,6 +109,7 @@ impl Markup {
         match self {
             Self::Discord => Place::DiscordCode,
             Self::Mattermost => Place::MattermostCode,
+            Self::Telegram => Place::Html,
             other => other.place(),
         }
     }

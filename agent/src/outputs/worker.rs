@@ -34,6 +34,8 @@ use crate::store::{Pending, Reader, Settlement, StoreMessage};
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// After so many failures another message is tried, to see whether it is this one alone.
 const SUSPECT_AFTER: u32 = 3;
+/// While one waits for its next try, the queue is looked at so often.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
 
 /// What a worker needs besides its own configuration.
 pub(super) struct Room {
@@ -62,6 +64,16 @@ impl Room {
         }
     }
 
+    /// Sleeps for `span`, for the sake of a service's pace: the stop signal does not cut it. Who is
+    /// stopping is ended in the midst of it.
+    pub(super) async fn pace(&self, span: Duration) {
+        if self.is_stopping() {
+            sleep(span).await;
+        } else {
+            self.rest(span).await;
+        }
+    }
+
     /// Changes what the output `name` counts.
     pub(super) fn count(&self, name: &str, change: impl FnOnce(&mut Counts)) {
         if let Some(output) = self.handle.outputs.get(name) {
@@ -83,6 +95,7 @@ pub(super) async fn run(spec: Spec, room: Room) {
         unsettled: Vec::new(),
         quiet: Quiet::default(),
         failures: 0,
+        probed: None,
         retry_at: None,
         aside: Aside::default(),
         firing: BTreeMap::new(),
@@ -138,6 +151,8 @@ struct Worker {
     quiet: Quiet,
     /// Failures in a row, whatever of.
     failures: u32,
+    /// The last that was tried for another's sake, and how often that had failed by then.
+    probed: Option<(u64, u32)>,
     /// Nothing is tried before.
     retry_at: Option<Instant>,
     aside: Aside,
@@ -210,7 +225,8 @@ impl Worker {
 
     /// Tries it until it is decided, or stands aside.
     async fn deliver(&mut self, mut standing: Standing) -> Flow {
-        let folded = self.fold(&standing.pending).await;
+        let mut folded = self.fold(&standing.pending).await;
+        let mut failed = None;
         loop {
             let queued_at = standing.pending.queued_at;
             if self.too_old(queued_at) {
@@ -219,7 +235,7 @@ impl Worker {
                 return Flow::On;
             }
             // What is due to be tried is tried first.
-            if self.is_paused()
+            if !self.wait_before_trying(&standing).is_zero()
                 && let Some(to) = self.fallback_for(&standing.pending)
             {
                 self.fall_back(&standing.pending, &folded, to).await;
@@ -230,7 +246,14 @@ impl Worker {
                 if self.stopping() && self.failures > 0 {
                     return Flow::Stop;
                 }
-                self.rest(wait).await;
+                self.room.pace(wait.min(LOOK_AROUND)).await;
+                // What has come meanwhile may show that the fault is this one's alone.
+                if let Some(verdict) = &failed
+                    && self.stands_aside(&standing, verdict).await
+                {
+                    self.aside.put(standing);
+                    return Flow::On;
+                }
                 continue;
             }
             let outgoing = Self::outgoing(&standing.pending, &folded);
@@ -254,10 +277,16 @@ impl Worker {
             if self.stopping() {
                 return Flow::Stop;
             }
-            if folded.is_empty() && self.is_alone_in_failing(&standing, &verdict).await {
-                self.pass_over(&standing.pending);
-                self.aside.put(standing);
-                return Flow::On;
+            if standing.failures >= SUSPECT_AFTER {
+                // One of them may be what is not taken: from here on the first goes alone.
+                folded.clear();
+            }
+            if folded.is_empty() {
+                if self.stands_aside(&standing, &verdict).await {
+                    self.aside.put(standing);
+                    return Flow::On;
+                }
+                failed = Some(verdict);
             }
         }
     }
@@ -332,17 +361,26 @@ impl Worker {
             .await;
     }
 
+    /// Whether it waits apart from now on, and what comes after it goes before it.
+    async fn stands_aside(&mut self, standing: &Standing, verdict: &Verdict) -> bool {
+        let is_alone = self.is_alone_in_failing(standing, verdict).await;
+        if is_alone {
+            self.pass_over(&standing.pending);
+        }
+        is_alone
+    }
+
     /// After some failures in a row the next alert's message is tried: if it arrives, the fault
     /// lies with the first one, which stands aside from then on.
     async fn is_alone_in_failing(&mut self, standing: &Standing, verdict: &Verdict) -> bool {
-        let may_be =
-            matches!(verdict, Verdict::Retry { after: None, why } if why.starts_with("HTTP 5"));
         let key = standing.pending.key;
-        if !may_be
-            || standing.failures < SUSPECT_AFTER
-            || !self.aside.has_room()
-            || !Reader::is_on_disk(key)
-        {
+        let is_suspect = match verdict {
+            // One that is let in is no proof while the service asks for time.
+            Verdict::Retry { after, .. } => after.is_none() && standing.failures >= SUSPECT_AFTER,
+            Verdict::Refused { .. } => true,
+            Verdict::Delivered | Verdict::Rejected { .. } => false,
+        };
+        if !is_suspect || !self.aside.has_room() || !Reader::is_on_disk(key) {
             return false;
         }
         let reader = self.room.reader.clone();
@@ -359,10 +397,16 @@ impl Worker {
         let Some(next) = next.into_iter().next() else {
             return false;
         };
-        if next.notification.id == alert || self.aside.holds(&next.notification.id) {
+        let probe = (next.key, standing.failures);
+        if next.notification.id == alert
+            || self.aside.holds(&next.notification.id)
+            || self.probed == Some(probe)
+        {
             return false;
         }
-        self.rest(self.limiter.wait(clock::monotonic())).await;
+        // Each is asked of once a failure.
+        self.probed = Some(probe);
+        self.room.pace(self.limiter.wait(clock::monotonic())).await;
         let outgoing = Self::outgoing(&next, &[]);
         let tried = self.attempt(next.key, &outgoing).await;
         if tried.verdict != Verdict::Delivered {
@@ -370,10 +414,6 @@ impl Worker {
         }
         self.delivered(&next, &[], tried.place).await;
         true
-    }
-
-    fn is_paused(&self) -> bool {
-        self.retry_at.is_some_and(|at| at > clock::monotonic())
     }
 
     /// The output that is told instead, once that is due.

@@ -13,15 +13,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use safe::{LEAST, Place, fit, fit_lines, link, short, visible};
+use safe::{LEAST, Place, fit, fit_bytes, fit_lines, link, short, visible};
 
 #[path = "../../../agent/src/outputs/safe.rs"]
 mod safe;
 
-const PLACES: [Place; 9] = [
+const PLACES: [Place; 10] = [
     Place::Plain,
     Place::Slack,
     Place::Html,
+    Place::Telegram,
     Place::Discord,
     Place::DiscordCode,
     Place::Mattermost,
@@ -74,6 +75,11 @@ fn check(out: &str, place: Place) {
         Place::Plain => true,
         Place::Slack => !out.contains(['<', '>']) && has_only_our_entities(out),
         Place::Html => !out.contains(['<', '>', '"']) && has_only_our_entities(out),
+        Place::Telegram => {
+            !out.contains(['<', '>', '"'])
+                && has_only_our_entities(out)
+                && is_followed_by_nothing(out, '@')
+        }
         Place::Discord => is_escaped(out, "*_~`|>#[]<@"),
         Place::DiscordCode => !out.contains("``"),
         Place::Mattermost => is_escaped(out, "*_~`|>#[]!<") && is_followed_by_nothing(out, '@'),
@@ -105,6 +111,9 @@ fuzz_target!(|input: &[u8]| {
     for line in lines.lines() {
         check(line, place);
     }
+    let bytes = fit_bytes(&text, place, 3 * max);
+    assert!(bytes.len() <= 3 * max);
+    check(&bytes, place);
     let cut = short(&text, max);
     assert!(cut.chars().count() <= max + 40 && !cut.chars().any(acts));
     if let Some(url) = link(&text) {

@@ -34,7 +34,7 @@ async fn look_at(output: &Spec, found: &mut Findings) {
     match &output.kind {
         Kind::Console => found.ok(about, "writes to standard output"),
         Kind::File { path } => file(about, path, found),
-        Kind::Exec { command } => program(about, command, found),
+        Kind::Exec { command, .. } => program(about, command, found),
         other => match other.peer() {
             Some((host, port)) => server(about, &host, port, found).await,
             None => found.add(

@@ -21,6 +21,10 @@ const TOLD_FOR: Duration = Duration::from_hours(24);
 
 /// Notifications of the history that are looked at.
 const REMEMBERED: usize = 2000;
+/// Alerts that an Alertmanager is told again of; of more, those heard of last.
+const MOST_FIRING: usize = 2000;
+/// Alerts in one request.
+const AT_ONCE: usize = 200;
 
 impl Worker {
     /// An agent that begins knows from its history what is firing.
@@ -38,17 +42,22 @@ impl Worker {
         let mut known = BTreeSet::new();
         for recorded in history {
             let notification = recorded.notification;
+            if notification.status == Status::Resolved {
+                known.insert(notification.id);
+                continue;
+            }
             let ours = recorded.deliveries.into_iter().find(|delivery| {
                 delivery.output == self.spec.name && delivery.outcome == Outcome::Delivered
             });
-            if !known.insert(notification.id.clone()) || notification.status == Status::Resolved {
+            // What went elsewhere, or still waits, says nothing of what this output knows.
+            let Some(ours) = ours else { continue };
+            if !known.insert(notification.id.clone()) {
                 continue;
             }
-            let Some(ours) = ours else { continue };
             if let Some(place) = &ours.place {
                 self.sender.remember(&notification.id, place);
             }
-            if is_alertmanager {
+            if is_alertmanager && self.firing.len() < MOST_FIRING {
                 let sendable = render::for_sending(notification, recorded.queued_at, None);
                 self.firing.insert(
                     sendable.id.clone(),
@@ -59,16 +68,31 @@ impl Worker {
     }
 
     pub(super) fn note_firing(&mut self, pending: &Pending) {
-        if !matches!(self.spec.kind, Kind::Alertmanager { .. }) {
+        // Of whose end it is not told would be told of for ever.
+        let hears_of_ends = self.spec.send_resolved != Some(false);
+        if !matches!(self.spec.kind, Kind::Alertmanager { .. }) || !hears_of_ends {
             return;
         }
         let notification = &pending.notification;
         if notification.status == Status::Resolved {
             self.firing.remove(&notification.id);
-        } else {
-            let sendable = render::for_sending(notification.clone(), pending.queued_at, None);
-            self.firing
-                .insert(notification.id.clone(), (Arc::new(sendable), clock::now()));
+            return;
+        }
+        if self.firing.len() >= MOST_FIRING && !self.firing.contains_key(&notification.id) {
+            let quietest = self.firing.iter().min_by_key(|(_, (_, heard))| *heard);
+            if let Some(id) = quietest.map(|(id, _)| id.clone()) {
+                self.firing.remove(&id);
+            }
+        }
+        let sendable = render::for_sending(notification.clone(), pending.queued_at, None);
+        self.firing
+            .insert(notification.id.clone(), (Arc::new(sendable), clock::now()));
+    }
+
+    /// An end that never arrives ends it all the same.
+    pub(super) fn note_given_up(&mut self, pending: &Pending) {
+        if pending.notification.status == Status::Resolved {
+            self.firing.remove(&pending.notification.id);
         }
     }
 
@@ -90,14 +114,23 @@ impl Worker {
         let Kind::Alertmanager { url } = &self.spec.kind else {
             return;
         };
-        let firing: Vec<&Notification> = self.firing.values().map(|(one, _)| &**one).collect();
-        let body = paging::alertmanager(&firing, clock::now());
-        let call = Call::json(calls::below(url, "api/v2/alerts"), &body);
-        let tried = self.sender.ask(call).await;
-        if let Verdict::Retry { why, .. } | Verdict::Refused { why } | Verdict::Rejected { why } =
-            tried.verdict
-        {
-            self.complain(Cause::Retry, &why);
+        let firing: Vec<Arc<Notification>> = self
+            .firing
+            .values()
+            .map(|(one, _)| Arc::clone(one))
+            .collect();
+        for some in firing.chunks(AT_ONCE) {
+            let some: Vec<&Notification> = some.iter().map(|one| &**one).collect();
+            let body = paging::alertmanager(&some, clock::now());
+            let call = Call::json(calls::below(url, "api/v2/alerts"), &body);
+            let tried = self.sender.ask(call).await;
+            if let Verdict::Retry { why, .. }
+            | Verdict::Refused { why }
+            | Verdict::Rejected { why } = tried.verdict
+            {
+                self.complain(Cause::Retry, &why);
+                return;
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ impl Worker {
         };
         for one in std::iter::once(pending).chain(folded) {
             self.count(|counts| counts.rejected += 1);
+            self.note_given_up(one);
             self.push(one, outcome, Some(why.clone()), fallback.clone());
         }
         self.tell_store().await;
@@ -58,6 +59,7 @@ impl Worker {
     pub(super) async fn expire(&mut self, pending: &Pending) {
         self.count(|counts| counts.expired += 1);
         self.complain(Cause::Expired, "1 grew too old and is not sent any more");
+        self.note_given_up(pending);
         self.push(pending, Outcome::Expired, None, None);
         self.tell_store().await;
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lapwing_rules::language::reader::{Keys, Reader, Section};
-use lapwing_rules::language::yaml::Node;
+use lapwing_rules::language::yaml::{Node, Value};
 
 use super::{required, url};
 use crate::config::secret::Secret;
@@ -399,5 +399,24 @@ fn exec(reader: &mut Reader, section: &Section<'_>) -> Option<Kind> {
         );
         return None;
     }
-    Some(Kind::Exec { command })
+    let secrets = filled_in(node);
+    Some(Kind::Exec { command, secrets })
+}
+
+/// What `${…}` in a list of texts became.
+fn filled_in(node: &Node) -> Vec<Secret> {
+    let Value::List(items) = &node.value else {
+        return Vec::new();
+    };
+    let part = |item: &Node| {
+        let Value::Scalar(scalar) = &item.value else {
+            return None;
+        };
+        let written = scalar.shown.as_deref()?;
+        let (before, rest) = written.split_once("${")?;
+        let (_, after) = rest.rsplit_once('}')?;
+        let filled = scalar.text.strip_prefix(before)?.strip_suffix(after)?;
+        Some(Secret::new(filled))
+    };
+    items.iter().filter_map(part).collect()
 }
