@@ -246,11 +246,7 @@ impl Worker {
                 if self.stopping() && self.failures > 0 {
                     return Flow::Stop;
                 }
-                self.room.pace(wait.min(LOOK_AROUND)).await;
-                // What has come meanwhile may show that the fault is this one's alone.
-                if let Some(verdict) = &failed
-                    && self.stands_aside(&standing, verdict).await
-                {
+                if self.waits_aside(wait, &standing, failed.as_ref()).await {
                     self.aside.put(standing);
                     return Flow::On;
                 }
@@ -359,6 +355,21 @@ impl Worker {
         self.failed(cause, &why, &standing.pending.notification);
         self.note_try(standing.pending.key, standing.pending.attempts, why)
             .await;
+    }
+
+    /// Waits for its turn, or a part of that time. What has come meanwhile may show that the fault is this
+    /// one's alone: whether it waits apart from now on.
+    async fn waits_aside(
+        &mut self,
+        wait: Duration,
+        standing: &Standing,
+        failed: Option<&Verdict>,
+    ) -> bool {
+        self.room.pace(wait.min(LOOK_AROUND)).await;
+        match failed {
+            Some(verdict) => self.stands_aside(standing, verdict).await,
+            None => false,
+        }
     }
 
     /// Whether it waits apart from now on, and what comes after it goes before it.
