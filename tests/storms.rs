@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use lapwing::clock;
 use lapwing_rules::model::Timestamp;
@@ -211,14 +211,14 @@ fn a_flood_of_hits_is_counted_to_the_last_and_told_at_the_outputs_pace() {
     );
 }
 
-/// Who is where, from now on. The library sees that the file has changed by the second that it is of: `age` in
-/// seconds, another each time.
-fn write_hosts(host: &Host, text: &str, age: u64) {
+/// Who is where, from now on. The library sees that the file has changed by the second that it is of: `second`,
+/// another each time.
+fn write_hosts(host: &Host, text: &str, second: u64) {
     host.write("hosts", text);
     let file = std::fs::File::options()
         .append(true)
         .open(host.path("hosts"));
-    let changed = std::time::SystemTime::now() - Duration::from_secs(age);
+    let changed = UNIX_EPOCH + Duration::from_secs(second);
     file.unwrap().set_modified(changed).unwrap();
 }
 
