@@ -206,10 +206,13 @@ pub(crate) fn essence(mut notification: Value) -> Value {
     notification
 }
 
-/// What says that something goes on. Ends come by silence: live, wall time brings them.
+/// What says that something goes on, by alert. Ends come by silence: live, wall time brings them. And what a
+/// line that comes late brings about is told live when it comes, in `backtest` in the order of the times.
 pub(crate) fn firing(all: Vec<Value>) -> Vec<Value> {
     let firing = all.into_iter().filter(|json| json["status"] == "firing");
-    firing.map(essence).collect()
+    let mut firing: Vec<Value> = firing.map(essence).collect();
+    firing.sort_by_cached_key(|json| (json["id"].to_string(), json["seq"].as_u64()));
+    firing
 }
 
 /// Runs `backtest`; gives what it says, and the counts of its summary.

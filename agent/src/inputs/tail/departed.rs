@@ -322,6 +322,8 @@ impl Tailer<'_> {
                 if let Some(homeless) = self.homeless.get_mut(input) {
                     homeless.retain(|other| other.key != position.key);
                 }
+                let unseen = self.unseen_rotation_at(input, &sighting.door, position.seen_at);
+                found.extend(unseen.filter(|unseen| unseen.origin.is_some()));
                 continue;
             }
             if !is_meant(&sighting.path) && is_it.unwrap_or(false) {

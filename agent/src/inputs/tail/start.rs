@@ -117,11 +117,7 @@ impl Tailer<'_> {
         let mut unsettled = Vec::new();
         for position in &saved {
             let door = self.folders.door(&position.path);
-            if means_path(self, input, &position.path) {
-                let since = self.family_since.entry((input, door.clone()));
-                let since = since.or_insert(position.seen_at);
-                *since = position.seen_at.max(*since);
-            }
+            self.note_family(input, position, &door);
             let found = seen.get(&id_of(position)).map(|s| (*s).clone());
             let found = found.or_else(|| self.locate(input, position));
             if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
@@ -166,6 +162,21 @@ impl Tailer<'_> {
             homeless.extend(keep);
         }
         Ok(())
+    }
+
+    /// When an earlier run saw the family of a position's file: under the name that its input means, or
+    /// under one that it has got since.
+    fn note_family(&mut self, input: usize, position: &Position, door: &Path) {
+        let families: Vec<PathBuf> = if means_path(self, input, &position.path) {
+            vec![door.to_owned()]
+        } else {
+            self.meant_bases(input, door).collect()
+        };
+        for family in families {
+            let since = self.family_since.entry((input, family));
+            let since = since.or_insert(position.seen_at);
+            *since = position.seen_at.max(*since);
+        }
     }
 
     /// What becomes of a position whose file was `found`.

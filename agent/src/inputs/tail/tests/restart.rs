@@ -65,3 +65,44 @@ fn positions_of_a_folder_that_is_not_there_are_kept() {
     tail.expect(&["two"]);
     tail.end(&["two"]);
 }
+
+/// What is known of the family stands under a name that the input does not mean.
+#[test]
+fn a_log_that_was_made_and_rotated_while_the_position_was_that_of_a_rotated_one() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.rename("a.log", "a.log.1");
+    rig.append("a.log.1", "two\n");
+    tail.expect(&["one", "two"]);
+    rig.stop(tail);
+    rig.rename("a.log.1", "a.log.2");
+    rig.append("a.log", "three\n");
+    rig.rename("a.log", "a.log.1");
+    let mut tail = rig.start();
+    tail.expect(&["three"]);
+    rig.append("a.log", "four\n");
+    tail.expect(&["three", "four"]);
+    rig.stop(tail);
+    rig.start().end(&[]);
+}
+
+/// It has the inode of the rotated one that was deleted, as file systems like to give it.
+#[test]
+fn a_log_that_was_made_and_rotated_with_the_inode_of_the_one_that_is_known() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one is long enough to be told from others\n");
+    let mut tail = rig.start();
+    tail.expect(&["one is long enough to be told from others"]);
+    rig.rename("a.log", "a.log.1");
+    rig.append("a.log.1", "two\n");
+    tail.expect(&["one is long enough to be told from others", "two"]);
+    rig.stop(tail);
+    // The same file with another's text is what a new one with its inode is.
+    fs::write(rig.path("a.log.1"), "three, which nobody has read before\n").unwrap();
+    let mut tail = rig.start();
+    tail.expect(&["three, which nobody has read before"]);
+    rig.stop(tail);
+    rig.start().end(&[]);
+}
