@@ -6,6 +6,7 @@
 mod filters;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
@@ -24,6 +25,10 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    // They make as much text as a number says, which may come from a line, before fuel is asked for.
+    for endless in ["batch", "format", "indent", "slice"] {
+        environment.remove_filter(endless);
+    }
     filters::add(&mut environment);
     environment
 });
@@ -160,14 +165,53 @@ impl Template {
         about: &Notification,
         fields: &BTreeMap<String, String>,
     ) -> Result<String, String> {
-        let mut text = ENVIRONMENT
-            .render_str(&self.text, context(about, fields))
+        let template = ENVIRONMENT
+            .template_from_str(&self.text)
             .map_err(|error| describe(&error).to_owned())?;
+        let mut kept = Kept::default();
+        let rendered = template.render_captured_to(context(about, fields), &mut kept);
+        match rendered {
+            Err(error) if !kept.is_full() => Err(describe(&error).to_owned()),
+            _ => Ok(kept.text()),
+        }
+    }
+}
+
+/// The beginning of a rendering: what goes on for longer is ended.
+#[derive(Default)]
+struct Kept(Vec<u8>);
+
+impl Kept {
+    /// Room for a character that begins within the limit.
+    const MOST: usize = MAX_BYTES + 4;
+
+    fn is_full(&self) -> bool {
+        self.0.len() > MAX_BYTES
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.0).into_owned();
         if text.len() > MAX_BYTES {
             text.truncate(text.floor_char_boundary(MAX_BYTES));
             text.push('…');
         }
-        Ok(text)
+        text
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = Self::MOST - self.0.len();
+        if room == 0 {
+            return Err(io::Error::other("it is long enough"));
+        }
+        let piece = bytes.get(..room).unwrap_or(bytes);
+        self.0.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

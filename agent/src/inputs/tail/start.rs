@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lapwing_rules::model::Timestamp;
+
 use super::Closed;
 use super::departed::Reused;
 use super::file::Place;
@@ -111,13 +113,13 @@ impl Tailer<'_> {
             .collect();
         // The others stay there meanwhile, so that no file that has a position is taken for a copy.
         let saved = self.homeless.get(input).cloned().unwrap_or_default();
+        self.note_families(input, &saved);
         let mut keep = Vec::new();
         let mut bereft = Vec::new();
         let mut unfound = Vec::new();
         let mut unsettled = Vec::new();
         for position in &saved {
             let door = self.folders.door(&position.path);
-            self.note_family(input, position, &door);
             let found = seen.get(&id_of(position)).map(|s| (*s).clone());
             let found = found.or_else(|| self.locate(input, position));
             if found.as_ref().is_some_and(|sighting| self.is_own(sighting)) {
@@ -164,18 +166,26 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    /// When an earlier run saw the family of a position's file: under the name that its input means, or
-    /// under one that it has got since.
-    fn note_family(&mut self, input: usize, position: &Position, door: &Path) {
-        let families: Vec<PathBuf> = if means_path(self, input, &position.path) {
-            vec![door.to_owned()]
-        } else {
-            self.meant_bases(input, door).collect()
-        };
-        for family in families {
-            let since = self.family_since.entry((input, family));
-            let since = since.or_insert(position.seen_at);
-            *since = position.seen_at.max(*since);
+    /// When an earlier run saw each family: the positions under the name that the input means say so. Only
+    /// where there is none do those under names that files have got since: they may be of a time when
+    /// others of the family had not been looked into.
+    fn note_families(&mut self, input: usize, saved: &[Position]) {
+        let mut by_others: HashMap<PathBuf, Timestamp> = HashMap::new();
+        for position in saved {
+            let door = self.folders.door(&position.path);
+            if means_path(self, input, &position.path) {
+                let since = self.family_since.entry((input, door));
+                let since = since.or_insert(position.seen_at);
+                *since = position.seen_at.max(*since);
+            } else {
+                for base in self.meant_bases(input, &door) {
+                    let since = by_others.entry(base).or_insert(position.seen_at);
+                    *since = position.seen_at.max(*since);
+                }
+            }
+        }
+        for (base, since) in by_others {
+            self.family_since.entry((input, base)).or_insert(since);
         }
     }
 

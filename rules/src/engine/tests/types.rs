@@ -238,7 +238,9 @@ proptest! {
         lines in prop::collection::vec(line(), 1..40),
         others in prop::collection::vec(any::<bool>(), 40),
     ) {
-        for condition in conditions() {
+        // Not of a spike: whether its first window counts as a whole depends on who asks when.
+        let steady = |condition: &ConditionSpec| !matches!(condition, ConditionSpec::Spike { .. });
+        for condition in conditions().into_iter().filter(steady) {
             let mut engines = [(); 3].map(|()| engine(quick(condition.clone())));
             let mut told = [(); 3].map(|()| Vec::new());
             let mut now = 0;

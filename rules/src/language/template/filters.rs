@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn no_number_makes_a_text_without_end() {
+        for text in [
+            "{{ 'x'|indent(99999999999) }}",
+            "{{ '%99999999999d'|format(1) }}",
+        ] {
+            assert!(Template::new(text, OfRule::default()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_a_message_cannot_know_is_told_with_what_was_meant() {
         let (group_by, labels) = (["path".to_owned()], ["team".to_owned()]);
         let of_rule = OfRule {

@@ -90,7 +90,11 @@ fn a_stop_at_any_batch_loses_repeats_and_splits_no_record() {
         }
     }
     let expected = (0..12_002).map(|number| record(number).trim_end().to_owned());
-    assert_eq!(texts, expected.collect::<Vec<_>>());
+    let mut expected: Vec<String> = expected.collect();
+    // Which of two files of one name goes first after a start is another matter.
+    expected.sort_unstable();
+    texts.sort_unstable();
+    assert_eq!(texts, expected);
 }
 
 #[test]
