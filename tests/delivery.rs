@@ -1,7 +1,7 @@
 //! What happens between an alert and its messages: fallbacks, storms, drills, what is sent again,
 //! what goes to collectors.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::host::{EACH_WORD, Host, json_lines, wait_until};
 use crate::receiver::{Answer, DeadAddress, Received, Receiver};
@@ -74,61 +74,40 @@ fn a_storm_is_one_message_in_a_chat_and_each_its_own_at_a_webhook() {
     assert!(most.contains("milder ones are not named here"), "{most}");
 }
 
-#[test]
-fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
+/// A service answers its first requests, which are about `first`, with `answers`; more waits behind. It is
+/// asked to take `expected`, in this order.
+fn check_order(answers: Vec<Answer>, first: &str, expected: &[&str]) {
     let receiver = Receiver::start();
-    receiver.answer_next([
-        Answer::status(500),
-        Answer::status(500),
-        Answer::status(500),
-    ]);
+    receiver.answer_next(answers);
     let host = Host::telling_each_word(&format!(
         "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
         receiver.url("/")
     ));
     let agent = host.run();
-    host.append("app.log", "word=poison\n");
+    host.append("app.log", format!("word={first}\n"));
     receiver.wait_for(1, is_firing);
     host.append("app.log", "word=fine\nword=well\n");
-    let all = receiver.wait_for(6, is_firing);
+    let all = receiver.wait_for(expected.len(), is_firing);
     agent.stop();
-    let order: Vec<&str> = all
-        .iter()
-        .map(|request| request.json["summary"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        order[..5],
-        [
-            "saw poison",
-            "saw poison",
-            "saw poison",
-            "saw fine",
-            "saw well"
-        ]
+    let summary = |request: &Received| request.json["summary"].as_str().unwrap().to_owned();
+    assert_eq!(all.iter().map(summary).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_message_that_a_service_fails_at_does_not_keep_the_others_from_it() {
+    let poison = "saw poison";
+    check_order(
+        vec![Answer::status(500); 3],
+        "poison",
+        &[poison, poison, poison, "saw fine", "saw well", poison],
     );
-    assert_eq!(order[5], "saw poison");
 }
 
 #[test]
 fn a_message_that_a_firewall_refuses_does_not_keep_the_others_from_arriving() {
-    let receiver = Receiver::start();
-    receiver.answer_next([Answer::status(403)]);
-    let host = Host::telling_each_word(&format!(
-        "  hook: {{type: webhook, url: '{}', send_resolved: false}}\n",
-        receiver.url("/")
-    ));
-    let agent = host.run();
-    host.append("app.log", "word=evil\n");
-    receiver.wait_for(1, is_firing);
     // It will be tried again in minutes.
-    host.append("app.log", "word=fine\nword=well\n");
-    let all = receiver.wait_for(3, is_firing);
-    agent.stop();
-    let summary = |request: &Received| request.json["summary"].clone();
-    assert_eq!(
-        all.iter().map(summary).collect::<Vec<_>>(),
-        ["saw evil", "saw fine", "saw well"]
-    );
+    let expected = ["saw evil", "saw fine", "saw well"];
+    check_order(vec![Answer::status(403)], "evil", &expected);
 }
 
 #[test]
@@ -309,18 +288,25 @@ fn counts_and_lines_reach_those_that_want_them() {
     let agent = host.run();
     let words: Vec<String> = (0..50).map(|n| format!("word=w{n}\nno\n")).collect();
     host.append("app.log", words.concat());
+    host.append("app.log", format!("word=long {}\n", "x".repeat(20_000)));
     wait_until("the file has all lines", || {
-        host.path("lines.jsonl").exists() && host.read("lines.jsonl").lines().count() == 50
+        host.path("lines.jsonl").exists() && host.read("lines.jsonl").lines().count() == 51
     });
     receiver.wait_for(1, |request| request.path == "/loki/api/v1/push");
-    receiver.wait_for(50, |request| request.path == "/hook");
+    receiver.wait_for(51, |request| request.path == "/hook");
     agent.stop();
-    let first: Value =
-        serde_json::from_str(host.read("lines.jsonl").lines().next().unwrap()).unwrap();
+    let kept = json_lines(&host.read("lines.jsonl"));
     assert_eq!(
-        (&first["line"], &first["rule"]),
-        (&json!("word=w0"), &json!("each"))
+        (&kept[0]["line"], &kept[0]["rule"], &kept[0]["cut"]),
+        (&json!("word=w0"), &json!("each"), &json!(null))
     );
+    assert_eq!(kept[50]["cut"], true, "not all of a long line is sent");
+    let pushed = receiver
+        .received()
+        .into_iter()
+        .filter(|request| request.path == "/loki/api/v1/push");
+    let pushed: String = pushed.map(|request| request.body).collect();
+    assert!(pushed.contains("xxx … (cut)\""), "and a reader is told");
 }
 
 #[test]

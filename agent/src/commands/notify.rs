@@ -16,7 +16,7 @@ use crate::config::secret::Secret;
 use crate::config::{self, Config};
 use crate::error::AgentError;
 use crate::operate::protocol::Request;
-use crate::outputs::kind::{Chat, Collector, Email, Irc, Meter, SyslogTransport, Tls};
+use crate::outputs::kind::{Chat, Collector, Email, Irc, Meter, Syslog, SyslogTransport, Tls};
 use crate::outputs::retry::Verdict;
 use crate::outputs::{self, Kind, Spec, WebhookFormat, example};
 
@@ -144,7 +144,7 @@ fn gallery_page() -> String {
         .to_owned();
     for (heading, kind) in gallery_kinds() {
         let language = match kind {
-            Kind::Console | Kind::Irc(_) | Kind::Email(_) | Kind::Syslog { .. } => "text",
+            Kind::Console | Kind::Irc(_) | Kind::Email(_) | Kind::Syslog(_) => "text",
             _ => "json",
         };
         let shown = outputs::show(&kind, &alert, alert.sent_at);
@@ -247,11 +247,12 @@ fn gallery_kinds() -> Vec<(&'static str, Kind)> {
         ),
         (
             "syslog",
-            Kind::Syslog {
+            Kind::Syslog(Syslog {
                 transport: SyslogTransport::Tls,
                 host: "logs.example.com".to_owned(),
                 port: 6514,
-            },
+                token: None,
+            }),
         ),
         (
             "statsd",

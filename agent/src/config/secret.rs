@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 /// A password, a token, the URL of a chat webhook. `Debug` and `Display` show `[secret]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -24,6 +27,24 @@ fn decoded(part: &str) -> String {
         .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
+/// How `part` stands in a longer text that is written in base64, as logins are: by where in the text it
+/// begins, without the characters that its neighbours have a part in.
+fn in_base64(part: &str) -> impl Iterator<Item = String> {
+    (0..3_usize).filter_map(move |before| {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(part.as_bytes());
+        let (begin, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        let text = STANDARD_NO_PAD.encode(bytes);
+        let own = text.get(begin..end)?;
+        (own.len() >= SHORTEST_PASSWORD).then(|| own.to_owned())
+    })
+}
+
+fn without(text: &str, secret: &str) -> String {
+    let plain = text.replace(secret, HIDDEN);
+    in_base64(secret).fold(plain, |text, part| text.replace(&part, HIDDEN))
+}
+
 impl Secret {
     /// Keeps `value` from being shown.
     pub fn new(value: impl Into<String>) -> Self {
@@ -36,15 +57,16 @@ impl Secret {
     }
 
     /// `text` without this secret: neither the whole of it nor, where it is a URL, any part of
-    /// its path, query or user. For what the other side answered, which may repeat it.
+    /// its path, query or user, nor a password in base64. For what the other side answered, which may
+    /// repeat it.
     pub fn scrub(&self, text: &str) -> String {
         if self.0.is_empty() {
             return text.to_owned();
         }
-        let mut clean = text.replace(&self.0, HIDDEN);
         let Some((_, rest)) = self.0.split_once("://") else {
-            return clean;
+            return without(text, &self.0);
         };
+        let mut clean = text.replace(&self.0, HIDDEN);
         if let Some((_, local)) = rest.split_once('/')
             && local.len() >= SHORTEST_PART
         {
@@ -60,7 +82,7 @@ impl Secret {
         let password = user.split_once(':').map_or(user, |(_, password)| password);
         for part in [password.to_owned(), decoded(password)] {
             if part.len() >= SHORTEST_PASSWORD {
-                clean = clean.replace(&part, HIDDEN);
+                clean = without(&clean, &part);
             }
         }
         if let Some((name, _)) = user.split_once(':')
@@ -107,6 +129,31 @@ mod tests {
         ] {
             assert_eq!(url.scrub(text), clean);
         }
+    }
+
+    #[test]
+    fn a_login_that_is_repeated_in_base64_does_not_show_the_password() {
+        let url = Secret::new("smtp://ops:sesame-open@mail.example.com");
+        for login in [
+            "\0ops\0sesame-open",
+            "sesame-open",
+            "a\0ops\0sesame-open",
+            "x\0o\0sesame-open!",
+        ] {
+            for secret in [&url, &Secret::new("sesame-open")] {
+                let words = STANDARD_NO_PAD.encode(login);
+                let clean = secret.scrub(&format!("535 5.7.8 cannot take {words}"));
+                assert!(clean.contains(HIDDEN), "{clean}");
+                let rest = clean.replace(HIDDEN, "");
+                let rest = rest.trim_start_matches("535 5.7.8 cannot take ");
+                // What is left holds at most the ends of two characters of it.
+                assert!(
+                    rest.len() <= words.len() - 4 * "sesame-open".len() / 3 + 2,
+                    "{rest}"
+                );
+            }
+        }
+        assert_eq!(Secret::new("ab").scrub("YWI and ab"), "YWI and [secret]");
     }
 
     #[test]

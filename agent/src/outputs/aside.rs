@@ -25,7 +25,29 @@ pub(super) struct Standing {
     pub(super) retry_at: Instant,
 }
 
+/// When one that comes next in the queue is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Now.
+    Now,
+    /// After what stands here of the same alert, and here until then.
+    Aside,
+    /// The same, but there is no room here: it stays in the queue, and all behind it.
+    Later,
+}
+
 impl Aside {
+    /// When the next message of this alert is tried.
+    pub(super) fn turn_of(&self, alert: &str) -> Turn {
+        if !self.holds(alert) {
+            Turn::Now
+        } else if self.has_room() {
+            Turn::Aside
+        } else {
+            Turn::Later
+        }
+    }
+
     /// Whether something of this alert stands here.
     pub(super) fn holds(&self, alert: &str) -> bool {
         self.waiting
@@ -92,11 +114,33 @@ mod tests {
                 notification,
                 attempts: 3,
                 queued_at: Timestamp::default(),
+                waiting_since: Timestamp::default(),
+                last_error: None,
                 instead_of: None,
             },
             failures: 3,
             retry_at,
         }
+    }
+
+    #[test]
+    fn an_alerts_second_message_waits_for_its_first_also_when_there_is_no_room_aside() {
+        let now = clock::monotonic();
+        let mut aside = Aside::default();
+        aside.put(standing(0, "a", now));
+        assert_eq!(aside.turn_of("a"), Turn::Aside);
+        for key in 1..MOST as u64 {
+            aside.put(standing(key, &key.to_string(), now));
+        }
+        assert_eq!(
+            (aside.turn_of("a"), aside.turn_of("new")),
+            (Turn::Later, Turn::Now)
+        );
+        aside.take_due(now).unwrap();
+        assert_eq!(
+            (aside.turn_of("a"), aside.turn_of("1")),
+            (Turn::Now, Turn::Aside)
+        );
     }
 
     #[test]

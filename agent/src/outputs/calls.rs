@@ -1,6 +1,8 @@
 //! What is asked of each service that speaks HTTP, and what its answer means. Pure: a message in,
 //! a request out; an answer in, a verdict out.
 
+mod items;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use super::outgoing::Outgoing;
 use super::retry::{self, Verdict};
 use super::{discord, paging, render, rooms, slack, teams, webhook};
 use crate::config::secret::Secret;
+
+pub(super) use items::{Items, of as items_of};
 
 /// The request that delivers `outgoing`; `None`: this kind speaks no HTTP, or needs more than one
 /// request. `now`: wall clock, for what must not be replayed.
@@ -79,7 +83,7 @@ pub(super) fn call(
         | Kind::SlackBot { .. }
         | Kind::Irc(_)
         | Kind::Email(_)
-        | Kind::Syslog { .. }
+        | Kind::Syslog(_)
         | Kind::Statsd(_)
         | Kind::Graphite(_)
         | Kind::Exec { .. } => return Ok(None),
@@ -254,11 +258,11 @@ pub(super) fn judge(kind: &Kind, answer: &Answer, now: Timestamp) -> Verdict {
         Kind::Collector {
             collector: Collector::Otlp,
             ..
-        } if answer.is_success() => otlp(answer).unwrap_or(by_status),
+        } if answer.is_success() => items::otlp(answer).unwrap_or(by_status),
         Kind::Collector {
             collector: Collector::Elasticsearch { .. },
             ..
-        } if answer.is_success() => elasticsearch(answer, &detail).unwrap_or(by_status),
+        } if answer.is_success() => items::elasticsearch(answer, &detail).unwrap_or(by_status),
         _ => by_status,
     }
 }
@@ -283,56 +287,6 @@ fn asked_for(verdict: Verdict, seconds: Option<f64>) -> Verdict {
             }
         }
         other => other,
-    }
-}
-
-/// A collector may take some and refuse others with a 200.
-fn otlp(answer: &Answer) -> Option<Verdict> {
-    let partial = answer.json()["partialSuccess"].take();
-    let rejected = &partial["rejectedLogRecords"];
-    let count = rejected
-        .as_u64()
-        .or_else(|| rejected.as_str()?.parse().ok())
-        .unwrap_or(0);
-    let why = partial["errorMessage"].as_str().unwrap_or_default();
-    (count > 0).then(|| Verdict::Rejected {
-        why: super::safe::short(&format!("{count} records rejected: {why}"), 200).into_owned(),
-    })
-}
-
-/// Each item has a status of its own. One that is there already has been sent before.
-fn elasticsearch(answer: &Answer, detail: &str) -> Option<Verdict> {
-    let json = answer.json();
-    if json.is_null() {
-        return Some(Verdict::Retry {
-            why: format!(
-                "HTTP {} with an answer that is no JSON: {detail}",
-                answer.status
-            ),
-            after: None,
-        });
-    }
-    if json["errors"] != Value::Bool(true) {
-        return None;
-    }
-    let statuses: Vec<u64> = json["items"]
-        .as_array()?
-        .iter()
-        .filter_map(|item| item.as_object()?.values().next()?["status"].as_u64())
-        .filter(|status| !(200..300).contains(status) && *status != 409)
-        .collect();
-    let again = |status: &u64| *status == 429 || *status >= 500;
-    if statuses.is_empty() {
-        Some(Verdict::Delivered)
-    } else if statuses.iter().any(again) {
-        Some(Verdict::Retry {
-            why: format!("{} items not taken now: {detail}", statuses.len()),
-            after: None,
-        })
-    } else {
-        Some(Verdict::Rejected {
-            why: format!("{} items rejected: {detail}", statuses.len()),
-        })
     }
 }
 

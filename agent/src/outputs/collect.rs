@@ -14,6 +14,7 @@ use super::http::Call;
 use super::render as words;
 use super::safe::{Place, fit, fit_bytes};
 use super::{message, webhook};
+use crate::config::secret::Secret;
 
 /// A smaller body is not worth compressing.
 const WORTH_COMPRESSING: usize = 1024;
@@ -191,8 +192,8 @@ pub(super) fn elasticsearch(entries: &[Entry], index: &str) -> String {
     body
 }
 
-/// RFC 5424, at most `max` bytes, without a frame. Facility user.
-pub(super) fn syslog(entry: &Entry, max: usize) -> Vec<u8> {
+/// RFC 5424, at most `max` bytes, without a frame. Facility user. `token`: an element of its own.
+pub(super) fn syslog(entry: &Entry, token: Option<&Secret>, max: usize) -> Vec<u8> {
     let severity = match entry.severity {
         Severity::Info => 6,
         Severity::Warning => 4,
@@ -200,8 +201,9 @@ pub(super) fn syslog(entry: &Entry, max: usize) -> Vec<u8> {
     };
     let host = header(&entry.host, 255);
     // The number is the one that RFC 5612 sets aside for examples; this project has none.
+    let token = token.map_or_else(String::new, |token| format!("[{}]", token.expose()));
     let head = format!(
-        "<{}>1 {} {host} lapwing - {} [lapwing@32473 rule=\"{}\" kind=\"{}\" id=\"{}\"] ",
+        "<{}>1 {} {host} lapwing - {} {token}[lapwing@32473 rule=\"{}\" kind=\"{}\" id=\"{}\"] ",
         8 + severity,
         micros(entry.at),
         entry.kind,

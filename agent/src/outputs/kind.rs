@@ -96,14 +96,7 @@ pub enum Kind {
         url: Secret,
     },
     /// RFC 5424.
-    Syslog {
-        /// How it is reached.
-        transport: SyslogTransport,
-        /// Its name or address.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
+    Syslog(Syslog),
     /// Counts by UDP, `name:1|c`.
     Statsd(Meter),
     /// Counts by TCP, `path value time`.
@@ -188,6 +181,20 @@ pub struct Meter {
     pub address: String,
     /// Before each name.
     pub prefix: String,
+}
+
+/// A syslog collector.
+#[derive(Clone, Debug)]
+pub struct Syslog {
+    /// How it is reached.
+    pub transport: SyslogTransport,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Stands as an element of its own in the structured data, `KEY@NUMBER`: hosted collectors know their
+    /// customers by it.
+    pub token: Option<Secret>,
 }
 
 /// How a syslog collector is reached.
@@ -330,7 +337,7 @@ impl Kind {
     pub fn sends(&self) -> &'static [Send] {
         match self {
             Self::Statsd(_) | Self::Graphite(_) => &[Send::Counts],
-            Self::Collector { .. } | Self::Syslog { .. } | Self::File { .. } => {
+            Self::Collector { .. } | Self::Syslog(_) | Self::File { .. } => {
                 &[Send::Notifications, Send::Lines, Send::Counts]
             }
             _ => &[Send::Notifications],
@@ -351,7 +358,7 @@ impl Kind {
             Some((url.host_str()?.to_owned(), port))
         };
         match self {
-            Self::Syslog { host, port, .. } => Some((host.clone(), *port)),
+            Self::Syslog(server) => Some((server.host.clone(), server.port)),
             Self::Irc(irc) => Some((irc.host.clone(), irc.port)),
             Self::Statsd(meter) | Self::Graphite(meter) => super::host_and_port(&meter.address),
             other => of_url(other.secrets().first()?),
@@ -381,12 +388,9 @@ impl Kind {
             Self::Alertmanager { url } | Self::Collector { url, .. } => vec![url],
             Self::Irc(irc) => irc.sasl.iter().map(|(_, password)| password).collect(),
             Self::Email(email) => vec![&email.smtp_url],
+            Self::Syslog(server) => server.token.iter().collect(),
             Self::Exec { secrets, .. } => secrets.iter().collect(),
-            Self::Console
-            | Self::File { .. }
-            | Self::Syslog { .. }
-            | Self::Statsd(_)
-            | Self::Graphite(_) => Vec::new(),
+            Self::Console | Self::File { .. } | Self::Statsd(_) | Self::Graphite(_) => Vec::new(),
         }
     }
 }

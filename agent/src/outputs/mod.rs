@@ -15,6 +15,7 @@
 //! | `sender` | one try at one output |
 //! | `example`, `show` | made-up notifications; what an output would be sent (pure) |
 //! | `retry`, `limit` | what an answer means, how long to wait, how many a minute (pure) |
+//! | `pace` | that, over restarts |
 //! | `http`, `tls`, `blocking` | the one client; TLS for what speaks no HTTP; work that may block |
 //! | `safe` | making log text harmless (pure) |
 //! | `message`, `text`, `render`, `picture` | what a message holds, as text, its words, its drawing (pure) |
@@ -41,6 +42,7 @@ pub mod kind;
 mod limit;
 pub mod message;
 mod outgoing;
+mod pace;
 mod paging;
 mod papertrail;
 mod picture;
@@ -151,13 +153,13 @@ pub struct Outputs {
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     handle: Handle,
-    feed: Arc<Feed>,
 }
 
 /// Wakes workers and looks at them, from any thread. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     outputs: Arc<BTreeMap<String, Output>>,
+    feed: Arc<Feed>,
     reader: Reader,
 }
 
@@ -165,7 +167,7 @@ pub struct Handle {
 struct Output {
     kind: &'static str,
     wake: Notify,
-    stats: stats::Stats,
+    stats: Arc<stats::Stats>,
     quiet: Mutex<quiet::Quiet>,
 }
 
@@ -189,17 +191,22 @@ pub fn start(
                 Output {
                     kind,
                     wake: Notify::new(),
-                    stats: stats::Stats::default(),
+                    stats: Arc::default(),
                     quiet: Mutex::default(),
                 },
             )
         })
         .collect();
+    let stats = |name: &str| {
+        let output = outputs.get(name);
+        output.map_or_else(Arc::default, |output| Arc::clone(&output.stats))
+    };
+    let feed = Arc::new(Feed::of(&specs, stats));
     let handle = Handle {
         outputs: Arc::new(outputs),
+        feed: Arc::clone(&feed),
         reader: reader.clone(),
     };
-    let feed = Arc::new(Feed::of(&specs));
     let spawn = |spec: Spec| {
         let room = worker::Room {
             handle: handle.clone(),
@@ -219,7 +226,6 @@ pub fn start(
         tasks,
         stop,
         handle,
-        feed,
     }
 }
 
@@ -239,7 +245,7 @@ impl Outputs {
 
     /// Where the engine's thread shows every hit.
     pub fn feed(&self) -> Arc<Feed> {
-        Arc::clone(&self.feed)
+        Arc::clone(&self.handle.feed)
     }
 
     /// Stops. For at most `grace` the workers go on with what waits, each until its first
@@ -311,7 +317,10 @@ impl Handle {
         let one = |(name, output): (&String, &Output)| Snapshot {
             name: name.clone(),
             kind: output.kind,
-            queue: self.reader.queue(name).ok(),
+            queue: match self.feed.tap(name) {
+                Some(tap) => Some(tap.size()),
+                None => self.reader.queue(name).ok(),
+            },
             counts: output.stats.lock().clone(),
         };
         self.outputs.iter().map(one).collect()

@@ -39,6 +39,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What went wrong; `None`: nothing.
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry { why, .. } | Self::Refused { why } | Self::Rejected { why } => Some(why),
+        }
+    }
+
     /// The same with its reason changed.
     pub(super) fn map_why(self, change: impl FnOnce(String) -> String) -> Self {
         match self {

@@ -97,6 +97,20 @@ pub enum Place {
 const NOTHING: char = '\u{200b}';
 
 impl Place {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Plain,
+        Self::Slack,
+        Self::Html,
+        Self::Telegram,
+        Self::Discord,
+        Self::DiscordCode,
+        Self::Mattermost,
+        Self::MattermostCode,
+        Self::GoogleChat,
+        Self::Card,
+    ];
+
     /// Writes `c`, which is visible already.
     fn push(self, out: &mut String, c: char) {
         let escape = match (self, c) {
@@ -311,19 +325,6 @@ mod tests {
         }
     }
 
-    const PLACES: [Place; 10] = [
-        Place::Plain,
-        Place::Slack,
-        Place::Html,
-        Place::Telegram,
-        Place::Discord,
-        Place::DiscordCode,
-        Place::Mattermost,
-        Place::MattermostCode,
-        Place::GoogleChat,
-        Place::Card,
-    ];
-
     proptest! {
         #[test]
         fn nothing_that_acts_is_left_whatever_the_text(text in "\\PC*|[\\x00-\\x{10ffff}]*") {
@@ -345,7 +346,7 @@ mod tests {
             text in "[<>&*_~`|@#\\[\\](){}:a\\n\r\\x1b\u{202e}\u{1F600}\\\\]{0,300}",
             max in LEAST..400,
         ) {
-            for place in PLACES {
+            for place in Place::ALL {
                 let out = fit(&text, place, max);
                 prop_assert!(out.encode_utf16().count() <= max, "{place:?}");
                 prop_assert!(!out.contains(char::is_control), "{place:?} {out:?}");

@@ -32,6 +32,8 @@ pub(super) struct Tried {
     pub(super) closed_for: Option<Duration>,
     /// As how many the service counts it against its rate.
     pub(super) messages: u32,
+    /// What became of each of many, where the answer tells them apart.
+    pub(super) items: Option<calls::Items>,
     /// Where the service has it, for [`Sender::remember`].
     pub(super) place: Option<String>,
 }
@@ -42,6 +44,7 @@ impl From<Verdict> for Tried {
             verdict,
             closed_for: None,
             messages: 1,
+            items: None,
             place: None,
         }
     }
@@ -137,6 +140,7 @@ impl Sender {
     fn judge(&self, answer: &Answer) -> Tried {
         Tried {
             closed_for: calls::exhausted(answer),
+            items: calls::items_of(&self.kind, answer),
             ..calls::judge(&self.kind, answer, clock::now()).into()
         }
     }
@@ -162,12 +166,8 @@ impl Sender {
                 client.send(irc::lines(&outgoing.message()), timeout).await
             }
             Kind::Email(settings) => email::send(settings, outgoing, timeout).await,
-            Kind::Syslog {
-                transport,
-                host,
-                port,
-            } => match collect::of_notification(&notification) {
-                Ok(entry) => wire::syslog((*transport, host, *port), &[entry], timeout).await,
+            Kind::Syslog(server) => match collect::of_notification(&notification) {
+                Ok(entry) => wire::syslog(server, &[entry], timeout).await,
                 Err(error) => Verdict::Rejected {
                     why: error.to_string(),
                 },

@@ -34,8 +34,11 @@ pub fn show(kind: &Kind, notification: &Notification, now: Timestamp) -> String 
             Ok(json) => body(&json),
             Err(error) => error.to_string(),
         },
-        Kind::Syslog { .. } => match collect::of_notification(notification) {
-            Ok(entry) => String::from_utf8_lossy(&collect::syslog(&entry, 8192)).into_owned(),
+        Kind::Syslog(server) => match collect::of_notification(notification) {
+            Ok(entry) => {
+                let text = collect::syslog(&entry, server.token.as_ref(), 8192);
+                String::from_utf8_lossy(&text).into_owned()
+            }
             Err(error) => error.to_string(),
         },
         Kind::Statsd(meter) | Kind::Graphite(meter) => {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UdpSocket, lookup_host};
 
 use super::collect::{self, Entry};
-use super::kind::{Meter, SyslogTransport, Tls};
+use super::kind::{Meter, Syslog, SyslogTransport, Tls};
 use super::retry::Verdict;
 use super::safe;
 use super::tls;
@@ -43,16 +43,13 @@ pub(super) fn verdict(result: io::Result<()>) -> Verdict {
 }
 
 /// Hands `entries` to a syslog collector.
-pub(super) async fn syslog(
-    (transport, host, port): (SyslogTransport, &str, u16),
-    entries: &[Entry],
-    timeout: Duration,
-) -> Verdict {
-    let tls = match transport {
+pub(super) async fn syslog(server: &Syslog, entries: &[Entry], timeout: Duration) -> Verdict {
+    let (host, port, token) = (server.host.as_str(), server.port, server.token.as_ref());
+    let tls = match server.transport {
         SyslogTransport::Udp => {
             let datagrams: Vec<Vec<u8>> = entries
                 .iter()
-                .map(|entry| collect::syslog(entry, UDP_BYTES))
+                .map(|entry| collect::syslog(entry, token, UDP_BYTES))
                 .collect();
             return verdict(datagrams_to(&format!("{host}:{port}"), &datagrams, timeout).await);
         }
@@ -61,7 +58,7 @@ pub(super) async fn syslog(
     };
     let mut bytes = Vec::new();
     for entry in entries {
-        let frame = collect::syslog(entry, TCP_BYTES);
+        let frame = collect::syslog(entry, token, TCP_BYTES);
         bytes.extend_from_slice(format!("{} ", frame.len()).as_bytes());
         bytes.extend_from_slice(&frame);
     }

@@ -17,11 +17,11 @@ use lapwing_rules::model::{Notification, Timestamp};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::aside::{Aside, Standing};
+use super::aside::{Aside, Standing, Turn};
 use super::http::Http;
-use super::limit::Limiter;
 use super::message::Way;
 use super::outgoing::Outgoing;
+use super::pace::Pace;
 use super::quiet::{Cause, Quiet};
 use super::retry::{self, Verdict};
 use super::sender::{Sender, Tried};
@@ -64,13 +64,11 @@ impl Room {
         }
     }
 
-    /// Sleeps for `span`, for the sake of a service's pace: the stop signal does not cut it. Who is
-    /// stopping is ended in the midst of it.
+    /// Sleeps for `span`, for the sake of a service's pace: the stop signal does not cut it, or what
+    /// comes after it would be sooner than agreed. Who stops is ended in the midst of it.
     pub(super) async fn pace(&self, span: Duration) {
-        if self.is_stopping() {
+        if !span.is_zero() {
             sleep(span).await;
-        } else {
-            self.rest(span).await;
         }
     }
 
@@ -84,11 +82,10 @@ impl Room {
 
 /// Runs until the stop signal, and then until nothing waits or a try fails.
 pub(super) async fn run(spec: Spec, room: Room) {
-    let limit = spec.rate_limit.or_else(|| spec.kind.rate_limit());
     let http = Arc::clone(&room.http);
     let mut worker = Worker {
         sender: Sender::new(spec.kind.clone(), spec.timeout, room.palette, http),
-        limiter: Limiter::new(limit),
+        pace: Pace::resume(&spec, &room).await,
         spec,
         room,
         after: None,
@@ -112,12 +109,18 @@ pub(super) async fn run(spec: Spec, room: Room) {
         match worker.take().await {
             Taken::Next(pending) => {
                 let standing = Worker::fresh(*pending);
-                if worker.aside.holds(&standing.pending.notification.id) && worker.aside.has_room()
-                {
-                    worker.pass_over(&standing.pending);
-                    worker.aside.put(standing);
-                } else if worker.deliver(standing).await == Flow::Stop {
-                    return;
+                match worker.aside.turn_of(&standing.pending.notification.id) {
+                    Turn::Now => {
+                        if worker.deliver(standing).await == Flow::Stop {
+                            return;
+                        }
+                    }
+                    Turn::Aside => {
+                        worker.pass_over(&standing.pending);
+                        worker.aside.put(standing);
+                    }
+                    Turn::Later if worker.stopping() => return,
+                    Turn::Later => worker.wait_for_work().await,
                 }
             }
             Taken::Nothing | Taken::StoreFailed if worker.stopping() => return,
@@ -143,7 +146,7 @@ struct Worker {
     spec: Spec,
     room: Room,
     sender: Sender,
-    limiter: Limiter,
+    pace: Pace,
     /// Everything up to here is decided, durably or in `unsettled`, or stands aside.
     after: Option<u64>,
     /// Decided, but the store could not be told: must not be sent again.
@@ -156,7 +159,7 @@ struct Worker {
     /// Nothing is tried before.
     retry_at: Option<Instant>,
     aside: Aside,
-    /// For an Alertmanager: what is firing, by alert, and when it was last heard of.
+    /// For an Alertmanager: what is firing, by alert, and when it was last heard of, in steady time.
     firing: BTreeMap<String, (Arc<Notification>, Timestamp)>,
     /// When the Alertmanager was last told again.
     told_at: Option<Instant>,
@@ -228,8 +231,7 @@ impl Worker {
         let mut folded = self.fold(&standing.pending).await;
         let mut failed = None;
         loop {
-            let queued_at = standing.pending.queued_at;
-            if self.too_old(queued_at) {
+            if self.too_old(&standing.pending) {
                 // The next look at the queue finds the others so, and says it.
                 self.expire(&standing.pending).await;
                 return Flow::On;
@@ -252,7 +254,7 @@ impl Worker {
                 }
                 continue;
             }
-            let outgoing = Self::outgoing(&standing.pending, &folded);
+            let outgoing = self.outgoing(&standing.pending, &folded);
             let tried = self.attempt(standing.pending.key, &outgoing).await;
             let verdict = tried.verdict;
             standing.pending.attempts = standing.pending.attempts.saturating_add(1);
@@ -287,7 +289,7 @@ impl Worker {
         }
     }
 
-    fn outgoing(pending: &Pending, folded: &[Pending]) -> Outgoing {
+    fn outgoing(&self, pending: &Pending, folded: &[Pending]) -> Outgoing {
         let sendable = |pending: &Pending| {
             let notification = pending.notification.clone();
             let instead_of = pending.instead_of.as_deref();
@@ -298,7 +300,7 @@ impl Worker {
             ))
         };
         let way = Way {
-            waited: clock::now().since(pending.queued_at),
+            waited: self.room.reader.waited(pending),
         };
         let first = sendable(pending);
         if folded.is_empty() {
@@ -316,11 +318,11 @@ impl Worker {
         let paused = self
             .retry_at
             .map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        let wait = paused.max(self.limiter.wait(now));
+        let wait = paused.max(self.pace.wait());
         if wait.is_zero() {
             return wait;
         }
-        let waited = clock::now().since(standing.pending.queued_at);
+        let waited = self.room.reader.waited(&standing.pending);
         let left = |span: Duration| span.saturating_sub(waited).max(Duration::from_millis(1));
         let fallback = self.spec.fallback.as_ref().filter(|_| self.failures > 0);
         let until_fallback = fallback.map(|fallback| left(fallback.after));
@@ -329,13 +331,16 @@ impl Worker {
     }
 
     async fn attempt(&mut self, key: u64, outgoing: &Outgoing) -> Tried {
-        self.limiter.sent(clock::monotonic());
+        self.pace.begin(1, &self.room).await;
         let tried = self.sender.send(key, outgoing).await;
-        for _ in 1..tried.messages {
-            self.limiter.sent(clock::monotonic());
-        }
-        if let Some(span) = tried.closed_for {
-            self.limiter.close(clock::monotonic(), span);
+        let more = tried.messages.saturating_sub(1);
+        self.pace.begin(more, &self.room).await;
+        let asked = match tried.verdict {
+            Verdict::Retry { after, .. } => after,
+            _ => None,
+        };
+        if let Some(span) = tried.closed_for.max(asked) {
+            self.pace.close(span, &self.room).await;
         }
         tried
     }
@@ -353,6 +358,7 @@ impl Worker {
         self.retry_at = Some(until);
         standing.retry_at = until;
         self.failed(cause, &why, &standing.pending.notification);
+        standing.pending.last_error = Some(why.clone());
         self.note_try(standing.pending.key, standing.pending.attempts, why)
             .await;
     }
@@ -365,7 +371,12 @@ impl Worker {
         standing: &Standing,
         failed: Option<&Verdict>,
     ) -> bool {
-        self.room.pace(wait.min(LOOK_AROUND)).await;
+        let wait = wait.min(LOOK_AROUND);
+        if self.stopping() {
+            self.room.pace(wait).await;
+        } else {
+            self.rest(wait).await;
+        }
         match failed {
             Some(verdict) => self.stands_aside(standing, verdict).await,
             None => false,
@@ -417,8 +428,11 @@ impl Worker {
         }
         // Each is asked of once a failure.
         self.probed = Some(probe);
-        self.room.pace(self.limiter.wait(clock::monotonic())).await;
-        let outgoing = Self::outgoing(&next, &[]);
+        self.rest(self.pace.wait()).await;
+        if self.stopping() {
+            return false;
+        }
+        let outgoing = self.outgoing(&next, &[]);
         let tried = self.attempt(next.key, &outgoing).await;
         if tried.verdict != Verdict::Delivered {
             return false;
@@ -430,7 +444,7 @@ impl Worker {
     /// The output that is told instead, once that is due.
     fn fallback_for(&self, pending: &Pending) -> Option<String> {
         let fallback = self.spec.fallback.as_ref()?;
-        let waited = clock::now().since(pending.queued_at);
+        let waited = self.room.reader.waited(pending);
         (self.failures > 0 && waited >= fallback.after).then(|| fallback.to.clone())
     }
 }

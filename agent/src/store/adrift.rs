@@ -8,9 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use lapwing_rules::model::Timestamp;
-
 use super::read::{Pending, QueueSize};
+use super::steady::Moment;
 use super::{Outcome, Routed, Settlement};
 
 /// Keys of notifications that have none on disk yet: above all of those.
@@ -51,7 +50,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) routed: Routed,
-    pub(super) queued_at: Timestamp,
+    pub(super) queued: Moment,
     bytes: u64,
     /// The last word of each output that has said one, under this entry's key.
     pub(super) words: BTreeMap<String, Settlement>,
@@ -87,7 +86,7 @@ impl Adrift {
 
     /// Takes a notification. One that stands here already is not taken again. When there is no
     /// room, those that every output has done with make way, the oldest first; gives how many.
-    pub(super) fn take(&mut self, routed: &Routed, now: Timestamp) -> Result<u64, Full> {
+    pub(super) fn take(&mut self, routed: &Routed, now: Moment) -> Result<u64, Full> {
         let notification = &routed.notification;
         let identity = (notification.id.clone(), notification.seq);
         if self.by_identity.contains_key(&identity) {
@@ -116,7 +115,7 @@ impl Adrift {
             key,
             Entry {
                 routed: routed.clone(),
-                queued_at: now,
+                queued: now,
                 bytes,
                 words,
             },
@@ -185,11 +184,14 @@ impl Adrift {
             .entries
             .iter()
             .find(|(_, entry)| entry.waits_for(output))?;
+        let word = entry.words.get(output);
         Some(Pending {
             key: *key,
             notification: entry.routed.notification.clone(),
-            attempts: entry.words.get(output).map_or(0, |word| word.attempts),
-            queued_at: entry.queued_at,
+            attempts: word.map_or(0, |word| word.attempts),
+            last_error: word.and_then(|word| word.last_error.clone()),
+            queued_at: entry.queued.wall,
+            waiting_since: entry.queued.steady,
             instead_of: None,
         })
     }
@@ -264,8 +266,12 @@ mod tests {
         Settlement::new(output, key, outcome, 2, None)
     }
 
-    fn now() -> Timestamp {
-        at("2026-11-21T09:00:46Z")
+    fn now() -> Moment {
+        let at = at("2026-11-21T09:00:46Z");
+        Moment {
+            wall: at,
+            steady: at,
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! | `checkpoint` | the second copy of the positions |
 //! | `backend` | room for the file, taken before it is needed |
 //! | `health`, `error` | how it all fares, for those who look; what can be wrong |
-//! | `shared` | what the writer and the readers share |
+//! | `shared`, `steady` | what the writer and the readers share; by which clock what waits grows old |
 //!
 //! # The disk format, version 1
 //!
@@ -22,12 +22,12 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
+//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `steady_at` = when that was in steady time (`steady`), as nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
-//! | `notes` | name | a small record, opaque here: `silences`, `digests` |
-//! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `outputs`, `notification` |
+//! | `notes` | name | a small record, opaque here: `silences`, `digests`, `pace OUTPUT` |
+//! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `steady_at`, `outputs`, `notification` |
 //! | `said` | alert id, seq | the notification's key: what makes a repeated commit harmless |
 //! | `outbox` | output, notification | JSON: `v`, `bytes`, `attempts`, `last_error`: it waits |
 //! | `deliveries` | notification, output | JSON: `v`, `outcome`, `attempts`, `last_error`, `place`, `at`: it is settled |
@@ -50,6 +50,7 @@ mod read;
 mod record;
 mod run;
 mod shared;
+mod steady;
 mod tables;
 mod write;
 
@@ -67,6 +68,7 @@ use redb::Database;
 use crate::clock;
 use crate::inputs::{Position, PositionKey};
 use shared::{Shared, View};
+use steady::Moment;
 
 pub use error::StoreError;
 pub use health::{Dropped, Failing, Health, HealthView, Start};
@@ -327,7 +329,10 @@ impl Store {
                 commits,
                 settlements,
                 limits: &self.limits,
-                now,
+                now: Moment {
+                    wall: now,
+                    steady: self.shared.steady_now(),
+                },
             };
             work.apply(database).map_err(StoreError::from_database)
         };
@@ -388,6 +393,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Report, StoreError> {
         self.ensure_open()?;
+        let now = Moment {
+            wall: now,
+            steady: self.shared.steady_now(),
+        };
         self.shared
             .read(|database| write::resend(database, output, id, now))
     }

@@ -15,12 +15,11 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use lapwing_rules::model::Timestamp;
 use redb::Database;
 
-use super::adrift::Adrift;
 use super::checkpoint;
 use super::database;
 use super::{Health, Opener, Saved, Shared, Start, Store, StoreError, View, folder};
@@ -51,10 +50,7 @@ impl Store {
             .as_ref()
             .zip(saved.committed_at)
             .and_then(|(lock, last)| folder::unsaved_after(lock, last));
-        let shared = Arc::new(Shared {
-            view: RwLock::new(view),
-            adrift: RwLock::default(),
-        });
+        let shared = Arc::new(Shared::new(view));
         let health = Arc::new(Health::default());
         health.change(|view| view.start.clone_from(&saved.start));
         let begun = u64::from(saved.start != Start::Fresh);
@@ -82,10 +78,7 @@ impl Store {
     }
 
     pub(super) fn assemble(database: Database, reopen: Opener) -> Self {
-        let shared = Arc::new(Shared {
-            view: RwLock::new(View::Open(database)),
-            adrift: RwLock::new(Adrift::default()),
-        });
+        let shared = Arc::new(Shared::new(View::Open(database)));
         Self {
             shared,
             health: Arc::default(),

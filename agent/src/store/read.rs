@@ -3,15 +3,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapwing_rules::model::{Notification, Timestamp};
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::{Database, ReadableDatabase, ReadableTable, TableError};
 
 use super::adrift::Adrift;
 use super::record::{
     self, DeliveryRecord, NotificationHead, NotificationRecord, OutboxRecord, OutcomeRecord,
 };
-use super::tables::{DELIVERIES, NOTIFICATIONS, OUTBOX, QUEUES, SAID};
+use super::tables::{DELIVERIES, NOTES, NOTIFICATIONS, OUTBOX, QUEUES, SAID};
 use super::{Outcome, Settlement, Shared, StoreError};
 
 /// Reads the store from any thread. Cheap to clone.
@@ -51,6 +52,10 @@ pub struct Pending {
     pub attempts: u32,
     /// When it became durable, wall clock.
     pub queued_at: Timestamp,
+    /// The same in steady time, which [`Reader::waited`] goes by.
+    pub waiting_since: Timestamp,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
     /// The output that could not be reached, where this one is its fallback.
     pub instead_of: Option<String>,
 }
@@ -175,6 +180,33 @@ impl Reader {
         !Adrift::is_here(key)
     }
 
+    /// How long it has waited, over restarts; a wall clock that is set meanwhile changes nothing.
+    pub fn waited(&self, pending: &Pending) -> Duration {
+        self.steady_now().since(pending.waiting_since)
+    }
+
+    /// A time that only passes, also over restarts.
+    pub fn steady_now(&self) -> Timestamp {
+        self.shared.steady_now()
+    }
+
+    /// A small record by its name, as the last [`Commit`](super::Commit) had it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::next_pending`].
+    pub fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.read(|database| {
+            let notes = match database.begin_read()?.open_table(NOTES) {
+                Ok(notes) => notes,
+                // An earlier version of the same format made it.
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(notes.get(name)?.map(|note| note.value().to_vec()))
+        })
+    }
+
     /// How much waits for `output`.
     ///
     /// # Errors
@@ -269,9 +301,11 @@ fn pending(key: u64, row: &[u8], json: &[u8]) -> Waiting {
     match (row, record) {
         (Ok(row), Ok(record)) => Waiting::Pending(Box::new(Pending {
             key,
-            notification: record.notification,
             attempts: row.attempts,
+            last_error: row.last_error,
             queued_at: record.queued_at,
+            waiting_since: record.queued().steady,
+            notification: record.notification,
             instead_of: row.instead_of,
         })),
         (Err(error), _) | (_, Err(error)) => Waiting::Unreadable {

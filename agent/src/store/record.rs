@@ -9,6 +9,7 @@ use lapwing_rules::model::{Notification, Timestamp};
 use lapwing_rules::scanner::Memory;
 use serde::{Deserialize, Serialize};
 
+use super::steady::Moment;
 use super::{Outcome, Settlement};
 use crate::inputs::{Check, Position, PositionKey};
 
@@ -85,6 +86,7 @@ impl PositionRecord {
 pub(super) struct NewNotification<'a> {
     v: u32,
     queued_at: Timestamp,
+    steady_at: Timestamp,
     outputs: &'a [String],
     notification: &'a Notification,
 }
@@ -93,11 +95,12 @@ impl<'a> NewNotification<'a> {
     pub(super) fn of(
         notification: &'a Notification,
         outputs: &'a [String],
-        queued_at: Timestamp,
+        queued: Moment,
     ) -> Self {
         Self {
             v: VERSION,
-            queued_at,
+            queued_at: queued.wall,
+            steady_at: queued.steady,
             outputs,
             notification,
         }
@@ -108,8 +111,21 @@ impl<'a> NewNotification<'a> {
 #[derive(Deserialize)]
 pub(super) struct NotificationRecord {
     pub(super) queued_at: Timestamp,
+    /// Earlier versions knew none: there the two are the same.
+    #[serde(default)]
+    steady_at: Option<Timestamp>,
     pub(super) outputs: Vec<String>,
     pub(super) notification: Notification,
+}
+
+impl NotificationRecord {
+    /// When it was queued.
+    pub(super) fn queued(&self) -> Moment {
+        Moment {
+            wall: self.queued_at,
+            steady: self.steady_at.unwrap_or(self.queued_at),
+        }
+    }
 }
 
 /// The same without the notification itself: enough to know who waits for it.

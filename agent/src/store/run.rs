@@ -16,6 +16,7 @@ use lapwing_rules::model::Timestamp;
 use super::checkpoint;
 use super::failing::Stretch;
 use super::health::Failing;
+use super::steady::Moment;
 use super::{Commit, Report, Settlement, Store, StoreError, database, folder, read};
 use crate::clock;
 
@@ -296,7 +297,10 @@ impl<A: FnMut(&Report)> Thread<A> {
         if let (Some(lock), Some(last), Some(first)) = (&self.store.lock, last, first) {
             folder::note_unsaved(lock, last, first);
         }
-        let now = clock::now();
+        let now = Moment {
+            wall: clock::now(),
+            steady: self.store.shared.steady_now(),
+        };
         let mut report = Report::default();
         let mut made_way = 0;
         let mut outcome = Ok(Done::InMemory {

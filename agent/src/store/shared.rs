@@ -2,15 +2,19 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use lapwing_rules::model::Timestamp;
 use redb::Database;
 
-use super::StoreError;
 use super::adrift::Adrift;
+use super::steady::Steady;
+use super::{StoreError, database};
+use crate::clock;
 
 /// The database that the one writer and all readers share, and what stands in memory only.
 pub(super) struct Shared {
     pub(super) view: RwLock<View>,
     pub(super) adrift: RwLock<Adrift>,
+    steady: Steady,
 }
 
 /// What there is to read from.
@@ -25,6 +29,24 @@ pub(super) enum View {
 }
 
 impl Shared {
+    /// Nothing stands in memory yet.
+    pub(super) fn new(view: View) -> Self {
+        let last = match &view {
+            View::Open(database) | View::Copy(database) => database::last_moment(database).ok(),
+            View::Closed => None,
+        };
+        Self {
+            view: RwLock::new(view),
+            adrift: RwLock::default(),
+            steady: Steady::resume(last.flatten(), clock::now(), clock::monotonic()),
+        }
+    }
+
+    /// Steady time, now.
+    pub(super) fn steady_now(&self) -> Timestamp {
+        self.steady.at(clock::monotonic())
+    }
+
     pub(super) fn read<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,

@@ -12,9 +12,10 @@ use super::record::{
     self, DeliveryRecord, Identity, NewNotification, NotificationHead, NotificationRecord,
     OutboxRecord, OutcomeRecord, PositionRecord,
 };
+use super::steady::Moment;
 use super::tables::{
     BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTES,
-    NOTIFICATIONS, OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, WINDOWS,
+    NOTIFICATIONS, OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, STEADY_AT, WINDOWS,
 };
 use super::{Commit, Report, Routed, Settlement, Store};
 
@@ -49,8 +50,7 @@ pub(super) struct Work<'w> {
     pub(super) commits: &'w [&'w Commit],
     pub(super) settlements: &'w [Settlement],
     pub(super) limits: &'w BTreeMap<String, u64>,
-    /// Wall clock.
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
 }
 
 impl Work<'_> {
@@ -68,10 +68,17 @@ impl Work<'_> {
             if writer.tables.number(BEGUN)? != 1 {
                 writer.tables.meta.insert(BEGUN, 1)?;
             }
-            let nanos = u64::try_from(self.now.as_nanos()).unwrap_or(0);
-            writer.tables.meta.insert(COMMITTED_AT, nanos)?;
+            let nanos = |at: Timestamp| u64::try_from(at.as_nanos()).unwrap_or(0);
+            writer
+                .tables
+                .meta
+                .insert(COMMITTED_AT, nanos(self.now.wall))?;
+            writer
+                .tables
+                .meta
+                .insert(STEADY_AT, nanos(self.now.steady))?;
             for (here, entry) in self.adrift.entries() {
-                let key = writer.notification(&entry.routed, entry.queued_at)?;
+                let key = writer.notification(&entry.routed, entry.queued)?;
                 for word in entry.words.values() {
                     let word = word.clone();
                     writer.settle(&Settlement { key, ..word })?;
@@ -116,7 +123,7 @@ pub(super) fn resend(
     database: &Database,
     output: Option<&str>,
     id: Option<&str>,
-    now: Timestamp,
+    now: Moment,
 ) -> Done<Report> {
     const AT_ONCE: usize = 1000;
     let transaction = database.begin_write()?;
@@ -197,7 +204,7 @@ impl<'t> Tables<'t> {
 
 struct Writer<'t> {
     tables: Tables<'t>,
-    now: Timestamp,
+    now: Moment,
     queued: BTreeSet<String>,
     report: Report,
 }
@@ -243,7 +250,7 @@ impl Writer<'_> {
     }
 
     /// Gives its key, also when it was said before.
-    fn notification(&mut self, routed: &Routed, queued_at: Timestamp) -> Done<u64> {
+    fn notification(&mut self, routed: &Routed, queued: Moment) -> Done<u64> {
         let identity = (routed.notification.id.as_str(), routed.notification.seq);
         if let Some(key) = self.tables.said(identity.0, identity.1)? {
             self.report.repeated += 1;
@@ -255,11 +262,7 @@ impl Writer<'_> {
         let mut outputs = routed.outputs.clone();
         outputs.sort_unstable();
         outputs.dedup();
-        let json = record::encode(&NewNotification::of(
-            &routed.notification,
-            &outputs,
-            queued_at,
-        ))?;
+        let json = record::encode(&NewNotification::of(&routed.notification, &outputs, queued))?;
         let bytes = json.len() as u64;
         self.tables.notifications.insert(key, json.as_slice())?;
         for output in &outputs {
@@ -273,7 +276,7 @@ impl Writer<'_> {
                 .insert(output.as_str(), (rows + 1, sum + bytes))?;
         }
         if outputs.is_empty() {
-            self.keep_as_history(key, queued_at, bytes)?;
+            self.keep_as_history(key, queued.wall, bytes)?;
         }
         self.queued.extend(outputs);
         Ok(key)
@@ -310,7 +313,7 @@ impl Writer<'_> {
                 .queues
                 .insert(settlement.output.as_str(), left)?;
         }
-        let delivery = DeliveryRecord::of(settlement, outcome, self.now);
+        let delivery = DeliveryRecord::of(settlement, outcome, self.now.wall);
         let json = record::encode(&delivery)?;
         self.tables.deliveries.insert(
             (settlement.key, settlement.output.as_str()),
@@ -370,7 +373,7 @@ impl Writer<'_> {
         let json = record::encode(&NewNotification::of(
             &record.notification,
             &record.outputs,
-            record.queued_at,
+            record.queued(),
         ))?;
         self.tables.notifications.insert(key, json.as_slice())?;
         let bytes = json.len() as u64;
@@ -450,7 +453,7 @@ impl Writer<'_> {
     }
 
     fn prune(&mut self) -> Done {
-        let oldest_kept = self.now.minus(HISTORY_AGE).as_secs();
+        let oldest_kept = self.now.wall.minus(HISTORY_AGE).as_secs();
         for _ in 0..PRUNE_AT_ONCE {
             let first = self
                 .tables

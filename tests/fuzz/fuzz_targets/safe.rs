@@ -18,19 +18,6 @@ use safe::{LEAST, Place, fit, fit_bytes, fit_lines, link, short, visible};
 #[path = "../../../agent/src/outputs/safe.rs"]
 mod safe;
 
-const PLACES: [Place; 10] = [
-    Place::Plain,
-    Place::Slack,
-    Place::Html,
-    Place::Telegram,
-    Place::Discord,
-    Place::DiscordCode,
-    Place::Mattermost,
-    Place::MattermostCode,
-    Place::GoogleChat,
-    Place::Card,
-];
-
 /// Put there by us: shown as nothing, keeps a mention from being one.
 const NOTHING: char = '\u{200b}';
 
@@ -98,7 +85,7 @@ fuzz_target!(|input: &[u8]| {
     let clean = visible(&text);
     assert!(!clean.chars().any(acts), "{clean:?}");
     assert_eq!(visible(&clean), clean, "harmless text stays as it is");
-    let place = PLACES[usize::from(*place) % PLACES.len()];
+    let place = Place::ALL[usize::from(*place) % Place::ALL.len()];
     let max = LEAST + usize::from(u16::from_le_bytes([*low, *high])) % 2000;
     let out = fit(&text, place, max);
     assert!(units(&out) <= max, "{place:?}: {} of {max}", units(&out));

@@ -49,13 +49,17 @@ fn elasticsearch_creates_each_under_its_own_id() {
 
 #[test]
 fn a_syslog_message_is_one_whatever_the_log_holds() {
-    let plain = String::from_utf8(syslog(&entry(), 8192)).unwrap();
+    let plain = String::from_utf8(syslog(&entry(), None, 8192)).unwrap();
     assert!(
         plain.starts_with("<10>1 2026-11-21T09:00:45Z web-1 lapwing "),
         "{plain}"
     );
     for evil in ["\n<34>1 - - - - - - forged", "\"] [x y=\"", "ü\u{202e}\0"] {
-        let message = syslog(&of_notification(&hostile(&evil.repeat(500))).unwrap(), 2048);
+        let message = syslog(
+            &of_notification(&hostile(&evil.repeat(500))).unwrap(),
+            None,
+            2048,
+        );
         assert!(message.len() <= 2048, "{}", message.len());
         assert!(!message.iter().any(|byte| *byte < 0x20), "{evil:?}");
         String::from_utf8(message).unwrap();
@@ -66,10 +70,7 @@ fn a_syslog_message_is_one_whatever_the_log_holds() {
 fn a_large_body_is_packed() {
     let call = |bytes: usize| {
         let json = Value::from("x".repeat(bytes));
-        compressed(Call::json(
-            crate::config::secret::Secret::new("http://x"),
-            &json,
-        ))
+        compressed(Call::json(Secret::new("http://x"), &json))
     };
     assert!(call(10).headers.is_empty());
     let packed = call(100_000);

@@ -38,6 +38,7 @@ impl Worker {
         let Ok(Ok(history)) = tokio::task::spawn_blocking(look).await else {
             return;
         };
+        let (wall, steady) = (clock::now(), self.room.reader.steady_now());
         // Newest first: the first word on an alert is the last.
         let mut known = BTreeSet::new();
         for recorded in history {
@@ -59,10 +60,9 @@ impl Worker {
             }
             if is_alertmanager && self.firing.len() < MOST_FIRING {
                 let sendable = render::for_sending(notification, recorded.queued_at, None);
-                self.firing.insert(
-                    sendable.id.clone(),
-                    (Arc::new(sendable), recorded.queued_at),
-                );
+                let heard = steady.minus(wall.since(recorded.queued_at));
+                self.firing
+                    .insert(sendable.id.clone(), (Arc::new(sendable), heard));
             }
         }
     }
@@ -85,8 +85,9 @@ impl Worker {
             }
         }
         let sendable = render::for_sending(notification.clone(), pending.queued_at, None);
+        let heard = self.room.reader.steady_now();
         self.firing
-            .insert(notification.id.clone(), (Arc::new(sendable), clock::now()));
+            .insert(notification.id.clone(), (Arc::new(sendable), heard));
     }
 
     /// An end that never arrives ends it all the same.
@@ -98,9 +99,9 @@ impl Worker {
 
     /// How long until an Alertmanager is told again of what fires; `None`: nothing does.
     pub(super) fn told_again_in(&mut self, now: Instant) -> Option<Duration> {
-        let wall = clock::now();
+        let steady = self.room.reader.steady_now();
         self.firing
-            .retain(|_, (_, heard)| wall.since(*heard) < TOLD_FOR);
+            .retain(|_, (_, heard)| steady.since(*heard) < TOLD_FOR);
         if self.firing.is_empty() {
             self.told_at = None;
             return None;
@@ -123,6 +124,11 @@ impl Worker {
             let some: Vec<&Notification> = some.iter().map(|one| &**one).collect();
             let body = paging::alertmanager(&some, clock::now());
             let call = Call::json(calls::below(url, "api/v2/alerts"), &body);
+            self.rest(self.pace.wait()).await;
+            if self.stopping() {
+                return;
+            }
+            self.pace.begin(1, &self.room).await;
             let tried = self.sender.ask(call).await;
             if let Verdict::Retry { why, .. }
             | Verdict::Refused { why }

@@ -22,7 +22,8 @@ impl Worker {
             .fallback
             .as_ref()
             .map_or(Duration::MAX, |fallback| fallback.after);
-        let is_due = |one: &&Pending| clock::now().since(one.queued_at) >= after;
+        let reader = self.room.reader.clone();
+        let is_due = |one: &&Pending| reader.waited(one) >= after;
         // Those of a digest whose time has not come stay.
         let due = std::iter::once(pending).chain(folded.iter().take_while(is_due));
         for one in due {
@@ -31,7 +32,12 @@ impl Worker {
                 &format!("told {to} instead ({})", render::key(&one.notification)),
             );
             self.count(|counts| counts.fallback += 1);
-            self.push(one, Outcome::Fallback, error.clone(), Some(to.clone()));
+            let fallen = self.outcome(one, Outcome::Fallback);
+            self.decide(Settlement {
+                last_error: error.clone(),
+                to: Some(to.clone()),
+                ..fallen
+            });
         }
         self.tell_store().await;
     }
@@ -51,7 +57,12 @@ impl Worker {
         for one in std::iter::once(pending).chain(folded) {
             self.count(|counts| counts.rejected += 1);
             self.note_given_up(one);
-            self.push(one, outcome, Some(why.clone()), fallback.clone());
+            let given_up = self.outcome(one, outcome);
+            self.decide(Settlement {
+                last_error: Some(why.clone()),
+                to: fallback.clone(),
+                ..given_up
+            });
         }
         self.tell_store().await;
     }
@@ -60,7 +71,7 @@ impl Worker {
         self.count(|counts| counts.expired += 1);
         self.complain(Cause::Expired, "1 grew too old and is not sent any more");
         self.note_given_up(pending);
-        self.push(pending, Outcome::Expired, None, None);
+        self.decide_expired(pending);
         self.tell_store().await;
     }
 
@@ -83,29 +94,21 @@ impl Worker {
         }
         for one in std::iter::once(pending).chain(folded) {
             self.note_firing(one);
-            self.push(one, Outcome::Delivered, None, None);
-            if let Some(last) = self.unsettled.last_mut() {
-                last.place.clone_from(&place);
-            }
+            let delivered = self.outcome(one, Outcome::Delivered);
+            self.decide(Settlement {
+                place: place.clone(),
+                ..delivered
+            });
         }
         self.tell_store().await;
     }
 
-    /// Notes what became of it, for the store.
-    pub(super) fn push(
-        &mut self,
-        pending: &Pending,
-        outcome: Outcome,
-        error: Option<String>,
-        to: Option<String>,
-    ) {
+    /// What became of `pending`, which was tried once where it was delivered by a try for many.
+    fn outcome(&self, pending: &Pending, outcome: Outcome) -> Settlement {
         let attempts = pending
             .attempts
             .max(u32::from(outcome == Outcome::Delivered));
-        self.decide(pending.key, outcome, attempts, error);
-        if let Some(last) = self.unsettled.last_mut() {
-            last.to = to;
-        }
+        Settlement::new(&self.spec.name, pending.key, outcome, attempts, None)
     }
 
     pub(super) fn failed(&mut self, cause: Cause, why: &str, notification: &Notification) {
@@ -136,19 +139,22 @@ impl Worker {
         }
     }
 
-    pub(super) fn decide(
-        &mut self,
-        key: u64,
-        outcome: Outcome,
-        attempts: u32,
-        last_error: Option<String>,
-    ) {
+    /// Notes what became of one, for the store.
+    pub(super) fn decide(&mut self, settlement: Settlement) {
         // What stands in memory is no longer offered once the store has heard of it.
-        if Reader::is_on_disk(key) {
-            self.after = self.after.max(Some(key));
+        if Reader::is_on_disk(settlement.key) {
+            self.after = self.after.max(Some(settlement.key));
         }
-        let settlement = Settlement::new(&self.spec.name, key, outcome, attempts, last_error);
         self.unsettled.push(settlement);
+    }
+
+    /// It grew too old; why it could not be delivered until then is kept.
+    pub(super) fn decide_expired(&mut self, pending: &Pending) {
+        let expired = self.outcome(pending, Outcome::Expired);
+        self.decide(Settlement {
+            last_error: pending.last_error.clone(),
+            ..expired
+        });
     }
 
     /// Records a failed try. If that fails too, the next one is recorded.

@@ -1,12 +1,10 @@
 //! What waits in the store for this output: the oldest that is worth trying, and those that become one
 //! message with it.
 
-use lapwing_rules::model::Timestamp;
-
 use super::{Taken, Worker};
 use crate::clock;
 use crate::outputs::quiet::Cause;
-use crate::store::{Outcome, Pending, Reader, Waiting};
+use crate::store::{Outcome, Pending, Reader, Settlement, Waiting};
 
 /// How many that grew too old are settled at once.
 const EXPIRED_AT_ONCE: usize = 256;
@@ -38,17 +36,18 @@ impl Worker {
                 }
             };
             match next {
-                Waiting::Pending(pending) if !self.too_old(pending.queued_at) => {
+                Waiting::Pending(pending) if !self.too_old(&pending) => {
                     break Taken::Next(pending);
                 }
                 Waiting::Pending(pending) => {
                     expired += 1;
-                    self.decide(pending.key, Outcome::Expired, pending.attempts, None);
+                    self.decide_expired(&pending);
                 }
                 Waiting::Unreadable { key, why } => {
                     self.complain(Cause::Rejected, &format!("a record cannot be read: {why}"));
                     self.count(|counts| counts.rejected += 1);
-                    self.decide(key, Outcome::Rejected, 0, Some(why));
+                    let name = &self.spec.name;
+                    self.decide(Settlement::new(name, key, Outcome::Rejected, 0, Some(why)));
                 }
             }
             if self.unsettled.len() >= EXPIRED_AT_ONCE && !self.tell_store().await {
@@ -66,8 +65,8 @@ impl Worker {
         taken
     }
 
-    pub(super) fn too_old(&self, queued_at: Timestamp) -> bool {
-        clock::now().since(queued_at) >= self.spec.max_age
+    pub(super) fn too_old(&self, pending: &Pending) -> bool {
+        self.room.reader.waited(pending) >= self.spec.max_age
     }
 
     /// Off this thread: the disk may be slow, and the runtime serves others too.
@@ -103,7 +102,7 @@ impl Worker {
             folded = more;
         }
         let is_fine = |pending: &Pending| {
-            !self.too_old(pending.queued_at) && !self.aside.holds(&pending.notification.id)
+            !self.too_old(pending) && !self.aside.holds(&pending.notification.id)
         };
         // What is folded must follow without a gap: the place in the queue is one number.
         let end = folded.iter().position(|pending| !is_fine(pending));

@@ -7,7 +7,7 @@ use lapwing_rules::language::yaml::{Node, Value};
 
 use super::{required, url};
 use crate::config::secret::Secret;
-use crate::outputs::kind::{Chat, Collector, Email, Irc, Meter, SyslogTransport, Tls};
+use crate::outputs::kind::{Chat, Collector, Email, Irc, Meter, Syslog, SyslogTransport, Tls};
 use crate::outputs::{Kind, WebhookFormat, host_and_port};
 
 /// The words after `type:`.
@@ -58,7 +58,8 @@ pub(super) fn own_keys(word: &str) -> &'static [&'static str] {
         "email" => &["smtp_url", "from", "to"],
         "pagerduty" => &["routing_key", "api_url"],
         "opsgenie" => &["api_key", "api_url"],
-        "alertmanager" | "loki" | "otlp" | "syslog" => &["url"],
+        "alertmanager" | "loki" | "otlp" => &["url"],
+        "syslog" => &["url", "token"],
         "elasticsearch" => &["url", "index"],
         "statsd" | "graphite" => &["address", "prefix"],
         "exec" => &["command"],
@@ -255,6 +256,11 @@ fn irc(reader: &mut Reader, section: &Section<'_>) -> Option<Kind> {
         None => None,
         Some(node) => {
             let section = reader.section(node, SASL_KEYS)?;
+            if tls == Tls::No {
+                let help = Some("leave `tls: false` away".to_owned());
+                let message = "this password goes over the network for everybody to read";
+                reader.warning("clear-secret", &node.place, message, help);
+            }
             let user = word_of(reader, &section, "user")?;
             Some((user, secret(reader, &section, "password")?))
         }
@@ -347,10 +353,43 @@ fn syslog(reader: &mut Reader, section: &Section<'_>) -> Option<Kind> {
         );
         return None;
     };
-    Some(Kind::Syslog {
+    let token = match section.get("token") {
+        Some(_) => Some(syslog_token(reader, section, transport)?),
+        None => None,
+    };
+    Some(Kind::Syslog(Syslog {
         transport,
         host,
         port,
+        token,
+    }))
+}
+
+/// `KEY` or `KEY@NUMBER`, the name of an element of structured data.
+fn syslog_token(
+    reader: &mut Reader,
+    section: &Section<'_>,
+    transport: SyslogTransport,
+) -> Option<Secret> {
+    let token = secret(reader, section, "token")?;
+    let node = section.get("token")?;
+    let text = token.expose();
+    if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains(['=', ']', '"', '[']) {
+        let message = "`token` holds letters, digits and signs, but no `=`, `[`, `]` and `\"`";
+        reader.error("bad-value", &node.place, message, None);
+        return None;
+    }
+    if transport != SyslogTransport::Tls {
+        let help = Some("write `tls://` in `url`".to_owned());
+        let message = "this token goes over the network for everybody to read";
+        reader.warning("clear-secret", &node.place, message, help);
+    }
+    // The number under which hosted collectors look for it where their papers name no other.
+    let has_number = text.contains('@');
+    Some(if has_number {
+        token
+    } else {
+        Secret::new(format!("{text}@41058"))
     })
 }
 
