@@ -51,6 +51,8 @@ mod operate;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod records;

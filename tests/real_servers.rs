@@ -57,7 +57,7 @@ impl Server {
 
 /// A certificate for localhost, and the authority that it is signed by, in `host`'s folder: `ca.pem`,
 /// `cert.pem`, `key.pem`.
-fn certificates(host: &Host) {
+pub(crate) fn certificates(host: &Host) {
     host.write(
         "ext",
         "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n",
@@ -74,6 +74,33 @@ fn certificates(host: &Host) {
             .stderr(Stdio::null());
         assert!(command.status().unwrap().success(), "openssl {line}");
     }
+}
+
+/// An nginx with these servers in its `http`, in `host`'s folder.
+pub(crate) fn nginx(host: &Host, port: u16, servers: &str) -> Server {
+    let dir = host.path("");
+    let dir = dir.display();
+    let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temp = folders
+        .map(|what| format!("{what}_temp_path {dir}/{what};\n"))
+        .concat();
+    host.write(
+        "nginx.conf",
+        format!(
+            "daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/error.log;\n\
+             events {{ worker_connections 64; }}\nhttp {{ {temp} {servers} }}\n"
+        ),
+    );
+    let mut command = Command::new("nginx");
+    command.args([
+        "-e",
+        &format!("{dir}/error.log"),
+        "-p",
+        &format!("{dir}"),
+        "-c",
+        &format!("{dir}/nginx.conf"),
+    ]);
+    Server::start(&mut command, port)
 }
 
 /// The agent, which trusts the test's authority and no other.
@@ -326,32 +353,17 @@ fn the_environments_proxy_is_used_and_redirects_are_not() {
     ));
     let dir = host.path("");
     let dir = dir.display();
-    let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temp = folders
-        .map(|what| format!("{what}_temp_path {dir}/{what};\n"))
-        .concat();
-    host.write(
-        "nginx.conf",
-        format!(
-            "daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/error.log;\n\
-             events {{ worker_connections 64; }}\n\
-             http {{ {temp} log_format went '$request_method $http_host $status';\n\
-               server {{ listen 127.0.0.1:{port}; access_log {dir}/proxied.log went;\n\
-                 location / {{ proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:$proxy_port_of; }}\n\
-                 set $proxy_port_of {}; }} }}\n",
+    let _server = nginx(
+        &host,
+        port,
+        &format!(
+            "log_format went '$request_method $http_host $status';\n\
+             server {{ listen 127.0.0.1:{port}; access_log {dir}/proxied.log went;\n\
+             location / {{ proxy_set_header Host $http_host; proxy_pass http://127.0.0.1:$proxy_port_of; }}\n\
+             set $proxy_port_of {}; }}\n",
             receiver_port(&receiver)
         ),
     );
-    let mut command = Command::new("nginx");
-    command.args([
-        "-e",
-        &format!("{dir}/error.log"),
-        "-p",
-        &format!("{dir}"),
-        "-c",
-        &format!("{dir}/nginx.conf"),
-    ]);
-    let _server = Server::start(&mut command, port);
     let mut agent = host.lapwing(&["run", "-c", "lapwing.yaml"]);
     let agent = Agent::start(agent.env("HTTP_PROXY", format!("http://127.0.0.1:{port}")));
     agent.stderr.wait_for("ready");
@@ -363,7 +375,7 @@ fn the_environments_proxy_is_used_and_redirects_are_not() {
     assert!(proxied.starts_with("POST hooks.example.com"), "{proxied}");
 }
 
-fn receiver_port(receiver: &Receiver) -> u16 {
+pub(crate) fn receiver_port(receiver: &Receiver) -> u16 {
     let url = receiver.url("");
     let address: SocketAddr = url
         .trim_start_matches("http://")

@@ -91,6 +91,46 @@ fn an_endpoint_that_was_dead_for_ten_minutes_gets_all_in_order_at_its_pace() {
 }
 
 #[test]
+fn a_clock_that_jumps_ahead_makes_nothing_too_old_and_tells_no_fallback() {
+    let (dead, second) = (DeadAddress::new(), Receiver::start());
+    let host = Host::telling_each_word(&format!(
+        "  first: {{type: webhook, url: 'http://{}/', send_resolved: false, fallback: {{to: second, after: 1h}}}}\n  \
+           second: {{type: webhook, url: '{}', send_resolved: false}}\n",
+        dead.address,
+        second.url("/")
+    ));
+    host.write(
+        "rules.yaml",
+        EACH_WORD.replace("realert: 0s", "realert: 0s, notify: [first]"),
+    );
+    host.write("clock", "+0");
+    let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
+    command.env("LD_PRELOAD", library("faketime/libfaketimeMT.so.1"));
+    command.env("FAKETIME_TIMESTAMP_FILE", host.path("clock"));
+    command.env("FAKETIME_NO_CACHE", "1");
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let agent = Agent::start(&mut command);
+    agent.stderr.wait_for("ready");
+    host.append("app.log", "word=one\n");
+    agent.stderr.wait_for("not delivered, tried again later");
+    host.write("clock", "+3d");
+    host.append("app.log", "word=two\n");
+    wait_until("both wait", || waiting(&host, "first") == 2);
+    let first = dead.comes_to_life();
+    let told = first.wait_for(2, |_| true);
+    agent.stop();
+    assert_eq!(summaries(&told), ["saw one", "saw two"]);
+    let at =
+        |one: &Received| -> Timestamp { one.json["sent_at"].as_str().unwrap().parse().unwrap() };
+    let apart = at(&told[1]).since(at(&told[0]));
+    assert!(
+        apart > Duration::from_hours(71),
+        "the clock did jump: {apart:?}"
+    );
+    assert_eq!(second.received().len(), 0);
+}
+
+#[test]
 fn what_fires_is_told_to_an_alertmanager_every_minute_and_its_end_once() {
     let receiver = Receiver::start();
     let host = Host::telling_each_word(&format!(

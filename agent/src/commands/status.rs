@@ -332,6 +332,17 @@ fn output(out: &mut String, name: &str, output: &OutputStatus, palette: Palette)
         let text = format!("{at} {}", visible(error));
         line(out, format_args!("    {}", palette.paint(BAD, &text)));
     }
+    if let Some(at) = output.next_try_at {
+        let text = format!("nothing is sent before {}", moment(at));
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
+    if output.aside > 0 {
+        let text = format!(
+            "{} stand aside: it fails at them and takes others",
+            output.aside
+        );
+        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+    }
 }
 
 /// `1.2 MiB`.

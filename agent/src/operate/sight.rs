@@ -186,6 +186,8 @@ impl Sight {
                 delivered_at: counts.delivered_at,
                 last_error: counts.last_error,
                 failed_at: counts.failed_at,
+                next_try_at: counts.next_try_at,
+                aside: counts.aside,
             };
             (snapshot.name, status)
         };

@@ -180,6 +180,12 @@ pub struct OutputStatus {
     pub last_error: Option<String>,
     /// When the last failure was.
     pub failed_at: Option<Timestamp>,
+    /// When the other side is tried again, which fails; `null`: it does not.
+    #[serde(default)]
+    pub next_try_at: Option<Timestamp>,
+    /// Of those that wait, those that it fails at while it takes others.
+    #[serde(default)]
+    pub aside: u64,
 }
 
 /// The state folder.

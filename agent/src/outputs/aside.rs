@@ -60,6 +60,11 @@ impl Aside {
         self.waiting.is_empty()
     }
 
+    /// How many stand here.
+    pub(super) fn len(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     /// Whether there is room for one more.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < MOST

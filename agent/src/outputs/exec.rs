@@ -27,7 +27,7 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
         Ok(child) => child,
         Err(verdict) => return verdict,
     };
-    let group = child.id();
+    let mut group = Group(child.id());
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (said, complained) = (Kept::default(), Kept::default());
     let work = async {
@@ -53,7 +53,6 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
     };
     let done = tokio::time::timeout(timeout, work).await;
     if done.is_err() {
-        end(group);
         let why = format!("it did not end within {}", super::render::span(timeout));
         return Verdict::Retry { why, after: None };
     }
@@ -61,6 +60,8 @@ pub(super) async fn run(command: &[String], input: &[u8], key: &str, timeout: Du
         let why = "it cannot be waited for".to_owned();
         return Verdict::Retry { why, after: None };
     };
+    // It has ended by itself: what it leaves running is its own affair.
+    group.0 = None;
     let words = Some(complained.text()).filter(|text| !text.is_empty());
     let words = words.unwrap_or_else(|| said.text());
     let words = safe::short(words.trim(), 200).into_owned();
@@ -108,12 +109,16 @@ fn spawn(command: &[String], key: &str) -> Result<Child, Verdict> {
     })
 }
 
-/// Everything that the program started.
-fn end(group: Option<u32>) {
-    let pid = group.and_then(|group| i32::try_from(group).ok());
-    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-        // It may be gone already.
-        rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).ok();
+/// Everything that a program started; ends with this, also when the agent stops meanwhile.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|group| i32::try_from(group).ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            // It may be gone already.
+            rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).ok();
+        }
     }
 }
 

@@ -314,6 +314,15 @@ impl Handle {
 
     /// How every output stands, by name.
     pub fn snapshot(&self) -> Vec<Snapshot> {
+        let now = clock::now();
+        let counts = |output: &Output| {
+            let counts = output.stats.lock().clone();
+            Counts {
+                // There may be nothing to try any more.
+                next_try_at: counts.next_try_at.filter(|at| *at > now),
+                ..counts
+            }
+        };
         let one = |(name, output): (&String, &Output)| Snapshot {
             name: name.clone(),
             kind: output.kind,
@@ -321,7 +330,7 @@ impl Handle {
                 Some(tap) => Some(tap.size()),
                 None => self.reader.queue(name).ok(),
             },
-            counts: output.stats.lock().clone(),
+            counts: counts(output),
         };
         self.outputs.iter().map(one).collect()
     }

@@ -25,6 +25,10 @@ pub struct Counts {
     pub last_error: Option<String>,
     /// When the last failure was, wall clock.
     pub failed_at: Option<Timestamp>,
+    /// After a failure nothing is tried before, wall clock; `None`: it may be tried at any time.
+    pub next_try_at: Option<Timestamp>,
+    /// Notifications that it fails at while it takes others, and those of the same alerts behind them.
+    pub aside: u64,
 }
 
 /// Shared between a worker and those who look.

@@ -101,6 +101,8 @@ pub(super) async fn run(spec: Spec, room: Room) {
     worker.remember().await;
     loop {
         if let Some(standing) = worker.aside.take_due(clock::monotonic()) {
+            let aside = worker.aside.len();
+            worker.count(|counts| counts.aside = aside);
             if worker.deliver(standing).await == Flow::Stop {
                 return;
             }
@@ -117,7 +119,7 @@ pub(super) async fn run(spec: Spec, room: Room) {
                     }
                     Turn::Aside => {
                         worker.pass_over(&standing.pending);
-                        worker.aside.put(standing);
+                        worker.put_aside(standing);
                     }
                     Turn::Later if worker.stopping() => return,
                     Turn::Later => worker.wait_for_work().await,
@@ -185,6 +187,12 @@ impl Worker {
         }
     }
 
+    fn put_aside(&mut self, standing: Standing) {
+        self.aside.put(standing);
+        let aside = self.aside.len();
+        self.count(|counts| counts.aside = aside);
+    }
+
     fn output(&self) -> Option<&Output> {
         self.room.handle.outputs.get(&self.spec.name)
     }
@@ -249,7 +257,7 @@ impl Worker {
                     return Flow::Stop;
                 }
                 if self.waits_aside(wait, &standing, failed.as_ref()).await {
-                    self.aside.put(standing);
+                    self.put_aside(standing);
                     return Flow::On;
                 }
                 continue;
@@ -281,7 +289,7 @@ impl Worker {
             }
             if folded.is_empty() {
                 if self.stands_aside(&standing, &verdict).await {
-                    self.aside.put(standing);
+                    self.put_aside(standing);
                     return Flow::On;
                 }
                 failed = Some(verdict);
@@ -356,6 +364,7 @@ impl Worker {
         let pause = retry::wait(verdict, self.failures, luck());
         let until = clock::monotonic() + pause;
         self.retry_at = Some(until);
+        self.count(|counts| counts.next_try_at = Some(clock::now().plus(pause)));
         standing.retry_at = until;
         self.failed(cause, &why, &standing.pending.notification);
         standing.pending.last_error = Some(why.clone());

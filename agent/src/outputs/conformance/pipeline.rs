@@ -14,7 +14,7 @@ use crate::outputs::sample::notification;
 use crate::outputs::{Handle, Kind, Outputs, Palette, Spec, start};
 use crate::store::{self, Commit, Done, Outcome, Reader, Routed, Store, StoreError, StoreMessage};
 
-fn ok() -> Reply {
+pub(super) fn ok() -> Reply {
     Reply::Text(answer("200 OK", "", "ok"))
 }
 
@@ -23,7 +23,7 @@ fn no() -> Reply {
 }
 
 /// The webhook among the outputs, under another name.
-fn hook(name: &str, address: &str) -> Spec {
+pub(super) fn hook(name: &str, address: &str) -> Spec {
     Spec {
         name: name.to_owned(),
         ..outputs(address).remove(0)
@@ -31,7 +31,7 @@ fn hook(name: &str, address: &str) -> Spec {
 }
 
 /// A store's thread and the outputs before it, as the agent has them.
-struct Agent {
+pub(super) struct Agent {
     send: mpsc::Sender<StoreMessage>,
     reader: Reader,
     outputs: Option<Outputs>,
@@ -39,7 +39,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(dir: &Path, specs: Vec<Spec>) -> Self {
+    pub(super) fn start(dir: &Path, specs: Vec<Spec>) -> Self {
         let (store, _) = Store::open(dir).unwrap();
         let reader = store.reader();
         let (send, inbox) = mpsc::channel();
@@ -61,7 +61,7 @@ impl Agent {
     }
 
     /// Makes notifications with these sequence numbers durable, for `outputs`.
-    async fn tell(&self, seqs: impl IntoIterator<Item = u32>, outputs: &[&str]) {
+    pub(super) async fn tell(&self, seqs: impl IntoIterator<Item = u32>, outputs: &[&str]) {
         let (told, done) = tokio::sync::oneshot::channel();
         let notifications = seqs.into_iter().map(|seq| {
             let mut notification = notification();
@@ -82,7 +82,7 @@ impl Agent {
         assert!(done.await.unwrap());
     }
 
-    async fn stop(mut self, grace: Duration) {
+    pub(super) async fn stop(mut self, grace: Duration) {
         self.outputs.take().unwrap().shutdown(grace).await;
         self.send.send(StoreMessage::Stop).unwrap();
         self.thread.take().unwrap().join().unwrap();
@@ -97,7 +97,7 @@ impl Agent {
     }
 }
 
-async fn within(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn within(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = clock::monotonic() + Duration::from_secs(20);
     while !holds() {
         assert!(clock::monotonic() < deadline, "not within 20 s: {what}");
@@ -105,11 +105,11 @@ async fn within(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn key(request: &Request) -> String {
+pub(super) fn key(request: &Request) -> String {
     request.header("idempotency-key").unwrap()
 }
 
-fn expected_key(seq: u32) -> String {
+pub(super) fn expected_key(seq: u32) -> String {
     format!("{}/{seq}", notification().id)
 }
 

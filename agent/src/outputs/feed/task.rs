@@ -179,6 +179,9 @@ impl Task {
                 self.pace.close(span, &self.room).await;
             }
             let wait = retry::wait(&tried.verdict, failures, luck());
+            let until = clock::now().plus(wait);
+            self.room
+                .count(&self.spec.name, |counts| counts.next_try_at = Some(until));
             self.room.rest(wait).await;
         }
     }
@@ -213,6 +216,7 @@ impl Task {
                 counts.failed_at = Some(clock::now());
             }
             counts.last_error = why.map(str::to_owned);
+            counts.next_try_at = None;
         });
         let Some(why) = why else { return };
         let (cause, entries) = match &tried.verdict {

@@ -54,6 +54,7 @@ impl Worker {
         } else {
             Outcome::Rejected
         };
+        self.count(|counts| counts.next_try_at = None);
         for one in std::iter::once(pending).chain(folded) {
             self.count(|counts| counts.rejected += 1);
             self.note_given_up(one);
@@ -88,6 +89,7 @@ impl Worker {
             counts.delivered += many;
             counts.delivered_at = Some(clock::now());
             counts.last_error = None;
+            counts.next_try_at = None;
         });
         if failures > 0 && self.quiet.may_speak(Cause::Recovered, clock::monotonic()) {
             tracing::info!(output = %self.spec.name, failures, "delivers again");
