@@ -80,25 +80,25 @@ impl Aside {
 
     /// The first whose time has come, and which is its alert's oldest.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Standing> {
-        let at = (0..self.waiting.len()).find(|at| {
-            self.waiting.get(*at).is_some_and(|one| {
-                one.retry_at <= now && !self.is_later(*at, &one.pending.notification.id)
-            })
-        })?;
+        let (at, _) = self.firsts().find(|(_, one)| one.retry_at <= now)?;
         self.waiting.remove(at)
     }
 
-    fn is_later(&self, at: usize, alert: &str) -> bool {
-        self.waiting
-            .iter()
-            .take(at)
-            .any(|one| one.pending.notification.id == alert)
+    /// Each alert's oldest, and its place here. What stands behind it waits for it alone.
+    fn firsts(&self) -> impl Iterator<Item = (usize, &Standing)> {
+        let is_first = |at: usize, one: &Standing| {
+            let alert = &one.pending.notification.id;
+            let mut before = self.waiting.iter().take(at);
+            before.all(|other| other.pending.notification.id != *alert)
+        };
+        let all = self.waiting.iter().enumerate();
+        all.filter(move |(at, one)| is_first(*at, one))
     }
 
     /// How long until one is due; `None`: nothing stands here.
     pub(super) fn due_in(&self, now: Instant) -> Option<Duration> {
         let wait = |one: &Standing| one.retry_at.saturating_duration_since(now);
-        self.waiting.iter().map(wait).min()
+        self.firsts().map(|(_, one)| wait(one)).min()
     }
 }
 
@@ -159,6 +159,11 @@ mod tests {
         assert!(aside.holds("a") && !aside.holds("c"));
         assert_eq!(aside.take_due(now).unwrap().pending.key, 3);
         assert!(aside.take_due(now).is_none(), "5 waits for 1");
+        assert_eq!(
+            aside.due_in(now),
+            Some(later - now),
+            "and wakes nobody before"
+        );
         assert_eq!(aside.take_due(later).unwrap().pending.key, 1);
         assert_eq!(aside.take_due(later).unwrap().pending.key, 5);
         assert_eq!(aside.due_in(now), None);

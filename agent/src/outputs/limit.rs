@@ -56,6 +56,11 @@ impl Limiter {
         closed.max(full.unwrap_or_default())
     }
 
+    /// Whether the service has asked to be left alone until later.
+    pub(super) fn is_closed(&self, now: Instant) -> bool {
+        self.closed_until.is_some_and(|until| until > now)
+    }
+
     /// One goes out at `now`.
     pub(super) fn sent(&mut self, now: Instant) {
         let Some(limit) = self.limit else { return };

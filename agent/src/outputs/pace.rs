@@ -13,6 +13,9 @@ use super::{Spec, kind::RateLimit};
 use crate::clock;
 use crate::store::{Commit, Done, StoreMessage};
 
+/// A disk that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// See the file's head.
 pub(super) struct Pace {
     limiter: Limiter,
@@ -40,6 +43,11 @@ impl Pace {
             limit,
             note,
         }
+    }
+
+    /// Whether the service has asked to be left alone until later.
+    pub(super) fn is_closed(&self) -> bool {
+        self.limiter.is_closed(clock::monotonic())
     }
 
     /// How long to wait before the next try.
@@ -79,11 +87,14 @@ impl Pace {
         let (tell, told) = oneshot::channel();
         // Nobody listens any more when the worker was stopped meanwhile.
         let reply = Box::new(move |result: Result<Done, _>| {
-            tell.send(result.is_ok()).unwrap_or_default();
+            drop(result);
+            tell.send(()).unwrap_or_default();
         });
         let message = StoreMessage::Commit(Arc::new(commit), reply);
         if room.store.send(message).is_ok() {
-            told.await.unwrap_or_default();
+            let told = tokio::time::timeout(PATIENCE, told).await;
+            // A disk that hangs keeps no message from people, either.
+            told.unwrap_or(Ok(())).unwrap_or_default();
         }
     }
 }

@@ -83,15 +83,17 @@ impl Room {
 /// Runs until the stop signal, and then until nothing waits or a try fails.
 pub(super) async fn run(spec: Spec, room: Room) {
     let http = Arc::clone(&room.http);
+    let pace = Pace::resume(&spec, &room).await;
     let mut worker = Worker {
         sender: Sender::new(spec.kind.clone(), spec.timeout, room.palette, http),
-        pace: Pace::resume(&spec, &room).await,
+        // That it could not be reached is known from before: a fallback need not wait for another failure.
+        failures: u32::from(pace.is_closed()),
+        pace,
         spec,
         room,
         after: None,
         unsettled: Vec::new(),
         quiet: Quiet::default(),
-        failures: 0,
         probed: None,
         retry_at: None,
         aside: Aside::default(),

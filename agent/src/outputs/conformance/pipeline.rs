@@ -56,7 +56,7 @@ impl Agent {
         }
     }
 
-    fn handle(&self) -> Handle {
+    pub(super) fn handle(&self) -> Handle {
         self.outputs.as_ref().unwrap().handle()
     }
 

@@ -11,8 +11,8 @@ use super::pipeline::{Agent, expected_key, hook, key, ok, within};
 use super::streams::{self, Peer};
 use super::{Kind, Reply, Server, Spec, answer, outputs};
 use crate::clock;
-use crate::outputs::RateLimit;
 use crate::outputs::kind::SyslogTransport;
+use crate::outputs::{Fallback, RateLimit};
 
 /// The agent is stopped while its try at `spec` hangs, which `is_trying` sees.
 async fn check_stop(spec: Spec, is_trying: impl Fn() -> bool) {
@@ -114,4 +114,37 @@ async fn a_service_that_asked_for_time_gets_it_from_agents_that_begin_anew() {
     let mut server = Server::start(vec![Reply::Text(later)]).await;
     let limited = hook("limited", &server.address);
     check_kept(dir.path(), limited, &mut server, 1).await;
+}
+
+#[tokio::test]
+async fn the_fallback_of_a_service_that_asked_for_time_is_told_by_an_agent_that_begins_anew() {
+    let dir = tempdir().unwrap();
+    let later = answer("429 Too Many Requests", "Retry-After: 3000\r\n", "");
+    let mut server = Server::start(vec![Reply::Text(later)]).await;
+    let mut second = Server::start(vec![ok()]).await;
+    let specs = |after| {
+        let fallback = Some(Fallback {
+            to: "second".to_owned(),
+            after,
+        });
+        let first = Spec {
+            fallback,
+            ..hook("first", &server.address)
+        };
+        vec![first, hook("second", &second.address)]
+    };
+    let (early, due) = (
+        specs(Duration::from_hours(1)),
+        specs(Duration::from_millis(1)),
+    );
+    let agent = Agent::start(dir.path(), early);
+    agent.tell([1], &["first"]).await;
+    server.request().await;
+    let handle = agent.handle();
+    within("it has failed", || handle.snapshot()[0].counts.failed > 0).await;
+    agent.stop(Duration::from_millis(50)).await;
+    let agent = Agent::start(dir.path(), due);
+    assert_eq!(key(&second.request().await), expected_key(1));
+    assert!(server.none_came());
+    agent.stop(Duration::from_secs(5)).await;
 }
