@@ -63,8 +63,9 @@ fn an_endpoint_that_was_dead_for_ten_minutes_gets_all_in_order_at_its_pace() {
         dead.address
     ));
     let agent = run_on_a_fast_clock(&host);
-    let began = clock::monotonic();
     host.append("app.log", words(40));
+    wait_until("all of them wait", || waiting(&host, "hook") == 40);
+    let began = clock::monotonic();
     wait_until("ten minutes have passed", || {
         began.elapsed() * SPEED > Duration::from_mins(10)
     });

@@ -114,11 +114,24 @@ fn the_vendors_own_readers_take_every_message_whatever_the_log_holds() {
     let receiver = Receiver::start();
     let host = Host::telling_each_word(&outputs(&receiver));
     let agent = host.run();
-    // One by one, that each has a message of its own; then all at once, for a digest.
     let words = hostile();
-    for word in &words {
+    let has_all = |count: usize| {
+        receiver.wait_for(count, |request| {
+            output_of(request) == "pagerduty" && request.json["event_action"] == "trigger"
+        });
+        wait_until("nothing waits", || {
+            let status = host.command(&["status", "-c", "lapwing.yaml", "--json"]);
+            let outputs = json_lines(&status.stdout)[0]["outputs"].clone();
+            let mut outputs = outputs.as_object().unwrap().values();
+            outputs.all(|output| output["waiting"] == 0)
+        });
+    };
+    // Some one by one, that each has a message of its own; then all at once, for a digest.
+    for (before, word) in words.iter().enumerate() {
         host.append("app.log", format!("word={word}\n"));
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        if before < 8 {
+            has_all(before + 1);
+        }
     }
     let again = words
         .iter()
@@ -126,16 +139,7 @@ fn the_vendors_own_readers_take_every_message_whatever_the_log_holds() {
         .collect::<Vec<_>>()
         .concat();
     host.append("app.log", again);
-    let firing = 2 * words.len();
-    receiver.wait_for(firing, |request| {
-        output_of(request) == "pagerduty" && request.json["event_action"] == "trigger"
-    });
-    wait_until("nothing waits", || {
-        let status = host.command(&["status", "-c", "lapwing.yaml", "--json"]);
-        let outputs = json_lines(&status.stdout)[0]["outputs"].clone();
-        let mut outputs = outputs.as_object().unwrap().values();
-        outputs.all(|output| output["waiting"] == 0)
-    });
+    has_all(2 * words.len());
     agent.stop();
     let mut told: BTreeMap<String, usize> = BTreeMap::new();
     let mut messages = Vec::new();
