@@ -63,6 +63,8 @@ impl Pace {
         }
         if self.limit.is_some() && messages > 0 {
             self.keep(room).await;
+            // The disk took its time: it goes out only now.
+            self.limiter.went_out(messages, clock::monotonic());
         }
     }
 
