@@ -27,8 +27,6 @@ pub(super) struct Choice<'n> {
     pub(super) count: u64,
 }
 
-/// Sets of a part: with one more each pass is a fifth slower, with one less much more is found.
-const LENGTH: usize = 4;
 /// Bytes of the sample that a part is counted in: a rule may have some dozen, and there may be
 /// hundreds of rules.
 const COUNTED_BYTES: usize = 64 * 1024;
@@ -37,7 +35,7 @@ const MOST_PLACES: usize = 24;
 
 impl<'n> Part<&'n Run> {
     fn of(run: &'n Run) -> impl Iterator<Item = Self> {
-        let length = run.sets.len().min(LENGTH);
+        let length = run.sets.len().min(Classes::SETS);
         let places = run.sets.len() - length;
         (0..=places)
             .take(MOST_PLACES)
@@ -249,7 +247,7 @@ impl Pass {
             .ok()
             .and_then(|place| lines.get(place..)?.first_chunk());
         let mut places = place..;
-        let bytes: [u8; Classes::MOST_SETS] = within.copied().unwrap_or_else(|| {
+        let bytes: [u8; Classes::SETS] = within.copied().unwrap_or_else(|| {
             std::array::from_fn(|_| byte_at(lines, places.next().unwrap_or(isize::MAX)))
         });
         let mut found = self.classes.runs_at(&bytes);

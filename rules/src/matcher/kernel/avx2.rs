@@ -15,7 +15,7 @@ use std::arch::x86_64::{
 };
 
 use super::BLOCK;
-use super::classes::{ClassRow, Classes};
+use super::classes::{ClassRow, ClassRows, Classes};
 use super::sieve::Words;
 
 /// Whether this processor has what the loops are made of.
@@ -113,25 +113,16 @@ impl Halves {
 }
 
 /// See [`Classes::find`]: `masks` has one for each 64 bytes of `text`, but for the last few bytes.
-pub(super) fn find_classes(rows: &[ClassRow], text: &[u8], masks: &mut [u64]) {
+pub(super) fn find_classes(rows: &ClassRows, text: &[u8], masks: &mut [u64]) {
     must_be_supported();
     // SAFETY: the processor has the features.
-    unsafe {
-        match rows.len() {
-            2 => find_runs::<2>(rows, text, masks),
-            3 => find_runs::<3>(rows, text, masks),
-            4 => find_runs::<4>(rows, text, masks),
-            5 => find_runs::<5>(rows, text, masks),
-            _ => find_runs::<{ Classes::MOST_SETS }>(rows, text, masks),
-        }
-    }
+    unsafe { find_runs(rows, text, masks) }
 }
 
 #[target_feature(enable = "avx2")]
-fn find_runs<const N: usize>(rows: &[ClassRow], text: &[u8], masks: &mut [u64]) {
-    let rows: &[ClassRow; N] = rows.try_into().expect("the caller counted them");
-    let rows: [[__m256i; 2]; N] = std::array::from_fn(|index| {
-        let Halves { low, high } = Halves::of(&rows[index]);
+fn find_runs(rows: &ClassRows, text: &[u8], masks: &mut [u64]) {
+    let rows = rows.each_ref().map(|row| {
+        let Halves { low, high } = Halves::of(row);
         [low, high].map(|half| twice(&half))
     });
     let low_half = _mm256_set1_epi8(15);

@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 };
 
 use super::BLOCK;
-use super::classes::{ClassRow, Classes};
+use super::classes::{ClassRows, Classes};
 use super::sieve::{Row, Rows, Words};
 
 /// Whether this processor has what the loops are made of.
@@ -168,24 +168,15 @@ fn sift_gathering(words: &Words, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
 }
 
 /// See [`Classes::find`]: `masks` has one for each 64 bytes of `text`, but for the last few bytes.
-pub(super) fn find_classes(rows: &[ClassRow], text: &[u8], masks: &mut [u64]) {
+pub(super) fn find_classes(rows: &ClassRows, text: &[u8], masks: &mut [u64]) {
     must_be_supported();
     // SAFETY: the processor has the features.
-    unsafe {
-        match rows.len() {
-            2 => find_runs::<2>(rows, text, masks),
-            3 => find_runs::<3>(rows, text, masks),
-            4 => find_runs::<4>(rows, text, masks),
-            5 => find_runs::<5>(rows, text, masks),
-            _ => find_runs::<{ Classes::MOST_SETS }>(rows, text, masks),
-        }
-    }
+    unsafe { find_runs(rows, text, masks) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-fn find_runs<const N: usize>(rows: &[ClassRow], text: &[u8], masks: &mut [u64]) {
-    let rows: &[ClassRow; N] = rows.try_into().expect("the caller counted them");
-    let rows: [[__m512i; 2]; N] = std::array::from_fn(|index| both_halves(&rows[index].0));
+fn find_runs(rows: &ClassRows, text: &[u8], masks: &mut [u64]) {
+    let rows = rows.each_ref().map(|row| both_halves(&row.0));
     for (step, mask) in masks.iter_mut().enumerate() {
         let Some((window, _)) = text
             .get(64 * step..)

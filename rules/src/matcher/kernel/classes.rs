@@ -12,9 +12,11 @@ use crate::matcher::need::ByteSet;
 #[derive(Debug)]
 pub(in crate::matcher) struct Classes {
     kernel: Kernel,
-    /// `rows[k][byte & 127]`: which of the runs allow that byte as their `k`th.
-    rows: Box<[ClassRow]>,
+    rows: Box<ClassRows>,
 }
+
+/// `rows[k][byte & 127]`: which of the runs allow that byte as their `k`th.
+pub(super) type ClassRows = [ClassRow; Classes::SETS];
 
 /// 128 bytes, which fill two registers.
 #[derive(Clone, Copy, Debug)]
@@ -24,22 +26,22 @@ pub(super) struct ClassRow(pub(super) [u8; 128]);
 impl Classes {
     /// Runs that one pass takes.
     pub(in crate::matcher) const RUNS: usize = 8;
-    /// Sets of a run that count; what stands behind is for a later stage.
-    pub(in crate::matcher) const MOST_SETS: usize = 6;
+    /// Sets of a run that count; what stands behind is for a later stage. With one more a pass is a
+    /// fifth slower, with one less much more is found.
+    pub(in crate::matcher) const SETS: usize = 4;
 
-    /// Of at most [`Self::RUNS`] runs, each of at most [`Self::MOST_SETS`] sets.
+    /// Of at most [`Self::RUNS`] runs, each of at most [`Self::SETS`] sets.
     ///
     /// # Panics
     ///
     /// When there are more of either.
     pub(in crate::matcher) fn new(kernel: Kernel, runs: &[&[ByteSet]]) -> Self {
         assert!(runs.len() <= Self::RUNS, "a row has a bit for each run");
-        let length = runs.iter().map(|run| run.len()).max().unwrap_or(0).max(2);
         assert!(
-            length <= Self::MOST_SETS,
+            runs.iter().all(|run| run.len() <= Self::SETS),
             "the kernels are made for so many"
         );
-        let mut rows = vec![ClassRow([0; 128]); length].into_boxed_slice();
+        let mut rows = Box::new([ClassRow([0; 128]); Self::SETS]);
         for (bit, run) in runs.iter().enumerate() {
             for (k, row) in rows.iter_mut().enumerate() {
                 let set = run.get(k).copied().unwrap_or(ByteSet::ALL);
@@ -54,7 +56,7 @@ impl Classes {
     }
 
     /// How many bytes behind a block [`Self::find`] looks at.
-    pub(in crate::matcher) const BEHIND: usize = Self::MOST_SETS - 1;
+    pub(in crate::matcher) const BEHIND: usize = Self::SETS - 1;
 
     /// Sets bit `i % 64` of `masks[4 * b + i / 64]` when one of the runs may begin at byte `i` of
     /// block `b` of `text`, and clears it otherwise. `text` is whole blocks and [`Self::BEHIND`]

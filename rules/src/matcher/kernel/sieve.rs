@@ -54,8 +54,8 @@ pub(super) struct Rows {
 #[repr(align(64))]
 pub(super) struct Row(pub(super) [u8; 128]);
 
-/// A table of words. A gram is absent if one of two bits is clear in the word that its hash chooses.
-/// Bits are counted from the top, so that a shift to the left makes one the sign.
+/// A table of words. A gram is absent if a bit, or one of two bits, is clear in the word that its hash
+/// chooses. Bits are counted from the top, so that a shift to the left makes one the sign.
 #[derive(Debug)]
 pub(super) struct Words {
     /// A power of two of them.
@@ -63,6 +63,16 @@ pub(super) struct Words {
     /// The hash shifted right by so much is the word's index; the ten bits below choose two bits.
     pub(super) shift: u32,
     pub(super) multiplier: u32,
+    pub(super) test: Test,
+}
+
+/// How many bits of a word are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Test {
+    /// One: in safe Rust quicker by half, if the table is large for its grams.
+    OneBit,
+    /// Two: fewer grams pass by mistake, and vector instructions hardly notice.
+    TwoBits,
 }
 
 impl Gram {
@@ -140,8 +150,11 @@ impl Words {
     const FEWEST_INDEX_BITS: u32 = 8;
     const CACHED_INDEX_BITS: u32 = 12;
     pub(super) const MOST_INDEX_BITS: u32 = 16;
+    /// With one bit: half of a small first-level cache, or all of it.
+    pub(super) const INDEX_BITS_OF_ONE: [u32; 2] = [12, 13];
 
-    fn new(grams: &[Gram], multiplier: u32) -> Self {
+    /// Looks at two bits.
+    fn two(grams: &[Gram], multiplier: u32) -> Self {
         let index_bits = |bits: usize| {
             (grams.len() * bits / 32)
                 .next_power_of_two()
@@ -150,10 +163,15 @@ impl Words {
         let most = index_bits(Self::FEWEST_BITS_FOR_A_GRAM).max(Self::CACHED_INDEX_BITS);
         let index_bits = index_bits(Self::BITS_FOR_A_GRAM).min(most);
         let index_bits = index_bits.clamp(Self::FEWEST_INDEX_BITS, Self::MOST_INDEX_BITS);
+        Self::new(grams, multiplier, index_bits, Test::TwoBits)
+    }
+
+    fn new(grams: &[Gram], multiplier: u32, index_bits: u32, test: Test) -> Self {
         let mut words = Self {
             table: vec![0; 1 << index_bits].into(),
             shift: 32 - index_bits,
             multiplier,
+            test,
         };
         for gram in grams {
             let hash = gram.0.wrapping_mul(multiplier);
@@ -165,10 +183,13 @@ impl Words {
         words
     }
 
-    /// The two bits (or one, when they fall together) of a hash.
+    /// The bits of a hash; two may fall together.
     fn bits(&self, hash: u32) -> u32 {
-        let top = 1 << 31;
-        top >> (hash >> (self.shift - 5) & 31) | top >> (hash >> (self.shift - 10) & 31)
+        let bit = |below: u32| (1 << 31) >> (hash >> (self.shift - below) & 31);
+        match self.test {
+            Test::OneBit => bit(5),
+            Test::TwoBits => bit(5) | bit(10),
+        }
     }
 
     /// What the kernel must say of one gram.
@@ -199,7 +220,14 @@ impl Sieve {
     fn candidates(kernel: Kernel, grams: &[Gram]) -> impl Iterator<Item = Tables> {
         MULTIPLIERS.into_iter().flat_map(move |multipliers| {
             let Multipliers([first, ..]) = multipliers;
-            let words = std::iter::once(Tables::Words(Words::new(grams, first)));
+            let counts: &[u32] = match kernel {
+                Kernel::Scalar => &Words::INDEX_BITS_OF_ONE,
+                _ => &[],
+            };
+            let one = counts
+                .iter()
+                .map(move |bits| Words::new(grams, first, *bits, Test::OneBit));
+            let words = one.chain([Words::two(grams, first)]).map(Tables::Words);
             #[cfg(target_arch = "x86_64")]
             let words = {
                 /// More grams than this fill the rows.
@@ -221,14 +249,21 @@ impl Sieve {
         /// Of a step with tables in registers, without any and for each of them.
         const STEP: f64 = 1.9;
         const TABLE: f64 = 0.4;
-        /// Of a step that gathers from memory.
+        /// Of a step that gathers from memory, and of one without vectors.
         const GATHERING: f64 = 6.4;
-        /// Of a gram that is let through.
+        const SCALAR: f64 = 18.0;
+        const SCALAR_ONE_BIT: f64 = 11.8;
+        /// Of a gram that is let through; without vectors all about it are looked at again.
         const PASSED: f64 = 8.0;
-        let step = match &self.tables {
+        const SCALAR_PASSED: f64 = 16.0;
+        let (step, passed_one) = match (&self.tables, self.kernel) {
             #[cfg(target_arch = "x86_64")]
-            Tables::Rows(rows) => STEP + TABLE * rows.tables.len() as f64,
-            Tables::Words(_) => GATHERING,
+            (Tables::Rows(rows), _) => (STEP + TABLE * rows.tables.len() as f64, PASSED),
+            (Tables::Words(words), Kernel::Scalar) => match words.test {
+                Test::OneBit => (SCALAR_ONE_BIT, SCALAR_PASSED),
+                Test::TwoBits => (SCALAR, SCALAR_PASSED),
+            },
+            (Tables::Words(_), _) => (GATHERING, PASSED),
         };
         let mut masks = [0; 16];
         let mut passed = 0;
@@ -237,7 +272,7 @@ impl Sieve {
             let found = masks.iter().take(blocks.len());
             passed += found.map(|mask| u64::from(mask.count_ones())).sum::<u64>();
         }
-        step + PASSED * passed as f64 / (sample.len().max(1) * BLOCK / 64) as f64
+        step + passed_one * passed as f64 / (sample.len().max(1) * BLOCK / 64) as f64
     }
 
     /// Sets bit `i` of `masks[b]` when the four bytes at `4 * i` of `blocks[b]` may be one of the
