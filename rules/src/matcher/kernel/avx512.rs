@@ -1,23 +1,22 @@
 //! The loops with AVX-512: 64 bytes a step, and tables of 128 bytes that lie in two registers each,
-//! which `vpermi2b` reads in all lanes at once.
+//! which `vpermi2b` reads in all lanes at once. What has no room in registers is left to `avx2`: gathers
+//! into wider ones are no quicker.
 
 #![expect(
     unsafe_code,
-    reason = "loads into vector registers, gathers, and calls past the feature check"
+    reason = "loads into vector registers, and calls past the feature check"
 )]
 
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi32_si128, _mm256_i32gather_epi32, _mm512_and_si512, _mm512_castsi256_si512,
-    _mm512_castsi512_si256, _mm512_extracti64x4_epi64, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_mullo_epi32, _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_rolv_epi32,
-    _mm512_ror_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_sllv_epi32, _mm512_srl_epi32,
-    _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_test_epi8_mask, _mm512_test_epi32_mask,
+    __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_mullo_epi32, _mm512_or_si512,
+    _mm512_permutex2var_epi8, _mm512_ror_epi32, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_test_epi8_mask,
     _mm512_testn_epi32_mask,
 };
 
 use super::BLOCK;
 use super::classes::{ClassRows, Classes};
-use super::sieve::{Row, Rows, Words};
+use super::sieve::{Row, Rows};
 
 /// Whether this processor has what the loops are made of.
 pub(super) fn is_supported() -> bool {
@@ -111,60 +110,6 @@ fn sift_step<const N: usize>(
         absent = _mm512_or_si512(absent, look(index));
     }
     _mm512_testn_epi32_mask(absent, bits)
-}
-
-/// See [`super::sieve::Sieve::sift`]. As long as the shorter one of `blocks` and `masks`.
-pub(super) fn sift_words(words: &Words, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
-    must_be_supported();
-    // SAFETY: the processor has the features.
-    unsafe { sift_gathering(words, blocks, masks) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-fn sift_gathering(words: &Words, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
-    let table = &*words.table;
-    assert!(
-        (10..=31).contains(&words.shift) && table.len() >= 1 << (32 - words.shift),
-        "a shifted hash is an index of the table"
-    );
-    let base = table.as_ptr().cast::<i32>();
-    let to_index = _mm_cvtsi32_si128(words.shift.cast_signed());
-    let (to_one, to_two) = (
-        _mm_cvtsi32_si128((words.shift - 5).cast_signed()),
-        _mm_cvtsi32_si128((words.shift - 10).cast_signed()),
-    );
-    let step_mask = |bytes: &[u8; 64]| {
-        let grams = _mm512_or_si512(load(bytes), _mm512_set1_epi32(0x2020_2020));
-        let hash = _mm512_mullo_epi32(grams, splat(words.multiplier));
-        let index = _mm512_srl_epi32(hash, to_index);
-        let (low, high) = (
-            _mm512_castsi512_si256(index),
-            _mm512_extracti64x4_epi64::<1>(index),
-        );
-        // Two gathers of eight are quicker than one of sixteen.
-        // SAFETY: each index is below `table.len()`, see above, and words are four bytes.
-        let (low, high) = unsafe {
-            (
-                _mm256_i32gather_epi32::<4>(base, low),
-                _mm256_i32gather_epi32::<4>(base, high),
-            )
-        };
-        let found = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-        // A rotation counts modulo 32, so the bits above the five need no mask.
-        let one = _mm512_rolv_epi32(found, _mm512_srl_epi32(hash, to_one));
-        let two = _mm512_rolv_epi32(found, _mm512_srl_epi32(hash, to_two));
-        _mm512_test_epi32_mask(_mm512_and_si512(one, two), splat(1 << 31))
-    };
-    for (block, mask) in blocks.iter().zip(masks) {
-        let (steps, []) = block.as_chunks::<64>() else {
-            return;
-        };
-        let mut found = 0;
-        for (step, bytes) in steps.iter().enumerate() {
-            found |= u64::from(step_mask(bytes)) << (16 * step);
-        }
-        *mask = found;
-    }
 }
 
 /// See [`Classes::find`]: `masks` has one for each 64 bytes of `text`, but for the last few bytes.

@@ -106,7 +106,7 @@ pub(super) fn find_classes(rows: &ClassRows, text: &[u8], masks: &mut [u64]) {
 /// A bit for each byte of `word` that is not 0.
 fn bits_of_bytes(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let tops = (word & LOW) + LOW | word;
+    let tops = ((word & LOW) + LOW) | word;
     // Moves the top bit of byte `i` to bit `56 + i`; no two bits meet on the way.
     (tops >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }

@@ -287,9 +287,9 @@ impl Sieve {
             #[cfg(target_arch = "x86_64")]
             (Tables::Rows(rows), _) => avx512::sift_rows(rows, blocks, masks),
             #[cfg(target_arch = "x86_64")]
-            (Tables::Words(words), Kernel::Avx512) => avx512::sift_words(words, blocks, masks),
-            #[cfg(target_arch = "x86_64")]
-            (Tables::Words(words), Kernel::Avx2) => avx2::sift_words(words, blocks, masks),
+            (Tables::Words(words), Kernel::Avx512 | Kernel::Avx2) => {
+                avx2::sift_words(words, blocks, masks);
+            }
             (Tables::Words(words), _) => scalar::sift_words(words, blocks, masks),
         }
     }
