@@ -1,15 +1,18 @@
 //! Log files as commands read them: plain, gzip, zstd or standard input, cut into whole lines.
 //!
 //! `blocks` cuts what is read into lines, the room `packing` knows what a log is packed in, `ahead`
-//! does both on a thread of its own. What the lines mean is not known here.
+//! does both on a thread of its own, where `pace` finds that quicker. What the lines mean is not known
+//! here.
 
 mod ahead;
 mod blocks;
+mod pace;
 mod ways;
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +23,9 @@ use crate::clock;
 use crate::error::AgentError;
 use crate::inputs::framer::Framing;
 use crate::packing::{Packing, Window};
-use ahead::Ahead;
+use ahead::{Ahead, Next};
 use blocks::{Block, Blocks, Cutting, Filling};
+use pace::{Pace, Reader};
 
 pub(super) use ways::{Way, Ways};
 
@@ -38,6 +42,8 @@ pub(super) struct Log {
     source: Arc<Source>,
     file: Counted,
     reading: Reading,
+    /// Who is to read, while that is tried out.
+    pace: Option<Pace>,
     /// What lines without any time of their own bear.
     modified: Timestamp,
     /// Lines handed out so far.
@@ -105,6 +111,7 @@ impl Log {
                 name: name.into(),
             }),
             reading: Reading::Here(Box::new(file.blocks()?), Vec::new()),
+            pace: None,
             file,
             modified,
             lines: 0,
@@ -130,7 +137,8 @@ impl Log {
         Ok(can)
     }
 
-    /// From now on a thread reads ahead of whoever asks, where there is more than one batch.
+    /// From now on a thread may read ahead of whoever asks: where there is more than one batch, and
+    /// where it is quicker. It is where anything is unpacked or waited for.
     ///
     /// # Errors
     ///
@@ -139,9 +147,17 @@ impl Log {
         if self.file.is_short {
             return Ok(());
         }
+        if self.file.is_only_copied().unwrap_or(false) {
+            self.pace = Some(Pace::default());
+            return Ok(());
+        }
+        self.start_reader()
+    }
+
+    fn start_reader(&mut self) -> Result<(), AgentError> {
         self.reading = match std::mem::replace(&mut self.reading, Reading::Ended) {
             Reading::Here(blocks, _) => Reading::Ahead(
-                Ahead::start(*blocks).map_err(AgentError::io("cannot start a thread to read"))?,
+                Ahead::start(blocks).map_err(AgentError::io("cannot start a thread to read"))?,
             ),
             other => other,
         };
@@ -152,11 +168,25 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// When reading or decompressing fails; what came before has been handed out.
+    /// When reading or decompressing fails; what came before has been handed out. When no thread can
+    /// be started.
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, AgentError> {
+        let reader = self.pace.as_mut().map(|pace| pace.next(clock::monotonic()));
+        match (reader, &self.reading) {
+            (Some(Reader::Thread), Reading::Here(..)) => self.start_reader()?,
+            (Some(Reader::Asker), Reading::Ahead(ahead)) => ahead.stop(),
+            _ => {}
+        }
         let next = match &mut self.reading {
             Reading::Here(blocks, spare) => blocks.next(std::mem::take(spare)),
-            Reading::Ahead(ahead) => ahead.next(),
+            Reading::Ahead(ahead) => match ahead.next() {
+                Next::Block(next) => next,
+                Next::Rest(mut blocks) => {
+                    let next = blocks.next(Vec::new());
+                    self.reading = Reading::Here(blocks, Vec::new());
+                    next
+                }
+            },
             Reading::Ended => Ok(None),
         };
         let name = &self.source.name;
@@ -241,6 +271,14 @@ impl Counted {
             )
         };
         Ok(Blocks::new(input?, cutting))
+    }
+
+    /// Whether reading is nothing but copying.
+    fn is_only_copied(&self) -> io::Result<bool> {
+        let mut magic = [0; Packing::HEAD_BYTES];
+        let got = self.file.read_at(&mut magic, 0)?;
+        let head = magic.get(..got).unwrap_or_default();
+        Ok(self.is_regular && self.origin == Origin::Named && Packing::of(head) == Packing::Plain)
     }
 
     /// Back to the first byte, as if nothing had been read.
