@@ -153,7 +153,7 @@ pub fn start(
         ))
         .ok();
     let reader = store.reader();
-    let open_own_alert = reader.last_of(pump::OWN_RULE).unwrap_or_default();
+    let open_own_alerts = reader.open_of(pump::OWN_RULE).unwrap_or_default();
     let outputs = outputs::start(config.outputs.clone(), &reader, &to_store, palette);
     let handle = outputs.handle();
     let told = happen.clone();
@@ -169,7 +169,7 @@ pub fn start(
         happen,
         stopping: Arc::clone(&stopping),
         counters: Arc::clone(&counters),
-        open_own_alert,
+        open_own_alerts,
     };
     let pump = pump(config, rules, &saved, outputs.feed(), ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
@@ -255,7 +255,7 @@ struct Ends {
     stopping: Arc<AtomicBool>,
     counters: Arc<tail::Counters>,
     /// What the last run said last of itself.
-    open_own_alert: Option<Notification>,
+    open_own_alerts: Vec<Notification>,
 }
 
 struct Threads {
@@ -324,7 +324,7 @@ fn pump(
         happen,
         stopping,
         counters,
-        open_own_alert,
+        open_own_alerts,
     } = ends;
     let names: Vec<Arc<str>> = config
         .inputs
@@ -363,7 +363,7 @@ fn pump(
         memories: memories.collect(),
         stale,
         start: saved.start.clone(),
-        open_own_alert,
+        open_own_alerts,
         unsaved_after: saved.unsaved_after,
         host: Arc::clone(&config.host),
         stopping,

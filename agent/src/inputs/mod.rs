@@ -88,7 +88,8 @@ pub struct Position {
     pub head: Check,
     /// A check of the last bytes before `offset`: tells a file that was truncated and refilled.
     pub tail: Check,
-    /// When it was last seen, wall clock.
+    /// When it was last seen and nothing was open about what had been rotated away before, wall clock: the
+    /// next start looks for what its family got after that.
     pub seen_at: Timestamp,
     /// What the lines before `offset` said of those behind it. The input leaves it empty and the
     /// pump fills it in.

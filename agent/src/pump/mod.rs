@@ -120,8 +120,8 @@ pub struct Setup {
     pub stale: Vec<GroupRecord>,
     /// What the start found, to be told.
     pub start: Start,
-    /// The alert on the agent itself that an earlier run left open.
-    pub open_own_alert: Option<Notification>,
+    /// The alerts on the agent itself that earlier runs left open.
+    pub open_own_alerts: Vec<Notification>,
     /// When that was committed after which an earlier run told what it could not save.
     pub unsaved_after: Option<Timestamp>,
     /// What the agent calls its host.
@@ -174,7 +174,7 @@ impl Pump {
         let memories = std::mem::take(&mut setup.memories);
         let mut pending = Pending::default();
         pending.stale = std::mem::take(&mut setup.stale);
-        let open = setup.open_own_alert.take();
+        let open = std::mem::take(&mut setup.open_own_alerts);
         let disk = Disk::new(OwnAlert::new(Arc::clone(&setup.host), open));
         let waiting_for = (0..setup.inputs)
             .filter_map(|n| u32::try_from(n).ok())

@@ -26,16 +26,17 @@ const NAMED: usize = 10;
 pub(super) struct OwnAlert {
     host: Arc<str>,
     /// One; more only when an agent was killed while the disk was full again, before the end of the
-    /// alert of the time before was saved: then both have been told, and both have to end.
+    /// alert of the time before was saved: then all have been told, and all have to end.
     running: Vec<Notification>,
 }
 
 impl OwnAlert {
-    /// Running if `open`, the last one of an earlier run, has not ended.
-    pub(super) fn new(host: Arc<str>, open: Option<Notification>) -> Self {
-        let running = open.filter(|last| last.status == Status::Firing);
-        let running = running.into_iter().collect();
-        Self { host, running }
+    /// Running if earlier runs left some `open`, oldest first.
+    pub(super) fn new(host: Arc<str>, open: Vec<Notification>) -> Self {
+        Self {
+            host,
+            running: open,
+        }
     }
 
     /// It starts, if it is not running: `what` says what is wrong since `since` (wall clock).
@@ -225,7 +226,7 @@ mod tests {
 
     #[test]
     fn it_is_told_once_ends_once_and_has_another_id_the_next_time() {
-        let mut own = OwnAlert::new("web-1".into(), None);
+        let mut own = OwnAlert::new("web-1".into(), Vec::new());
         assert!(own.resolve(at(0)).is_empty());
         let first = own.fire("x".to_owned(), at(1), None).cloned().unwrap();
         assert!(own.fire("y".to_owned(), at(2), None).is_none());
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_operator_can_silence_it_for_a_while() {
-        let mut own = OwnAlert::new("web-1".into(), None);
+        let mut own = OwnAlert::new("web-1".into(), Vec::new());
         let alert = own.fire("x".to_owned(), at(1), None).unwrap();
         let silence = |matchers: &str| Silence {
             id: String::new(),
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn after_a_kill_it_is_the_same_alert_whether_it_was_saved_or_not() {
-        let agent = || OwnAlert::new("web-1".into(), None);
+        let agent = || OwnAlert::new("web-1".into(), Vec::new());
         let said = |own: &mut OwnAlert, since| {
             let said = own.fire("x".to_owned(), at(since), Some(at(1)));
             said.cloned().unwrap()
@@ -271,25 +272,23 @@ mod tests {
         let first = said(&mut agent(), 2);
         let second = agent().go_on("x".to_owned(), at(1)).cloned().unwrap();
         assert_eq!((&first.id, first.seq), (&second.id, second.seq));
-        let mut third = OwnAlert::new("web-1".into(), Some(second));
+        let mut third = OwnAlert::new("web-1".into(), vec![second]);
         assert!(third.fire("y".to_owned(), at(10), Some(at(1))).is_none());
         let end = third.resolve(at(11)).remove(0);
         assert_eq!((&end.id, end.seq), (&first.id, 2));
-        let mut fourth = OwnAlert::new("web-1".into(), Some(end));
-        assert!(fourth.resolve(at(12)).is_empty(), "it had ended");
     }
 
     /// The disk was free for one commit: it held the beginning of the first alert and not its end.
     #[test]
     fn when_the_disk_was_full_twice_before_a_kill_both_alerts_end() {
-        let mut killed = OwnAlert::new("web-1".into(), None);
+        let mut killed = OwnAlert::new("web-1".into(), Vec::new());
         let first = killed.fire("x".to_owned(), at(2), Some(at(1))).cloned();
         let first = first.unwrap();
         killed.resolve(at(3));
         let second = killed.fire("y".to_owned(), at(5), Some(at(4))).cloned();
         let second = second.unwrap();
 
-        let mut next = OwnAlert::new("web-1".into(), Some(first.clone()));
+        let mut next = OwnAlert::new("web-1".into(), vec![first.clone()]);
         let told = next.go_on("z".to_owned(), at(4)).unwrap();
         assert_eq!((&told.id, told.seq), (&second.id, second.seq));
         assert!(next.go_on("z".to_owned(), at(4)).is_none(), "once");

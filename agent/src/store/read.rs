@@ -1,11 +1,12 @@
 //! Reading while the one writer writes: what waits for an output, what was said before. Every
 //! call is one short read transaction, so that no old page is kept for long.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapwing_rules::model::{Notification, Timestamp};
+use lapwing_rules::model::{Notification, Status, Timestamp};
 use redb::{Database, ReadableDatabase, ReadableTable, TableError};
 
 use super::adrift::Adrift;
@@ -224,35 +225,40 @@ impl Reader {
         })
     }
 
-    /// What was said last by `rule`, whose ids begin with its name; `None`: nothing that is still kept.
+    /// The alerts of `rule`, whose ids begin with its name, that were not said to have ended: of each what
+    /// was said last, the oldest alert first. An agent that is killed again and again may leave several.
     ///
     /// # Errors
     ///
     /// As for [`Reader::next_pending`].
-    pub fn last_of(&self, rule: &str) -> Result<Option<Notification>, StoreError> {
+    pub fn open_of(&self, rule: &str) -> Result<Vec<Notification>, StoreError> {
         // The character after `-`.
         let (from, to) = (format!("{rule}-"), format!("{rule}."));
         self.shared.read(|database| {
             let transaction = database.begin_read()?;
             let said = transaction.open_table(SAID)?;
-            let mut keys = Vec::new();
+            let mut last: BTreeMap<String, u64> = BTreeMap::new();
             for row in said.range((from.as_str(), 0)..(to.as_str(), 0))? {
-                keys.push(row?.1.value());
+                let (identity, key) = row?;
+                // Ascending by number within an alert.
+                last.insert(identity.value().0.to_owned(), key.value());
             }
             let notifications = transaction.open_table(NOTIFICATIONS)?;
-            keys.sort_unstable();
-            for key in keys.into_iter().rev() {
+            let mut open = Vec::new();
+            for key in last.into_values() {
                 let Some(json) = notifications.get(key)? else {
                     continue;
                 };
                 let record = serde_json::from_slice::<NotificationRecord>(json.value());
-                if let Ok(record) = record
-                    && record.notification.rule == rule
+                if let Ok(NotificationRecord { notification, .. }) = record
+                    && notification.rule == rule
+                    && notification.status == Status::Firing
                 {
-                    return Ok(Some(record.notification));
+                    open.push((key, notification));
                 }
             }
-            Ok(None)
+            open.sort_unstable_by_key(|(key, _)| *key);
+            Ok(open.into_iter().map(|(_, open)| open).collect())
         })
     }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use lapwing_rules::model::Timestamp;
+use lapwing_rules::model::{Status, Timestamp};
 use lapwing_rules::scanner::Memory;
 use tempfile::tempdir;
 
@@ -433,4 +433,30 @@ fn a_copy_of_the_open_file_holds_every_commit() {
             usize::try_from(seq).unwrap()
         );
     }
+}
+
+/// Only the last one was ended by the next run: the one before it, whose end no commit held, never was.
+#[test]
+fn all_alerts_that_kills_left_open_are_found() {
+    let dir = tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    let said = |id: &str, seq, status| {
+        let mut routed = routed(seq, &["hook"]);
+        routed.notification.id = id.to_owned();
+        routed.notification.rule = id[..4].to_owned();
+        routed.notification.status = status;
+        routed
+    };
+    let notifications = vec![
+        said("self-c", 1, Status::Firing),
+        said("self-a", 1, Status::Firing),
+        said("self-b", 1, Status::Firing),
+        said("self-b", 2, Status::Resolved),
+        said("self-a", 2, Status::Firing),
+        said("rest-a", 1, Status::Firing),
+    ];
+    store.apply(&[&told(notifications)], &[], now()).unwrap();
+    let open = store.reader().open_of("self").unwrap();
+    let open: Vec<_> = open.iter().map(|open| (&*open.id, open.seq)).collect();
+    assert_eq!(open, [("self-c", 1), ("self-a", 2)]);
 }

@@ -12,7 +12,7 @@ use super::file::Tailed;
 use super::identity::{self, TAIL_BYTES};
 use super::losses::LossKind;
 use super::opened::Look;
-use super::packed::{Holder, Mark, Stage};
+use super::packed::{Holder, Stage};
 use super::pattern::is_older;
 use super::poller::Tailer;
 use super::table::FileNo;
@@ -63,10 +63,6 @@ impl Tailer<'_> {
             }
             Holder::Own | Holder::Lost(_) | Holder::Live(_) | Holder::Past => {}
         }
-        self.resolve(no, Some(&holder))?;
-        if let Holder::Live(other) = holder {
-            self.take_over_from(other)?;
-        }
         if let Some(file) = self.table.get_mut(no) {
             if holder != Holder::Own {
                 let path = file.path.display();
@@ -78,7 +74,13 @@ impl Tailer<'_> {
             self.counters.archives_found.add(1);
         }
         self.enqueue(no);
-        self.tell(no)
+        // In this order: between the two a commit may fall, and the end of the process.
+        self.tell(no)?;
+        self.resolve(no, Some(&holder))?;
+        match holder {
+            Holder::Live(other) => self.take_over_from(other),
+            Holder::Own | Holder::Lost(_) | Holder::Past => Ok(()),
+        }
     }
 
     /// Whether `bytes` stand before `end` in a followed file.
@@ -96,9 +98,9 @@ impl Tailer<'_> {
 
     /// All that it holds was read, or will be, as the text of `holder`.
     pub(super) fn settled(&mut self, no: FileNo, holder: &Holder) -> Result<(), Closed> {
-        self.resolve(no, Some(holder))?;
         let size = self.table.get_mut(no).map_or(0, size_of);
-        self.count_as_read(no, size)
+        self.count_as_read(no, size)?;
+        self.resolve(no, Some(holder))
     }
 
     /// The text is nobody's: it is read whole, unless it is older than what was read.
@@ -128,7 +130,7 @@ impl Tailer<'_> {
                 packed.drop_decoder();
                 packed.held = None;
             }
-            file.read_from(Mark::default());
+            file.read_text();
         }
         self.enqueue(no);
         self.tell(no)

@@ -287,7 +287,8 @@ impl Tailer<'_> {
         Ok(())
     }
 
-    /// A position is of no use any more; another file may have its inode by now.
+    /// A position is of no use any more; another file may have its inode by now. One that has no position
+    /// of its own yet must not be found by this one.
     pub(super) fn forget_unless_followed(
         &mut self,
         input: usize,
@@ -297,10 +298,11 @@ impl Tailer<'_> {
             device: position.key.device,
             inode: position.key.inode,
         };
-        if self.table.find(input, id).is_some() {
-            return Ok(());
+        let no = self.table.find(input, id);
+        match no.and_then(|no| self.table.get(no)) {
+            Some(file) if !file.is_unsure() => Ok(()),
+            _ => (self.send)(Event::Forget(position.key.clone())),
         }
-        (self.send)(Event::Forget(position.key.clone()))
     }
 
     /// Files whose folder was gone for a while, and that were rotated away meanwhile: no pattern leads

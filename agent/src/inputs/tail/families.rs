@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use lapwing_rules::model::Timestamp;
 
-use super::file::{Place, Twin};
+use super::departed::family_of;
+use super::file::{Place, Tailed, Twin};
 use super::identity::FileId;
 use super::opened::Look;
 use super::pattern::{bases, is_rotation_of, rotation_order};
@@ -244,14 +245,18 @@ const MOST_SCANS: u32 = 4;
 
 impl Tailer<'_> {
     /// When a file is said to have been seen: what its family got after that is unknown to the next
-    /// start. As long as this start may have overlooked something that was rotated away before, that
-    /// is when an earlier run saw it.
-    pub(super) fn seen_at(&self, no: FileNo, now: Timestamp) -> Timestamp {
+    /// start, which will look for it. So this is no later than when everything was known to be found; as
+    /// long as this start may have overlooked something that was rotated away before, it is when an
+    /// earlier run saw the family. Too early costs nothing: whatever was found has a position.
+    pub(super) fn seen_at(&self, no: FileNo) -> Timestamp {
         let Some(file) = self.table.get(no).filter(|_| self.unsettled.is_some()) else {
-            return now;
+            return self.settled_at;
         };
-        let since = self.family_since.get(&(file.input, file.origin.clone()));
-        since.copied().unwrap_or(self.started_at).min(now)
+        let since = |door: PathBuf| self.family_since.get(&(file.input, door)).copied();
+        let bases = rotated_from(&file.origin);
+        let doors = [file.origin.clone()].into_iter().chain(bases);
+        let since = doors.filter_map(since).min();
+        since.unwrap_or(self.started_at)
     }
 
     /// Names may change while a start looks at them, and hide a file from it: as long as that may be so,
@@ -270,20 +275,31 @@ impl Tailer<'_> {
         since.into_iter().flat_map(unseen).collect()
     }
 
-    /// After a scan that took in `new` files: whether everything is found by now.
-    pub(super) fn settle_start(&mut self, new: usize) {
-        let Some(scans) = self.unsettled else {
-            return;
-        };
+    /// After a scan that was begun at `began` and took in `new` files: whether everything is found by now.
+    pub(super) fn settle(&mut self, began: Timestamp, new: usize) {
         let open = self.table.iter().any(|(_, file)| file.is_unsure());
         let open = open || !(self.bereft.is_empty() && self.claimed.is_empty());
+        let scans = self.unsettled.unwrap_or(0);
         let still = scans >= MOST_SCANS || self.folders.stand_still();
         if new == 0 && !open && still {
             self.unsettled = None;
-            return;
+            self.settled_at = began;
+        } else if self.unsettled.is_some() {
+            self.unsettled = Some(scans.saturating_add(1));
+            self.scan_soon = scans < 10 * MOST_SCANS;
         }
-        self.unsettled = Some(scans.saturating_add(1));
-        self.scan_soon = scans < 10 * MOST_SCANS;
+    }
+
+    /// What compressed files may turn out to be that are not looked into yet: by input and door.
+    pub(super) fn families_in_doubt(&self) -> HashSet<(usize, PathBuf)> {
+        let unsure = |(_, file): &(FileNo, &Tailed)| file.packed.is_some() && file.is_unsure();
+        let files = self.table.iter().filter(unsure);
+        files
+            .flat_map(|(_, file)| {
+                let doors = family_of(&file.door).into_iter();
+                doors.map(|door| (file.input, door))
+            })
+            .collect()
     }
 }
 

@@ -358,9 +358,8 @@ impl Tailed {
 
     /// Whether it has no position yet: what it is will turn out.
     pub(super) fn is_unsure(&self) -> bool {
-        self.packed
-            .as_ref()
-            .is_some_and(|packed| packed.is_unsure())
+        let packed = self.packed.as_ref();
+        self.twin.is_suspect() || packed.is_some_and(|packed| packed.is_unsure())
     }
 
     /// Whether it may be let go: nothing is to be expected of it but what is written to it.

@@ -82,6 +82,9 @@ pub(super) struct Tailer<'a> {
     /// What the start may have overlooked is looked for: so many times that was done, or, once
     /// everything is known to be found, `None`.
     pub(super) unsettled: Option<u32>,
+    /// All that was rotated away before this is known, and has a position: wall clock. Where the start is
+    /// unsettled, see [`Self::seen_at`].
+    pub(super) settled_at: Timestamp,
     /// What was complained of, and has not worked since; by input.
     pub(super) complained: HashSet<(usize, PathBuf)>,
     /// Look at everything now.
@@ -138,6 +141,7 @@ impl<'a> Tailer<'a> {
         }
         let homeless = by_input(&setup.configs, setup.saved);
         let now = clock::monotonic();
+        let started_at = clock::now();
         let names: Vec<Arc<str>> = setup
             .configs
             .iter()
@@ -165,7 +169,8 @@ impl<'a> Tailer<'a> {
             family_since: HashMap::new(),
             records: Records::default(),
             families: HashMap::new(),
-            started_at: clock::now(),
+            started_at,
+            settled_at: started_at,
             unsettled: (setup.first_start == FirstStart::No).then_some(0),
             complained: HashSet::new(),
             scan_now: false,

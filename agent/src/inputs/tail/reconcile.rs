@@ -115,6 +115,7 @@ impl Tailer<'_> {
 
     /// Looks at everything.
     pub(super) fn scan(&mut self) -> Result<(), Closed> {
+        let began = clock::now();
         self.stop_following_own()?;
         let (mut sightings, mut there) = self.walk();
         sightings.extend(self.returned());
@@ -128,7 +129,7 @@ impl Tailer<'_> {
         let doubted = self.not_at_their_names(&seen);
         let known = self.table.numbers().last().copied();
         self.reconcile(sightings, &seen, &doubted)?;
-        self.settle_start(self.table.some_behind(known, 1).len());
+        self.settle(began, self.table.some_behind(known, 1).len());
         self.drop_complaints(&there);
         for no in self.table.numbers() {
             if self.table.get(no).is_some_and(|file| file.failing) {
@@ -334,7 +335,7 @@ impl Tailer<'_> {
 
     /// Says where reading of a file stands, if that is known.
     pub(super) fn tell(&mut self, no: FileNo) -> Result<(), Closed> {
-        let seen_at = self.seen_at(no, clock::now());
+        let seen_at = self.seen_at(no);
         match self.table.get(no).filter(|file| !file.is_unsure()) {
             Some(file) => (self.send)(Event::Moved(file.position(seen_at))),
             None => Ok(()),

@@ -86,6 +86,18 @@ impl Tailed {
         self.skip_nuls = false; // a text has no holes
     }
 
+    /// Reads the text of a compressed file from its beginning. Its position says from now on whose that
+    /// is: a start before any line of it is durable must know it again.
+    pub(super) fn read_text(&mut self) {
+        let packing = self.packed.as_ref().and_then(|packed| packed.packing);
+        let head = packing.and_then(|packing| peek(self.file().ok()?, packing).ok());
+        let head = head.filter(|head| !head.is_empty());
+        self.read_from(Mark {
+            head: head.map_or_else(Check::default, |head| Check::of(&head)),
+            ..Mark::default()
+        });
+    }
+
     /// All that a compressed file holds counts as read: `size` compressed bytes.
     ///
     /// # Errors

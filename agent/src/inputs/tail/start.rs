@@ -17,7 +17,6 @@ use super::identity::{self, FileId};
 use super::listing::Found;
 use super::losses::LossKind;
 use super::opened::Look;
-use super::packed::Mark;
 use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
@@ -393,7 +392,7 @@ impl Tailer<'_> {
             (FirstStart::No, _) if packed => {} // what it is will be found out
             (FirstStart::Yes, Some(StartAt::Beginning)) if packed => {
                 if let Some(file) = self.table.get_mut(no) {
-                    file.read_from(Mark::default());
+                    file.read_text();
                 }
             }
             (FirstStart::Yes, Some(StartAt::End)) | (FirstStart::Lost, _) => {

@@ -45,9 +45,15 @@ impl Sweep {
 impl Tailer<'_> {
     /// Looks at everything, or at as much of it as is needed.
     pub(super) fn sweep(&mut self, now: Instant) -> Result<(), Closed> {
+        let began = clock::now();
         if !self.must_list(now) {
             self.look_at_a_share();
             if !self.scan_now {
+                // What is looked into is in the queue, or waits.
+                let waits = !(self.archives.is_empty() && self.suspects.is_empty());
+                if self.queue.is_empty() && !waits && self.unsettled.is_none() {
+                    self.settled_at = began;
+                }
                 return Ok(());
             }
         }

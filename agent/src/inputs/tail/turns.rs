@@ -1,6 +1,7 @@
 //! A file's turn: its next lines go to the inbox, or it turns out to be another file than before.
 //! Also the end of a file that was displaced: its last words, and forgetting it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -55,6 +56,9 @@ impl Tailer<'_> {
         let after = self.read(first)?;
         if after == After::More {
             self.enqueue(first);
+        } else if self.is_in_doubt(first) && successor.is_some_and(|no| self.is_in_doubt(no)) {
+            self.wait_for_older_archive(no);
+            return Ok(());
         } else if let Some(successor) = successor.and_then(|no| self.table.get_mut(no)) {
             successor.after = None;
         }
@@ -62,6 +66,31 @@ impl Tailer<'_> {
             self.enqueue(no);
         }
         Ok(())
+    }
+
+    /// Whether it is not known yet whose text this compressed file holds.
+    fn is_in_doubt(&self, no: FileNo) -> bool {
+        let file = self.table.get(no);
+        file.is_some_and(|file| file.packed.is_some() && file.is_unsure())
+    }
+
+    /// An older compressed file than `no` waits, and one between them may not go first: what is older
+    /// than one with a position counts as read. What is not compressed does not wait for that.
+    fn wait_for_older_archive(&mut self, no: FileNo) {
+        if self.is_in_doubt(no) {
+            return self.wait_for_archive(no, None);
+        }
+        let mut oldest = no;
+        for _ in 0..MAX_CHAIN {
+            match self.table.get(oldest).and_then(|file| file.after) {
+                Some(before) if !self.is_in_doubt(before) => oldest = before,
+                Some(_) | None => break,
+            }
+        }
+        if let Some(file) = self.table.get_mut(oldest) {
+            file.after = None;
+        }
+        self.enqueue(no);
     }
 
     /// The file that is to be read first, and the one that waits for it.
@@ -199,7 +228,7 @@ impl Tailer<'_> {
         let hole = std::mem::take(&mut file.hole_bytes);
         self.count_what_is_missing(no, &framed, hole);
         let now = clock::now();
-        let seen_at = self.seen_at(no, now);
+        let seen_at = self.seen_at(no);
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
@@ -256,8 +285,9 @@ impl Tailer<'_> {
         };
         file.restart();
         file.after = copy;
-        self.hand_over(no, framed, true)?;
+        // First: a copy must have its position when the one that was read is gone.
         self.settle_suspects_of(no, &position)?;
+        self.hand_over(no, framed, true)?;
         self.enqueue(no);
         Ok(())
     }
@@ -273,6 +303,11 @@ impl Tailer<'_> {
 
     /// Displaced files to which nothing was written for a while have said all.
     pub(super) fn let_go_of_quiet(&mut self, now: Instant) -> Result<(), Closed> {
+        let in_doubt = if self.displaced.is_empty() {
+            HashSet::new()
+        } else {
+            self.families_in_doubt()
+        };
         for no in self.displaced.clone() {
             let Some(file) = self.table.get(no) else {
                 self.displaced.remove(&no);
@@ -282,7 +317,8 @@ impl Tailer<'_> {
                 self.displaced.remove(&no);
                 continue;
             }
-            if !file.is_at_rest() {
+            // What it is known by is needed to know it again in a compressed file.
+            if !file.is_at_rest() || in_doubt.contains(&(file.input, file.door.clone())) {
                 continue;
             }
             let taken = file.place == Place::Gone || fs::symlink_metadata(&file.origin).is_ok();

@@ -20,7 +20,7 @@ use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use crate::clock;
-use crate::inputs::{Event, Position};
+use crate::inputs::Position;
 
 /// A suspect that does not grow for so long is complete.
 const SETTLES_AFTER: Duration = Duration::from_secs(1);
@@ -175,8 +175,7 @@ impl Tailer<'_> {
             self.complain(input, &path, &error);
             return Ok(());
         }
-        let position = file.position(clock::now());
-        (self.send)(Event::Moved(position))
+        self.tell(no)
     }
 
     /// The original of some suspects was truncated; `position` is where reading had stopped. The
@@ -310,8 +309,7 @@ impl Tailer<'_> {
             return Ok(None);
         }
         self.counters.copies_found.add(1);
-        let position = file.position(clock::now());
-        (self.send)(Event::Moved(position))?;
+        self.tell(no)?;
         self.enqueue(no);
         Ok(Some(no))
     }

@@ -142,6 +142,40 @@ fn what_had_been_read_to_its_end_is_not_read_again_when_it_is_compressed() {
     }
 }
 
+/// What nobody had looked into yet was older than the live file's position, and passed over.
+#[test]
+fn stopped_before_the_compressed_ones_were_looked_into() {
+    for glob in ["a.log", "a.log*"] {
+        let mut rig = Rig::new(&[glob]);
+        rig.append("a.log", numbers(0..10));
+        let mut tail = rig.start();
+        tail.wait("the first lines", |tail| tail.seen.len() == 10);
+        let mut seen = rig.stop(tail);
+        for (lines, name) in [
+            (10..20, "a.log.3"),
+            (20..30, "a.log.2"),
+            (30..40, "a.log.1"),
+        ] {
+            rig.append("a.log", numbers(lines));
+            rig.rename("a.log", name);
+            pack(&rig, name, Packer::Gzip);
+        }
+        rig.append("a.log", numbers(40..50));
+        for _ in 0..3 {
+            let tail = rig.start();
+            seen.extend(rig.stop(tail));
+        }
+        let tail = rig.start();
+        let (rest, saved) = tail.stop_when_current();
+        rig.saved = saved;
+        seen.extend(rest);
+        let mut numbers = numbers_of(&seen);
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..50).collect::<Vec<_>>(), "{glob}");
+        assert_quiet(&mut rig, glob);
+    }
+}
+
 #[test]
 fn rotated_three_times_while_stopped_and_the_older_ones_compressed() {
     for glob in ["a.log", "a.log*"] {

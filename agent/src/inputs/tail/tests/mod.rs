@@ -7,6 +7,7 @@ mod discovery;
 mod encodings;
 mod growth;
 mod honesty;
+mod kills;
 mod limits;
 mod links;
 mod long_lines;
@@ -39,6 +40,9 @@ use crate::inputs::{Position, PositionKey};
 
 /// Longer than the slow scan and the linger together; nothing that works takes so long.
 const DEADLINE: Duration = Duration::from_secs(25);
+
+/// With more positions than this, no history of them is kept: that of 10,000 files would fill the memory.
+const MOST_KEPT: usize = 20;
 
 /// A folder of logs, and what is watched in it.
 struct Rig {
@@ -165,6 +169,7 @@ impl Rig {
                 .iter()
                 .map(|position| (position.key.clone(), position.clone()))
                 .collect(),
+            history: Vec::new(),
         };
         tail.wait("ready", |tail| tail.ready);
         tail
@@ -198,6 +203,9 @@ struct Tail {
     current: bool,
     seen: Vec<Seen>,
     positions: BTreeMap<PositionKey, Position>,
+    /// After each event, while files are few: how many lines had come, and the positions. Any of them may
+    /// be what a kill leaves.
+    history: Vec<(usize, Vec<Position>)>,
 }
 
 impl Tail {
@@ -234,6 +242,13 @@ impl Tail {
             Event::Current(_) => self.current = true,
             Event::Ended(_) => panic!("files do not end"),
             Event::Awaited(_) => panic!("nobody waits for files"),
+        }
+        if self.positions.len() > MOST_KEPT {
+            return;
+        }
+        let positions = self.positions.values().cloned().collect();
+        if self.history.last().is_none_or(|(_, last)| *last != positions) {
+            self.history.push((self.seen.len(), positions));
         }
     }
 
