@@ -125,13 +125,17 @@ fn killed_before_a_file_that_came_and_went_was_noticed() {
     tail.wait("the first lines", |tail| tail.seen.len() == 10);
     // Let what follows be younger than the start, beyond doubt.
     let began = clock::now();
-    tail.wait_for("a moment", |_| clock::now() > began.plus(Duration::from_millis(100)));
+    tail.wait_for("a moment", |_| {
+        clock::now() > began.plus(Duration::from_millis(100))
+    });
     let mut writer = rig.writer("a.log");
     rig.rename("a.log", "a.log.2");
     rig.append("a.log", numbers(10..20));
     rig.rename("a.log", "a.log.1");
     let began = clock::now();
-    tail.wait_for("a moment", |_| clock::now() > began.plus(Duration::from_millis(100)));
+    tail.wait_for("a moment", |_| {
+        clock::now() > began.plus(Duration::from_millis(100))
+    });
     writer.write_all(numbers(20..30).as_bytes()).unwrap();
     rig.append("a.log", numbers(30..40));
     tail.wait_for("all", |tail| tail.seen.len() == 40);

@@ -247,7 +247,11 @@ impl Tail {
             return;
         }
         let positions = self.positions.values().cloned().collect();
-        if self.history.last().is_none_or(|(_, last)| *last != positions) {
+        if self
+            .history
+            .last()
+            .is_none_or(|(_, last)| *last != positions)
+        {
             self.history.push((self.seen.len(), positions));
         }
     }
