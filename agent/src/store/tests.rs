@@ -443,7 +443,7 @@ fn all_alerts_that_kills_left_open_are_found() {
     let said = |id: &str, seq, status| {
         let mut routed = routed(seq, &["hook"]);
         routed.notification.id = id.to_owned();
-        routed.notification.rule = id.split("-").next().unwrap().to_owned();
+        routed.notification.rule = id.split('-').next().unwrap().to_owned();
         routed.notification.status = status;
         routed
     };

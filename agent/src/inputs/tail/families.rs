@@ -285,6 +285,9 @@ impl Tailer<'_> {
             self.unsettled = None;
             self.settled_at = began;
         } else if self.unsettled.is_some() {
+            if new > 0 {
+                self.chain(); // they may be older than what was found before them
+            }
             self.unsettled = Some(scans.saturating_add(1));
             self.scan_soon = scans < 10 * MOST_SCANS;
         }

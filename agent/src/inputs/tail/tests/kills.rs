@@ -141,3 +141,24 @@ fn killed_before_a_file_that_came_and_went_was_noticed() {
     tail.wait_for("all", |tail| tail.seen.len() == 40);
     kill_after_any_event(&mut rig, &[], tail, 40, "unnoticed");
 }
+
+/// The next file of its name was read before one that had been rotated away: only a name that was moved
+/// already had a position.
+#[test]
+fn killed_between_a_rename_and_the_first_look_at_the_new_log_the_older_is_read_first() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", numbers(0..10));
+    let mut tail = rig.start();
+    tail.wait("the first lines", |tail| tail.seen.len() == 10);
+    rig.stop(tail);
+    rig.rename("a.log", "a.log.3");
+    // As after a kill when the rename was known, and nothing of the new log.
+    for position in &mut rig.saved {
+        position.path = rig.folder.path().join("a.log.3");
+    }
+    for (lines, name) in [(10..20, "a.log.2"), (20..30, "a.log.1"), (30..40, "a.log")] {
+        rig.append(name, numbers(lines));
+    }
+    let (seen, _) = rig.start().stop_when_current();
+    assert_eq!(numbers_of(&seen), (10..40).collect::<Vec<_>>());
+}
