@@ -74,6 +74,10 @@ impl Tailer<'_> {
             if let Some(youngest) = members.last() {
                 self.families.insert(family, youngest.which);
             }
+            let oldest = members.first().map(|oldest| oldest.which);
+            if let Some(file) = oldest.and_then(|no| self.table.get_mut(no)) {
+                file.after = None; // it may have been taken for the youngest
+            }
             for pair in members.windows(2) {
                 if let [older, younger] = pair
                     && let Some(file) = self.table.get_mut(younger.which)
