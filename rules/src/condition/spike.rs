@@ -132,13 +132,18 @@ impl Spike {
         if is_forgotten {
             (self.watched, self.next) = (None, None);
         }
-        self.watched.get_or_insert(time);
+        let watched = *self.watched.get_or_insert(time);
         self.last = self.last.max(Some(time));
         if time < self.now {
             // A late one leaves sooner than those that were planned for.
             self.next = None;
         }
         self.now = self.now.max(time);
+        let is_within = time.plus(self.reach) > self.now;
+        if time < watched && is_within && !self.is_always_there {
+            // Of the lines at the very start the earliest one came later.
+            self.watched = Some(time);
+        }
         self.counts.add(time);
         self.judge(By::Hit)
     }
@@ -168,7 +173,8 @@ impl Spike {
     /// Line time after which nothing of it matters any more if nothing more comes.
     pub fn matters_until(&self) -> Timestamp {
         match (self.holds, self.last) {
-            (None, Some(last)) if !self.is_always_there => last.plus(self.remembers()),
+            // Longer than it remembers: a line may come late, of a time at which it still did.
+            (None, Some(last)) if !self.is_always_there => last.plus(self.remembers() * 2),
             _ => Timestamp::MAX,
         }
     }

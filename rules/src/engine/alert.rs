@@ -12,7 +12,8 @@ use crate::model::{Ack, Reason, Timestamp};
 /// One episode of trouble for one rule and group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alert {
-    /// Ends in 16 hexadecimal digits that depend on host, rule, group and start alone.
+    /// Ends in 16 hexadecimal digits that depend on host, rule, group, what is new and start
+    /// alone.
     pub(super) id: String,
     /// Of the latest notification; counts from 1. 0: nothing was said yet.
     pub(super) seq: u32,
@@ -48,9 +49,12 @@ pub(super) struct Alert {
     /// Line time of the first notification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) first_said_at: Option<Timestamp>,
-    /// Nobody was at it in time, and further people are told.
+    /// Nobody was at it in time, and further people were told.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) escalated: bool,
+    /// They would have been, but something was in the way: line time at which they may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) escalate_look_at: Option<Timestamp>,
     /// Who is at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) acked: Option<Ack>,
@@ -96,6 +100,12 @@ pub(super) enum With {
 
 /// Silence is not repeated more often than this, whatever `realert` says: no hit holds it up.
 const LEAST_QUIET: Duration = Duration::from_mins(1);
+/// So many times a silence is repeated after `realert`.
+const AT_PACE: u32 = 100;
+/// A longer one is repeated when it has gone on for one part of so many of its length: of a log
+/// whose clock goes from 1970 to today in one line, some 250 messages are made and not a million.
+/// It follows from the alert alone, so that time comes to the same in one step or in many.
+const PARTS: u32 = 10;
 
 impl Alert {
     /// An alert that starts now, and of which nothing was said yet.
@@ -117,6 +127,7 @@ impl Alert {
             held_back: None,
             first_said_at: None,
             escalated: false,
+            escalate_look_at: None,
             acked: None,
             is_folded: false,
         }
@@ -168,7 +179,7 @@ impl Alert {
         if self.wants_digest(rule) {
             consider(again, Due::Digest);
         } else if self.is_silence && self.held_until == Timestamp::MAX {
-            consider(again.max(self.told_at.plus(LEAST_QUIET)), Due::Repeat);
+            consider(self.told_at.plus(self.quiet_of_silence()), Due::Repeat);
         }
         if let Some(held_back) = self.held_back {
             consider(held_back.look_at, Due::Look);
@@ -179,12 +190,24 @@ impl Alert {
         next
     }
 
-    /// When further people are told.
+    /// How long a silence is not told again.
+    fn quiet_of_silence(&self) -> Duration {
+        let quiet = self.quiet.max(LEAST_QUIET);
+        let lasted = self.told_at.since(self.started_at);
+        if lasted < quiet.saturating_mul(AT_PACE) {
+            quiet
+        } else {
+            lasted / PARTS
+        }
+    }
+
+    /// When further people are told, who were not told yet.
     fn escalates_at(&self, rule: &Rule) -> Option<Timestamp> {
         let escalation = rule.escalate.as_ref()?;
         let may = self.seq > 0 && !self.escalated && self.acked.is_none();
         let since = self.first_said_at.unwrap_or(self.started_at);
-        may.then(|| since.plus(escalation.after))
+        let at = since.plus(escalation.after);
+        may.then(|| self.escalate_look_at.map_or(at, |look_at| look_at.max(at)))
     }
 
     /// Whether hits wait for a digest. One that ends with such hits tells them first: they must
@@ -218,7 +241,14 @@ impl Alert {
     pub(super) fn say(&mut self, reason: Reason, time: Timestamp) -> Reason {
         let reason = self.with_held_back(reason);
         self.seq += 1;
-        self.held_back = None;
+        if reason == Reason::Escalated {
+            (self.escalated, self.escalate_look_at) = (true, None);
+            // What others wait for stays; a state that an earlier version saved has this here.
+            self.held_back
+                .take_if(|held_back| held_back.reason == Reason::Escalated);
+        } else {
+            self.held_back = None;
+        }
         self.told_at = time;
         self.told_count = self.count;
         self.first_said_at.get_or_insert(time);
@@ -229,9 +259,8 @@ impl Alert {
     /// Who has not heard of it at all hears of it for the first time, whatever the occasion is.
     fn with_held_back(&self, reason: Reason) -> Reason {
         let weight = |reason| match reason {
-            Reason::Resolved | Reason::Drill => 4,
-            Reason::First => 3,
-            Reason::Escalated => 2,
+            Reason::Resolved | Reason::Drill | Reason::Escalated => 3,
+            Reason::First => 2,
             Reason::Digest | Reason::Repeat => 1,
         };
         match self.held_back {

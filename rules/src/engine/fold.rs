@@ -147,9 +147,8 @@ impl Engine {
             group.subject = Some(subject());
             groups.insert(KEY, group)
         });
-        let subject = subject();
-        let values = subject.values.iter().map(String::as_str);
-        let name = names::alert_id(&self.host, &rule.name, values, held.at);
+        let all_groups: (&[String], _) = (&[], Some(&subject()));
+        let name = names::alert_id(&self.host, &rule.name, all_groups, held.at);
         if let Some(group) = groups.get_mut(slot) {
             (group.latest, group.latest_arrival, group.input) = (latest, latest_arrival, input);
             group.is_unheard = false;
@@ -264,8 +263,6 @@ impl Engine {
         hit: Option<&Hit>,
         out: &mut Vec<Told>,
     ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
         let Happened {
             verdict,
             time,
@@ -276,8 +273,7 @@ impl Engine {
             self.settle_before(hit, all, out);
         }
         self.count_label((id, what.of), all, times);
-        let groups = &mut self.groups[id.0 as usize];
-        let Some(group) = groups.get_mut(all) else {
+        let Some(group) = self.groups[id.0 as usize].get_mut(all) else {
             return;
         };
         if let Some(hit) = hit {
@@ -305,16 +301,13 @@ impl Engine {
             }
             None => With::Time,
         };
-        let reason = firing.alert.take(time, verdict, with, rule);
-        groups.touch(all);
+        let reason = self.take((id, all), verdict, (time, with));
+        self.groups[id.0 as usize].touch(all);
         if let Some(hit) = hit {
             self.keep_line(hit, all);
         }
         self.mark(id, all);
         if let Some(reason) = reason {
-            if let Some(alert) = self.alert_mut(id, all) {
-                alert.pass(time, rule);
-            }
             self.say((id, all), (reason, time), out);
         }
         self.arm(id, all);

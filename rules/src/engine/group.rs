@@ -300,6 +300,13 @@ impl Group {
         (until > at).then_some(until.min(due.max(at.plus(Duration::from_nanos(1)))))
     }
 
+    /// Whether something of it waits until nothing is in the way any more.
+    pub(super) fn waits(&self) -> bool {
+        let alert = self.alert.as_ref().map(|firing| &firing.alert);
+        let waits = |alert: &Alert| alert.held_back.is_some() || alert.escalate_look_at.is_some();
+        self.owed.is_some() || alert.is_some_and(waits)
+    }
+
     /// The point in arrival time that answers to line time `due`, seen from the latest hit: the
     /// two clocks run alike while nothing comes. In `backtest` they are one.
     pub(super) fn arrival_of(&self, due: Timestamp) -> Timestamp {
@@ -326,7 +333,12 @@ impl Group {
             && self.condition.matters_until(self.latest, &rule.condition) <= now
     }
 
-    /// Everything that tells it from other groups, for the alert's name.
+    /// Everything that tells it from other groups of its rule.
+    pub(super) fn identity(&self) -> (&[String], Option<&Subject>) {
+        (&self.values, self.subject.as_ref())
+    }
+
+    /// The values of all that, as people are shown them.
     pub(super) fn all_values(&self) -> impl Iterator<Item = &str> {
         let subject = self.subject.iter().flat_map(|subject| &subject.values);
         self.values.iter().chain(subject).map(String::as_str)

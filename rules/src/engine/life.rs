@@ -23,8 +23,6 @@ impl Engine {
         (time, hit): (Timestamp, Option<&Hit>),
         out: &mut Vec<Told>,
     ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.get(id);
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
@@ -41,15 +39,35 @@ impl Engine {
             }
             None => With::Time,
         };
-        let reason = firing.alert.take(time, verdict, with, rule);
         let is_folded = firing.alert.is_folded;
-        if let Some(reason) = reason {
-            firing.alert.pass(time, rule);
+        if let Some(reason) = self.take((id, slot), verdict, (time, with)) {
             self.say((id, slot), (reason, time), out);
         }
         if is_folded {
             self.fold_goes_on((id, slot), verdict, (time, hit), out);
         }
+    }
+
+    /// A group's running alert takes a verdict; gives why to tell of it now, if so.
+    pub(super) fn take(
+        &mut self,
+        (id, slot): (RuleId, Slot),
+        verdict: Verdict,
+        (time, with): (Timestamp, With),
+    ) -> Option<Reason> {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.get(id);
+        let alert = self.alert_mut(id, slot)?;
+        let had_no_end = alert.held_until == Timestamp::MAX;
+        let reason = alert.take(time, verdict, with, rule);
+        if reason.is_some() {
+            alert.pass(time, rule);
+        }
+        let held_until = alert.held_until;
+        if had_no_end && held_until != Timestamp::MAX {
+            self.wake_muted((id, slot), held_until.plus(rule.resolve_after));
+        }
+        reason
     }
 
     fn start(
@@ -64,7 +82,7 @@ impl Engine {
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
-        let name = names::alert_id(&self.host, &rule.name, group.all_values(), held.at);
+        let name = names::alert_id(&self.host, &rule.name, group.identity(), held.at);
         let alert = Alert::start(name, held, rule);
         group.alert = Some(Box::new(Firing::start(alert, held, group, hit, rule)));
         self.counts[id.0 as usize].alerts += 1;
@@ -120,12 +138,7 @@ impl Engine {
         match what {
             Due::Digest => self.again((id, slot), (Reason::Digest, at), out),
             Due::Repeat => self.again((id, slot), (Reason::Repeat, at), out),
-            Due::Escalate => {
-                if let Some(alert) = self.alert_mut(id, slot) {
-                    alert.escalated = true;
-                    self.say((id, slot), (Reason::Escalated, at), out);
-                }
-            }
+            Due::Escalate => self.escalate((id, slot), at, out),
             Due::Look => {
                 let Some(alert) = self.alert_mut(id, slot) else {
                     return;
@@ -133,11 +146,6 @@ impl Engine {
                 let Some(held_back) = alert.held_back else {
                     return;
                 };
-                if held_back.reason == Reason::Escalated && alert.acked.is_some() {
-                    alert.held_back = None;
-                    self.mark(id, slot);
-                    return;
-                }
                 match self.muted((id, slot), at) {
                     Some(muted) => {
                         if let Some(alert) = self.alert_mut(id, slot) {
@@ -150,6 +158,22 @@ impl Engine {
             }
             Due::LookAtEnd => self.look_at_end((id, slot), at, out),
             Due::End => self.end(id, slot, at, out),
+        }
+    }
+
+    /// Nobody was at it in time: further people are told, or as soon as nothing is in the way if
+    /// nobody is at it by then.
+    fn escalate(&mut self, (id, slot): (RuleId, Slot), at: Timestamp, out: &mut Vec<Told>) {
+        let Some(muted) = self.muted((id, slot), at) else {
+            self.say((id, slot), (Reason::Escalated, at), out);
+            return;
+        };
+        self.mark(id, slot);
+        let Some(alert) = self.alert_mut(id, slot) else {
+            return;
+        };
+        if alert.escalate_look_at.replace(muted.until).is_none() {
+            self.count_held_back(id, muted.why);
         }
     }
 

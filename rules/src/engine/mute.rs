@@ -5,6 +5,7 @@
 //! they are read. A silence is of those who read messages: it goes by arrival time.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::group::Group;
@@ -215,23 +216,51 @@ impl Engine {
         }
     }
 
+    /// An alert that had no end in sight ends at line time `end`: what others have held back because
+    /// of it is looked at then.
+    pub(super) fn wake_muted(&mut self, (id, slot): (RuleId, Slot), end: Timestamp) {
+        let rules = Arc::clone(&self.rules);
+        for (index, common) in self.mutes(id, slot) {
+            let inhibit = &rules.inhibit_rules()[index];
+            for (target, rule) in rules.iter() {
+                let is_muted = |group: &Group| {
+                    self.with_labels(rule, group, |labels| {
+                        inhibit.is_target(labels) && inhibit.common(labels) == common
+                    })
+                };
+                let groups = self.groups[target.0 as usize].iter();
+                let muted = groups.filter(|(_, group)| group.waits() && is_muted(group));
+                let muted: Vec<Slot> = muted.map(|(slot, _)| slot).collect();
+                for slot in muted {
+                    self.look_at((target, slot), end);
+                }
+            }
+        }
+    }
+
     /// What was held back is looked at as soon as time goes on.
     fn look_again(&mut self, (id, slot): (RuleId, Slot), now: Timestamp) {
+        if let Some((_, group)) = self.groups[id.0 as usize].get(slot) {
+            let line_now = group.line_of(now);
+            self.look_at((id, slot), line_now);
+        }
+    }
+
+    /// What was held back is looked at by line time `at`.
+    fn look_at(&mut self, (id, slot): (RuleId, Slot), at: Timestamp) {
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
-        let line_now = group.line_of(now);
-        let held_back = group
-            .alert
-            .as_mut()
-            .and_then(|firing| firing.alert.held_back.as_mut());
-        let looks = held_back.map(|held_back| &mut held_back.look_at);
-        let looks = looks
-            .into_iter()
-            .chain(group.owed.as_mut().map(|owed| &mut owed.look_at));
+        let alert = group.alert.as_mut().map(|firing| &mut firing.alert);
+        let looks = alert.into_iter().flat_map(|alert| {
+            let held_back = alert.held_back.as_mut();
+            let held_back = held_back.map(|held_back| &mut held_back.look_at);
+            held_back.into_iter().chain(&mut alert.escalate_look_at)
+        });
+        let looks = looks.chain(group.owed.as_mut().map(|owed| &mut owed.look_at));
         let mut waits = false;
         for look_at in looks {
-            *look_at = (*look_at).min(line_now);
+            *look_at = (*look_at).min(at);
             waits = true;
         }
         if waits {

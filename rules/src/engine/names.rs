@@ -8,17 +8,25 @@ use super::group::Subject;
 use crate::model::Timestamp;
 
 /// The rule's name and 16 hexadecimal digits (the first 8 bytes of a SHA-256) that depend on host,
-/// rule, group and start alone: when a crash makes the engine say it again, the id is the same.
-pub(super) fn alert_id<'a>(
-    host: &'a str,
-    rule: &'a str,
-    group: impl Iterator<Item = &'a str>,
+/// rule, group, subject and start alone: when a crash makes the engine say it again, the id is the
+/// same.
+pub(super) fn alert_id(
+    host: &str,
+    rule: &str,
+    (group, subject): (&[String], Option<&Subject>),
     started_at: Timestamp,
 ) -> String {
     let mut hash = Sha256::new();
-    for part in [host, rule].into_iter().chain(group) {
+    let mut add = |part: &str| {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
+    };
+    let group = group.iter().map(String::as_str);
+    [host, rule].into_iter().chain(group).for_each(&mut add);
+    if let Some(subject) = subject {
+        // The same value may be new in two items of `fields` at once, or be what a fold is called.
+        add(&subject.item.to_string());
+        subject.values.iter().for_each(|value| add(value));
     }
     hash.update(started_at.as_nanos().to_be_bytes());
     let mut id = format!("{rule}-");

@@ -132,9 +132,10 @@ impl Past {
     }
 
     /// Whether what came to hold at `at` belongs to an episode that is over and told: a straggler
-    /// must not tell it again.
+    /// must not tell it again, and one of the very time of its start would get its id.
     pub(super) fn covers(&self, at: Timestamp) -> bool {
-        self.last_ended_at.is_some_and(|ended_at| at < ended_at)
+        let is_start = self.starts.back() == Some(&at);
+        is_start || self.last_ended_at.is_some_and(|ended_at| at < ended_at)
     }
 
     /// Whether there is still something to count at `now`.
@@ -176,6 +177,16 @@ mod tests {
             "{history:?}"
         );
         assert!(past.starts.len() <= MOST_STARTS && past.hours.len() <= 31 * 24);
+    }
+
+    #[test]
+    fn a_straggler_of_the_second_that_started_an_alert_starts_no_other() {
+        let mut past = Past::default();
+        past.add((at(5), at(5)), None, Keep::Start);
+        assert_eq!(
+            [4, 5, 6].map(|minute| past.covers(at(minute))),
+            [true, true, false]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The life of an alert, as tables: hits at seconds in, a line for each notification out.
 
 mod crowds;
+mod jumps;
 mod mutes;
 mod saving;
 mod types;

@@ -234,6 +234,75 @@ fn what_somebody_is_at_does_not() {
     assert_eq!(told[0].notification.history.last_ack, Some(ack));
 }
 
+fn ack(second: i64) -> Ack {
+    Ack {
+        by: "al".into(),
+        at: Timestamp::from_secs(second),
+        note: "on it".into(),
+    }
+}
+
+#[test]
+fn who_acks_while_a_silence_holds_the_escalation_back_is_not_paged_over() {
+    for later in [&[][..], &[("x", 620, "")]] {
+        let mut engine = engine_of(&ESCALATED.replace("type: any,", "type: any, realert: 1m,"));
+        let mut told = play(&mut engine, &[("x", 0, "")], 10);
+        engine.set_silences(vec![silence("rule=x", 600)], Timestamp::from_secs(10));
+        // A repeat is held back as well.
+        told.extend(play(&mut engine, &[("x", 200, "")], 400));
+        assert_eq!(told, ["0s first x seq=1 count=1"]);
+        let id = engine.running(10)[0].notification.id.clone();
+        engine.acknowledge(&id, ack(401)).unwrap();
+        let told = play(&mut engine, later, 3_000);
+        assert_eq!(told[0], "600s repeat x seq=2 count=2");
+        assert!(told.iter().all(|line| !line.contains('→')), "{told:?}");
+    }
+}
+
+#[test]
+fn what_nobody_acks_while_a_silence_holds_it_back_goes_to_both() {
+    let mut engine = engine_of(&ESCALATED.replace("type: any,", "type: any, realert: 1m,"));
+    let mut told = play(&mut engine, &[("x", 0, "")], 10);
+    engine.set_silences(vec![silence("rule=x", 600)], Timestamp::from_secs(10));
+    told.extend(play(&mut engine, &[("x", 200, "")], 3_000));
+    assert_eq!(
+        told,
+        [
+            "0s first x seq=1 count=1",
+            "600s repeat x seq=2 count=2",
+            "600s escalated x seq=3 count=2 → escalation",
+            "800s resolved x seq=4 count=2 → both",
+        ]
+    );
+    assert_eq!(engine.counts()[0].held_back.silenced, 2);
+}
+
+const SILENT: &str = "
+inhibit_rules:
+  - {source_matchers: ['rule=quiet'], target_matchers: ['rule=slow']}
+rules:
+  - {name: quiet, type: flatline, threshold: 1, timeframe: 1m, resolve_after: 30s}
+  - {name: slow, type: any, resolve_after: 1h}
+";
+
+#[test]
+fn what_a_silence_muted_is_told_when_lines_have_come_again() {
+    let mut engine = engine_of(SILENT);
+    engine.watch(Timestamp::from_secs(0));
+    let hits = [("slow", 100, ""), ("quiet", 200, "")];
+    assert_eq!(
+        play(&mut engine, &hits, 229),
+        ["60s first quiet seq=1 count=0"]
+    );
+    assert_eq!(
+        play(&mut engine, &[], 231),
+        [
+            "230s resolved quiet seq=2 count=1",
+            "230s first slow seq=1 count=1",
+        ]
+    );
+}
+
 const FOLDED: &str = "
 rules:
   - {name: x, type: any, group_by: [g], fold_groups: 2, resolve_after: 5m}
