@@ -126,6 +126,39 @@ fn what_is_no_silence_is_refused() {
 }
 
 #[test]
+fn a_silence_that_no_rule_can_meet_is_made_and_warned_of() {
+    let host = Host::with(CONFIG, RULES);
+    let agent = host.run();
+    let add = |matcher: &str| {
+        host.command(&[
+            "silence",
+            "add",
+            matcher,
+            "--for",
+            "2h",
+            "-c",
+            "lapwing.yaml",
+        ])
+    };
+    for (matcher, warned) in [
+        ("rule=nothing-of-the-kind", true),
+        ("taem=web", true),
+        ("rule=lapwing-state", false),
+        ("severity=~info|warning|critical", false),
+    ] {
+        let done = add(matcher);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert_eq!(
+            done.stderr.contains("no alert of any rule"),
+            warned,
+            "{matcher}: {}",
+            done.stderr
+        );
+    }
+    agent.stop();
+}
+
+#[test]
 fn what_nobody_acknowledges_goes_to_the_pager_and_what_somebody_does_stays() {
     let host = Host::with(CONFIG, RULES);
     host.write("app.log", "");

@@ -204,14 +204,16 @@ impl Trial {
         let value = value.map(|told| told.notification.value.0);
         let value = value.or_else(|| latest.as_ref().map(|alert| alert.value));
         let text = |number: Option<u64>| number.map(|number| number.to_string());
-        let real = |number: Option<f64>| number.map(|number| number.to_string());
+        let value = value.map(|value| match expected.value {
+            Some(expected) => as_written(expected, value),
+            None => value.to_string(),
+        });
         let count = latest.as_ref().map(|alert| alert.count);
         let suppressed = latest.as_ref().map(|alert| alert.suppressed);
-        let group = expected
-            .group
-            .as_ref()
-            .map(|group| (Named(group).to_string(), named(latest.as_ref(), group)));
-        let (wanted_group, group) = group.unzip();
+        let asked = expected.group.as_ref();
+        let wanted_group = asked.map(|group| Named(group).to_string());
+        let group = asked.and_then(|group| Some(named(latest.as_ref()?, group)));
+        let wanted_value = expected.value.map(|value| value.to_string());
         for (what, expected, got) in [
             ("alerts", text(expected.alerts), text(alerts)),
             ("resolved", text(expected.resolved), text(resolved)),
@@ -222,7 +224,7 @@ impl Trial {
             ),
             ("count", text(expected.count), text(count)),
             ("suppressed", text(expected.suppressed), text(suppressed)),
-            ("value", real(expected.value), real(value)),
+            ("value", wanted_value, value),
             ("group", wanted_group, group),
         ] {
             let Some(expected) = expected.filter(|expected| got.as_ref() != Some(expected)) else {
@@ -247,19 +249,36 @@ impl Trial {
     }
 }
 
-/// Those values of the alert's group that a test asks for.
-fn named(alert: Option<&AlertView>, asked: &BTreeMap<String, String>) -> String {
-    let group = alert.map(|alert| &alert.group).into_iter().flatten();
-    let asked = group.filter(|(name, _)| asked.contains_key(*name));
-    let asked = asked.map(|(name, value)| (name.clone(), value.clone()));
-    Named(&asked.collect()).to_string()
+/// What was measured, with as many decimals as the test has: 33.3 is what 33.333… is shown as.
+fn as_written(expected: f64, value: f64) -> String {
+    let text = expected.to_string();
+    let decimals = text.split_once('.').map_or(0, |(_, after)| after.len());
+    let half = 0.5 * 10f64.powi(-i32::try_from(decimals).unwrap_or(i32::MAX));
+    // A little more: 0.15 is just below what it says.
+    if (value - expected).abs() <= half * (1.0 + 1e-9) {
+        return text;
+    }
+    let more = format!("{value:.*}", decimals + 3);
+    let more = more.trim_end_matches('0').trim_end_matches('.');
+    more.to_owned()
 }
 
-/// `upstream=10.2.0.7 host=a`
+/// Those values of the alert's group that a test asks for; all of them, where it asks for none.
+fn named(alert: &AlertView, asked: &BTreeMap<String, String>) -> String {
+    let is_asked = |name: &String| asked.is_empty() || asked.contains_key(name);
+    let group = alert.group.iter().filter(|(name, _)| is_asked(name));
+    let group = group.map(|(name, value)| (name.clone(), value.clone()));
+    Named(&group.collect()).to_string()
+}
+
+/// `upstream=10.2.0.7 host=a`, or `{}`.
 struct Named<'a>(&'a BTreeMap<String, String>);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return write!(f, "{{}}");
+        }
         for (n, (name, value)) in self.0.iter().enumerate() {
             let space = if n == 0 { "" } else { " " };
             write!(f, "{space}{name}={value}")?;

@@ -9,7 +9,7 @@ use lapwing_rules::mute;
 use serde_json::Value;
 
 use super::asking::{ask, on_behalf_of, read};
-use super::terminal::{Terminal, print};
+use super::terminal::{Terminal, print, say};
 use crate::cli::{Silence, SilenceAdd, SilenceWhat};
 use crate::clock;
 use crate::error::AgentError;
@@ -35,6 +35,11 @@ pub(super) fn run(args: &Silence, _terminal: Terminal) -> Result<ExitCode, Agent
     for row in ask(agent, &request)? {
         if !shows_ended && row.get("state").and_then(Value::as_str) == Some("expired") {
             continue;
+        }
+        if row.get("rules") == Some(&Value::from(0)) {
+            say(
+                "lapwing: no alert of any rule can be matched by this: `lapwing status` names the rules\n",
+            );
         }
         if json {
             print(&format!("{row}\n"))?;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lapwing_rules::engine::Running;
+use lapwing_rules::language::check;
 use lapwing_rules::model::{Ack, Timestamp};
 use lapwing_rules::mute::{self, Matcher, Silence};
 use serde::Serialize;
@@ -94,7 +95,7 @@ impl Sight {
         self.order(Order::Acknowledge { id, ack }).await
     }
 
-    /// Mutes what these match.
+    /// Mutes what these match; says of how many rules there may be such alerts.
     pub(super) async fn silence(
         &self,
         matchers: &[String],
@@ -117,13 +118,20 @@ impl Sight {
         if span.is_zero() || span > LONGEST {
             return Err("a silence lasts for a year at the most".to_owned());
         }
-        self.order(Order::Silence {
+        let may_match = |rule| check::may_all_match(matchers.iter(), rule);
+        let of_rules = self.rules.iter().filter(|(_, rule)| may_match(rule));
+        let rules = of_rules.count() + usize::from(pump::may_mean_own_alert(&matchers));
+        let order = Order::Silence {
             matchers,
             span,
             author,
             note,
-        })
-        .await
+        };
+        let mut rows = self.order(order).await?;
+        for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+            row.insert("rules".to_owned(), rules.into());
+        }
+        Ok(rows)
     }
 
     /// Ends a silence.

@@ -44,6 +44,7 @@ use pending::Pending;
 
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
+pub(crate) use own_alert::may_be_meant as may_mean_own_alert;
 
 /// Sources remembered; what is remembered of one can be found again.
 const MOST_SOURCES: usize = 20_000;

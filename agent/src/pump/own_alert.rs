@@ -10,7 +10,7 @@ use std::sync::Arc;
 use lapwing_rules::model::{
     Attachment, History, Mode, Notification, Number, Rate, Reason, Severity, Status, Timestamp,
 };
-use lapwing_rules::mute::{self, Labels, Silence};
+use lapwing_rules::mute::{self, Labels, Matcher, Silence};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::Start;
@@ -103,6 +103,17 @@ pub(super) fn is_silenced(silences: &[Silence], alert: &Notification, now: Times
         group: &alert.group,
     };
     mute::by_silence(silences, &labels, now).is_some()
+}
+
+/// Whether a silence with these matchers could ever mute it.
+pub(crate) fn may_be_meant(matchers: &[Matcher]) -> bool {
+    matchers.iter().all(|matcher| match matcher.name() {
+        "rule" => matcher.takes(RULE),
+        "type" => matcher.takes("internal"),
+        "severity" => matcher.takes("critical"),
+        "host" => true,
+        _ => matcher.takes_nothing(),
+    })
 }
 
 /// An earlier run ended while it could save nothing any more after `committed_at`.

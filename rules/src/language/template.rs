@@ -4,6 +4,7 @@
 //! that operators need beside minijinja's own are in `filters`.
 
 mod filters;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -134,10 +135,8 @@ impl Template {
         for name in &names {
             check_name(text, name, of_rule)?;
         }
-        // What minijinja finds out while it renders only: filters that do not exist.
-        if let Err(error) = template.render(()) {
-            filters::check(&error)?;
-        }
+        // What minijinja finds out while it renders only, and in branches that it takes.
+        words::words(text).iter().try_for_each(filters::check)?;
         let wants_fields = |name: &String| name.split('.').next() == Some("fields");
         Ok(Self {
             text: text.to_owned(),

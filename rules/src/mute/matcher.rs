@@ -4,6 +4,7 @@
 use std::fmt;
 
 use regex_automata::meta::Regex;
+use regex_syntax::hir::{Hir, Look};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Labels;
@@ -60,12 +61,23 @@ impl Matcher {
         self.takes(labels.get(&self.name))
     }
 
+    /// The label that it asks for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text or the pattern that the label is held against.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     /// Whether a label that is not there would do.
     pub fn takes_nothing(&self) -> bool {
         self.takes("")
     }
 
-    fn takes(&self, value: &str) -> bool {
+    /// Whether a label with this value would do.
+    pub fn takes(&self, value: &str) -> bool {
         let fits = |pattern: &Option<Regex>| {
             pattern
                 .as_ref()
@@ -206,14 +218,23 @@ pub fn parse_one(text: &str) -> Result<Matcher, MatcherError> {
     })
 }
 
-/// `text` is the whole matcher.
+/// `text` is the whole matcher. The pattern is read by itself, and then anchored: nothing in it
+/// gets past the anchors.
 fn compile(text: &str, pattern: &str) -> Result<Regex, MatcherError> {
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| MatcherError::Pattern {
+    let wrong = |why: String| MatcherError::Pattern {
         text: text.to_owned(),
-        why: error
-            .syntax_error()
-            .map_or_else(|| error.to_string(), |_| "it cannot be read".to_owned()),
-    })
+        why,
+    };
+    let inner = regex_syntax::parse(pattern).map_err(|error| {
+        wrong(match error {
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            _ => "it cannot be read".to_owned(),
+        })
+    })?;
+    let whole = Hir::concat(vec![Hir::look(Look::Start), inner, Hir::look(Look::End)]);
+    let regex = Regex::builder().build_from_hir(&whole);
+    regex.map_err(|error| wrong(error.to_string()))
 }
 
 fn unquoted(text: &str) -> Option<String> {
@@ -268,6 +289,8 @@ mod tests {
             r#"a="b"#,
             r#"a=b""#,
             "a=~(",
+            // Pasted between anchors, it would be read.
+            "a=~x)|(y",
             "a~b",
             r#"a="b"c"#,
         ] {
@@ -295,6 +318,8 @@ mod tests {
             ("upstream=~10", false),
             ("upstream=~10.*", true),
             ("upstream!~10", true),
+            ("upstream=~10|0", false),
+            ("upstream=~(?x)10.* # all", true),
             ("host=web-1", true),
             ("group.host=db-1", true),
             ("labels.team!=web", false),

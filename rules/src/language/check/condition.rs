@@ -380,19 +380,37 @@ impl<'s> OfType<'_, 's> {
                 .error("bad-value", &node.place, message, Some(help));
             return None;
         }
+        for (n, (item, of_item)) in items.iter().zip(&fields).enumerate() {
+            let message = if of_item.iter().any(|name| name.trim().is_empty()) {
+                "`fields` names a field without a name".to_owned()
+            } else if fields.iter().take(n).any(|before| before == of_item) {
+                format!("`fields` names `{}` twice", of_item.join(", "))
+            } else {
+                continue;
+            };
+            let help = "write `fields: [user, [user, remote_addr]]`".to_owned();
+            self.reader
+                .error("bad-value", &item.place, message, Some(help));
+        }
         Some(fields)
     }
 
     fn cardinality(&mut self) -> Option<ConditionSpec> {
         let field = self
             .required("cardinality_field")
-            .and_then(|node| self.reader.text(node, "cardinality_field"));
+            .and_then(|node| Some((self.reader.text(node, "cardinality_field")?, node)));
+        if let Some((_, node)) = field.filter(|(name, _)| name.trim().is_empty()) {
+            let message = "`cardinality_field` is a field without a name";
+            let help = "write `cardinality_field: remote_addr`".to_owned();
+            self.reader
+                .error("bad-value", &node.place, message, Some(help));
+        }
         let (min, max) = (self.bound("min_cardinality"), self.bound("max_cardinality"));
         let timeframe = self.timeframe();
         let (min, max) = (min.ok()?, max.ok()?);
         self.bounds(["min_cardinality", "max_cardinality"], min, max)?;
         Some(ConditionSpec::Cardinality {
-            field: field?.to_owned(),
+            field: field?.0.to_owned(),
             min,
             max,
             timeframe: timeframe?,

@@ -180,6 +180,12 @@ fn expectation(reader: &mut Reader, node: &Node) -> Option<Expectation> {
     let group = section
         .get("group")
         .map(|node| reader.text_map(node, "group"));
+    let mut entries = section.entries().iter();
+    if entries.all(|(key, node)| key.text == "at" || matches!(node.value, Value::Null)) {
+        let help = Some("say what: `{at: 1m, alerts: 1}`".to_owned());
+        let message = "this expectation expects nothing, so it cannot fail";
+        reader.warning("empty-test", &node.place, message, help);
+    }
     Some(Expectation {
         place: node.place.clone(),
         at,

@@ -8,6 +8,7 @@ mod defaults;
 mod inhibition;
 mod inline_test;
 mod matching;
+mod reach;
 mod rule;
 mod schema;
 mod speaking;
@@ -21,14 +22,16 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use defaults::{Defaults, SEVERITIES, read as read_defaults};
+pub use reach::may_all_match;
 pub use schema::{any_rule_file, definitions};
 pub use test_file::rule_files;
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Level, Place};
 use super::reader::{Keys, Reader, meant};
 use super::rule::{Rule, RuleSet};
 use super::yaml::{self, Node, Value};
 use crate::mute::{InhibitRule, Times};
+use inhibition::Written;
 
 /// One file: rules, or tests of rules.
 #[derive(Clone, Debug)]
@@ -107,13 +110,16 @@ pub fn check(files: &[SourceFile], base: &Defaults, known: Known<'_>) -> Checked
     });
     let trees: Vec<(Option<Node>, Reader)> = trees.collect();
     let mut checked = Checked::default();
-    let (mut tests, mut last) = (Vec::new(), Reader::default());
+    let (mut tests, mut written, mut last) = (Vec::new(), Vec::new(), Reader::default());
     for (root, mut reader) in trees {
         match root {
             Some(root) if test_file::is_test_file(&root) => {
                 test_file::read(&mut reader, &root, &mut tests);
             }
-            Some(root) => check_file(&mut reader, &root, base, &mut names, &mut checked),
+            Some(root) => {
+                let of_file = check_file(&mut reader, &root, base, &mut names, &mut checked);
+                written.extend(of_file);
+            }
             None => {}
         }
         reader
@@ -122,31 +128,40 @@ pub fn check(files: &[SourceFile], base: &Defaults, known: Known<'_>) -> Checked
         checked.problems.append(&mut reader.problems);
     }
     test_file::give_out(&mut last, tests, &mut checked.rules, &names.rules);
+    let is_error = |problem: &Diagnostic| problem.level == Level::Error;
+    if !checked.rules.is_empty() && !checked.problems.iter().any(is_error) {
+        // A rule with an error is not there to be matched, nor are those of files not named.
+        reach::check(&mut last, &written, &checked.rules);
+    }
+    checked.inhibit_rules = written.into_iter().map(Written::into_rule).collect();
     checked.problems.append(&mut last.problems);
     checked
 }
 
+/// Adds a file's rules to `checked`; gives its inhibit rules.
 fn check_file(
     reader: &mut Reader,
     root: &Node,
     base: &Defaults,
     names: &mut Names<'_>,
     checked: &mut Checked,
-) {
+) -> Vec<Written> {
     let Some(top) = reader.section(root, FILE_KEYS) else {
-        return;
+        return Vec::new();
     };
     if let Some(version) = top.get("version") {
         reader.integer(version, "version", 1..=1);
     }
-    if let Some(node) = top.get("inhibit_rules") {
-        checked.inhibit_rules.extend(inhibition::read(reader, node));
-    }
+    let inhibit = top.get("inhibit_rules");
+    let written = inhibit.map(|node| inhibition::read(reader, node));
+    let written = written.unwrap_or_default();
     let defaults = match top.get("defaults") {
         Some(node) => defaults::read(reader, node, names.known).over(base),
         None => base.clone(),
     };
-    let Some(list) = top.get("rules") else { return };
+    let Some(list) = top.get("rules") else {
+        return written;
+    };
     for node in reader.list(list, "rules") {
         let Some((name, rule)) = rule::read(reader, node, &defaults, names) else {
             continue;
@@ -167,6 +182,7 @@ fn check_file(
         names.rules.insert(name.text, name.place);
         checked.rules.extend(rule);
     }
+    written
 }
 
 /// Says that a name in a list is none of the configured ones.

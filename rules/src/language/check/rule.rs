@@ -127,7 +127,7 @@ fn rule(
     let known = all.known;
     let (shared, realert) = shared_keys(reader, section, defaults, known);
     let spec = condition::read(reader, section);
-    let group_by = texts(reader, section, "group_by");
+    let group_by = fields(reader, section, "group_by");
     let matching = section
         .get("match")
         .map(|node| matching::read(reader, node))
@@ -140,7 +140,7 @@ fn rule(
     if let Some((ConditionSpec::NewTerm { fields, .. }, _)) = &spec {
         names.extend(fields.iter().flatten().cloned());
     }
-    let top_count_keys = texts(reader, section, "top_count_keys");
+    let top_count_keys = fields(reader, section, "top_count_keys");
     let messages = messages(reader, section, &names, &top_count_keys, &shared);
     let (inputs, tests) = (inputs(reader, section, known), tests(reader, section));
     let has_groups = HasGroups::of(&group_by, spec.as_ref().map(|(spec, _)| spec));
@@ -247,11 +247,27 @@ fn tests(reader: &mut Reader, section: &Section<'_>) -> Vec<RuleTest> {
         .unwrap_or_default()
 }
 
-fn texts(reader: &mut Reader, section: &Section<'_>, key: &str) -> Vec<String> {
-    section
-        .get(key)
-        .map(|node| reader.texts(node, key))
-        .unwrap_or_default()
+/// Names of fields, each once.
+fn fields(reader: &mut Reader, section: &Section<'_>, key: &str) -> Vec<String> {
+    let nodes = section.get(key).map(|node| reader.text_nodes(node, key));
+    let mut names: Vec<String> = Vec::new();
+    for (name, node) in nodes.into_iter().flatten() {
+        if name.trim().is_empty() {
+            let help = format!("write `{key}: [remote_addr]`, or leave `{key}` out");
+            let message = format!("`{key}` names a field without a name");
+            reader.error("bad-value", &node.place, message, Some(help));
+        } else if names.iter().any(|other| other == name) {
+            let message = format!("`{key}` names `{name}` twice");
+            reader.error(
+                "bad-value",
+                &node.place,
+                message,
+                Some("once is enough".into()),
+            );
+        }
+        names.push(name.to_owned());
+    }
+    names
 }
 
 fn inputs(reader: &mut Reader, section: &Section<'_>, known: Known<'_>) -> Vec<String> {

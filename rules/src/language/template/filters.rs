@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::{Environment, ErrorKind, Value};
 
-use super::TemplateError;
+use super::words::{Kind, Word};
+use super::{ENVIRONMENT, TemplateError};
 use crate::language::diagnostic::nearest;
 use crate::language::quantity::duration_text;
 
@@ -49,30 +50,32 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("top", top);
 }
 
-/// Says of an error of a trial rendering that there is no such filter, function or test; all others
-/// come of names that have no values yet.
-pub(super) fn check(error: &Error) -> Result<(), TemplateError> {
-    let kind = match error.kind() {
-        ErrorKind::UnknownFilter => "filter",
-        ErrorKind::UnknownFunction => "function",
-        ErrorKind::UnknownTest => "test",
-        _ => return Ok(()),
+/// Whether there is a filter or a test of that name.
+pub(super) fn check(word: &Word<'_>) -> Result<(), TemplateError> {
+    let name = word.name;
+    let (trial, unknown, kind) = match word.kind {
+        Kind::Filter => (format!("x|{name}"), ErrorKind::UnknownFilter, "filter"),
+        Kind::Test => (format!("x is {name}"), ErrorKind::UnknownTest, "test"),
     };
-    // `filter foo is unknown`
-    let detail = error.detail().unwrap_or_default();
-    let name = detail.split_whitespace().nth(1).unwrap_or("?");
-    let help = nearest(name, NAMES.iter().copied());
+    // Minijinja has no list of them: it is asked to use it.
+    let trial = ENVIRONMENT.compile_expression_owned(trial);
+    let Err(error) = trial.and_then(|trial| trial.eval(())) else {
+        return Ok(());
+    };
+    if error.kind() != unknown {
+        return Ok(());
+    }
+    let help = match (nearest(name, NAMES.iter().copied()), word.kind) {
+        (Some(meant), Kind::Filter) => format!("did you mean `{meant}`?"),
+        (_, Kind::Filter) => {
+            "there are duration, bytes, count, truncate, top and those of minijinja".to_owned()
+        }
+        (_, Kind::Test) => "there are defined, odd, even, none and those of minijinja".to_owned(),
+    };
     Err(TemplateError {
         message: format!("there is no {kind} `{name}`"),
-        help: help
-            .map(|meant| format!("did you mean `{meant}`?"))
-            .or_else(|| {
-                Some(
-                    "there are duration, bytes, count, truncate, top and those of minijinja"
-                        .to_owned(),
-                )
-            }),
-        span: error.range(),
+        help: Some(help),
+        span: Some(word.span.clone()),
     })
 }
 
@@ -240,6 +243,18 @@ mod tests {
                 "{{ value | sparkle }}",
                 "there are duration, bytes, count, truncate, top and those of minijinja",
             ),
+            (
+                "{% if count > 1 %}{{ value | durration }}{% endif %}",
+                "did you mean `duration`?",
+            ),
+            (
+                "{% if count is strange %}{% endif %}",
+                "there are defined, odd, even, none and those of minijinja",
+            ),
+            (
+                "{% if count > 1 %}{{ cuont(3) }}{% endif %}",
+                "did you mean `count`?",
+            ),
         ] {
             let error = Template::new(text, of_rule).unwrap_err();
             assert_eq!(error.help.as_deref(), Some(help), "{text}");
@@ -249,6 +264,7 @@ mod tests {
             "{{ group.path }} {{ path }} {{ group }} {{ labels.team }} {{ fields.any.thing }}",
             "{{ top.path | top(2) }} {{ history.fired_30d }} {{ rate.counts | length }}",
             "{% for path, count in top.path %}{{ path }} {{ count }}{% endfor %}",
+            "{% raw %}{{ x | nothing }}{% endraw %}{{ 'a|b' if host is defined else value is divisibleby(3) }}",
             "{% if value > 3 %}{{ value | duration }}{% endif %} {{ range(3) }} {{ samples[0].line | truncate(20) }}",
         ] {
             Template::new(fine, of_rule).unwrap();

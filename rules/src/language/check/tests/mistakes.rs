@@ -82,6 +82,66 @@ const MISTAKES: &[Mistake] = &[
         "bad-combination",
         "`group_by`",
     ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: [«'rule=dwn'], target_matchers: [severity=warning]}]\nrules: [{name: down, type: any}]\n",
+        "no-match",
+        "did you mean `down`?",
+    ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: [rule=a], target_matchers: [«severity=crit]}]\nrules: [{name: a, type: any, severity: critical}]\n",
+        "no-match",
+        "no rule's `severity` is matched by `severity=\"crit\"`",
+    ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: [rule=a], target_matchers: [«'taem!=web']}]\nrules: [{name: a, type: any, labels: {team: web}}]\n",
+        "no-match",
+        "did you mean `team`?",
+    ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: «[rule=a, type=frequency], target_matchers: [type=any]}]\nrules: [{name: a, type: any}, {name: b, type: frequency, num_events: 2, timeframe: 1m}]\n",
+        "no-match",
+        "no rule is matched by all of `source_matchers`",
+    ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: [rule=a], target_matchers: [rule=b], equal: [«upstraem]}]\nrules: [{name: a, type: any, group_by: [upstream]}, {name: b, type: any}]\n",
+        "no-match",
+        "did you mean `upstream`?",
+    ),
+    Mistake(
+        "inhibit_rules: [{source_matchers: [«'rule=~a)|(b'], target_matchers: [rule=b]}]\nrules: [{name: b, type: any}]\n",
+        "bad-matcher",
+        "unopened group",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, group_by: [host, «host]}]",
+        "bad-value",
+        "`group_by` names `host` twice",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, group_by: [«'']}]",
+        "bad-value",
+        "a field without a name",
+    ),
+    Mistake(
+        "rules: [{name: a, type: cardinality, cardinality_field: «'', max_cardinality: 5, timeframe: 1m}]",
+        "bad-value",
+        "a field without a name",
+    ),
+    Mistake(
+        "rules: [{name: a, type: new_term, fields: [user, [user, host], «user]}]",
+        "bad-value",
+        "`fields` names `user` twice",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, summary: '{% if count > 9 %}{{ value | «durration }}{% endif %}'}]",
+        "bad-template",
+        "did you mean `duration`?",
+    ),
+    Mistake(
+        "rules: [{name: a, type: any, tests: [{lines: [{line: x}], expect: [«{at: 0s}]}]}]",
+        "empty-test",
+        "cannot fail",
+    ),
     // Names and types.
     Mistake("rules: [«{type: any}]", "missing-key", "needs a `name`"),
     Mistake(
@@ -463,6 +523,7 @@ fn every_kind_of_problem_stands_in_the_table() {
         include_str!("../inhibition.rs"),
         include_str!("../inline_test.rs"),
         include_str!("../matching.rs"),
+        include_str!("../reach.rs"),
         include_str!("../mod.rs"),
         include_str!("../rule.rs"),
         include_str!("../speaking.rs"),
