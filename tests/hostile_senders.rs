@@ -176,7 +176,7 @@ fn those_who_never_begin_their_handshake_are_closed_and_make_room() {
         "'tls://127.0.0.1:0'",
         "    tls: {cert: cert.pem, key: key.pem}\n    max_connections: 20\n    idle_timeout: 1s\n",
     );
-    crate::syslog_daemons::certificates(&host, "one");
+    crate::tls_senders::certificates(&host, "one");
     host.write("cert.pem", host.read("one-server.pem"));
     host.write("key.pem", host.read("one-server.key"));
     let agent = host.run();
@@ -189,7 +189,7 @@ fn those_who_never_begin_their_handshake_are_closed_and_make_room() {
     }
     assert_eq!(received(&host)["handshakes_failed"], 20);
     let good =
-        crate::syslog_daemons::send(&host, port(&agent, "tls"), "BOOM", &["-CAfile", "one.pem"]);
+        crate::tls_senders::send(&host, port(&agent, "tls"), "BOOM", &["-CAfile", "one.pem"]);
     assert!(good);
     texts(&host, 1);
     agent.stop();

@@ -77,9 +77,13 @@ mod syslog;
 #[cfg(test)]
 mod syslog_daemons;
 #[cfg(test)]
+mod tap;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tls_senders;
 #[cfg(test)]
 mod torture;
 #[cfg(test)]

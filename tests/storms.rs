@@ -17,7 +17,7 @@ use crate::receiver::{DeadAddress, Received, Receiver};
 const SPEED: u32 = 60;
 
 /// A library that stands between the agent and the C library; its folder is named after the architecture.
-fn library(name: &str) -> String {
+pub(crate) fn library(name: &str) -> String {
     let folders = [
         "/usr/lib/x86_64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",

@@ -17,10 +17,10 @@
 //! | 56 RELP and kills | syslog: `relp_is_acknowledged_once_what_it_caused_is_durable_and_never_lost_by_a_kill`; hostile: `relp_that_was_not_acknowledged_before_a_kill_is_told_once_it_is_sent_again` |
 //! | 57 odd RELP | syslog: `relp_with_several_opens_wrong_numbers_and_unknown_words_is_answered_or_closed`; fuzz target `relp` |
 //! | 58, 59 UDP above the load, of no byte, of 64 KiB | syslog: `datagrams_of_no_byte_and_of_64_kib_are_no_trouble_and_kernel_drops_are_counted` |
-//! | 60, 61, 62 certificates | daemons: `tls_takes_those_with_a_certificate_of_its_authority_and_a_new_one_after_a_reload` |
+//! | 60, 61, 62 certificates, old TLS, no close_notify | `tests/tls_senders.rs` |
 //! | 63 sockets in the file system | syslog: `a_stale_socket_is_replaced_and_what_is_no_socket_or_in_use_is_left_alone`; hostile: `a_socket_that_is_taken_away_or_replaced_is_made_anew`, `a_full_queue_of_datagrams_makes_senders_wait_and_loses_none_that_was_taken` |
 //! | 64 nothing can be told or saved | hostile: `while_nothing_can_be_told_or_saved_streams_wait_and_nothing_that_was_sent_is_lost` |
-//! | 65 daemons forward while the agent dies | the scenario `relp-kill` of `tests/torture`, by hand |
+//! | 65 daemons forward while the agent dies | `tests/torture.rs`: `rsyslog_forwards_over_relp_while_the_agent_is_killed_and_no_line_is_lost`; for hours: the scenario `relp-kill` |
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};

@@ -1,21 +1,18 @@
-//! The real rsyslog and syslog-ng forward to a real agent with what `lapwing setup` prints; openssl speaks
-//! TLS to it. `tests/setup` fetches all of them.
+//! The real rsyslog and syslog-ng forward to a real agent with what `lapwing setup` prints. `tests/setup`
+//! fetches them.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-use rustix::process::{Signal, kill_process};
 
 use lapwing_torture::receiving::unpacked_syslog_ng;
 
 use crate::host::{Host, LAPWING, json_lines, wait_until};
+use crate::tls_senders::certificates;
 
 const RULES: &str = "
 version: 1
 rules:
   - {name: all, match: {contains: [BOOM]}, type: frequency, num_events: 2000, timeframe: 1h, group_by: [peer, appname]}
-  - {name: tls, match: {contains: [TLS]}, type: any, group_by: [message]}
 ";
 
 /// Ended when it is dropped.
@@ -241,152 +238,6 @@ fn its_own_messages_that_come_back_through_rsyslog_are_dropped_and_counted() {
         !host.path("alerts.jsonl").exists(),
         "nobody was told of them"
     );
-}
-
-/// An authority `NAME.pem`, and what it signed: `NAME-server.pem` and `NAME-client.pem`.
-pub(crate) fn certificates(host: &Host, name: &str) {
-    let subject = format!("/CN={name}");
-    let (key, cert) = (format!("{name}.key"), format!("{name}.pem"));
-    let make = |args: &[&str]| {
-        let (fine, text) = run("openssl", args, &host.path("."));
-        assert!(fine, "{text}");
-    };
-    let new = ["-newkey", "rsa:2048", "-nodes", "-keyout"];
-    make(
-        &[
-            &[
-                "req", "-x509", "-subj", &subject, "-days", "2", "-out", &cert,
-            ][..],
-            &new[..],
-            &[key.as_str()][..],
-        ]
-        .concat(),
-    );
-    for who in ["server", "client"] {
-        let at = |ending: &str| format!("{name}-{who}.{ending}");
-        let (its_key, request, its_cert) = (at("key"), at("csr"), at("pem"));
-        // rsyslog compares names only.
-        host.write("ext", "subjectAltName=IP:127.0.0.1,DNS:127.0.0.1\n");
-        make(
-            &[
-                &["req", "-subj", "/CN=x", "-out", &request][..],
-                &new[..],
-                &[its_key.as_str()][..],
-            ]
-            .concat(),
-        );
-        make(&[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            &cert,
-            "-CAkey",
-            &key,
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            "ext",
-            "-out",
-            &its_cert,
-        ]);
-    }
-}
-
-/// Sends one message by `openssl s_client`; gives whether the handshake was to its liking.
-pub(crate) fn send(host: &Host, port: u16, message: &str, args: &[&str]) -> bool {
-    let to = format!("127.0.0.1:{port}");
-    let mut command = Command::new("openssl");
-    command.args([
-        "s_client",
-        "-connect",
-        &to,
-        "-quiet",
-        "-no_ign_eof",
-        "-verify_return_error",
-    ]);
-    command.args(args).current_dir(host.path("."));
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    writeln!(stdin, "<13>{message}").ok();
-    drop(stdin);
-    child.wait().unwrap().success()
-}
-
-/// The messages of the alerts that were told.
-fn messages(host: &Host) -> Vec<String> {
-    let text = std::fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
-    let message = |alert: &serde_json::Value| alert["group"]["message"].as_str().map(str::to_owned);
-    json_lines(&text).iter().filter_map(message).collect()
-}
-
-#[test]
-fn tls_takes_those_with_a_certificate_of_its_authority_and_a_new_one_after_a_reload() {
-    let host = Host::with(
-        "inputs:\n  net: {type: syslog, listen: ['tls://127.0.0.1:0'], tls: {cert: cert.pem, key: key.pem, client_ca: one.pem}}\noutputs:\n  file: {type: file, path: alerts.jsonl}\n",
-        RULES,
-    );
-    certificates(&host, "one");
-    certificates(&host, "two");
-    let use_of = |name: &str| {
-        host.write("cert.pem", host.read(&format!("{name}-server.pem")));
-        host.write("key.pem", host.read(&format!("{name}-server.key")));
-    };
-    use_of("one");
-    let agent = host.run();
-    let port = listening(&agent.stderr.text(), "tls");
-    let good = [
-        "-CAfile",
-        "one.pem",
-        "-cert",
-        "one-client.pem",
-        "-key",
-        "one-client.key",
-    ];
-    let texts = || messages(&host);
-    assert!(send(&host, port, "TLS good", &good));
-    wait_until("the good one", || texts() == ["TLS good"]);
-    send(
-        &host,
-        port,
-        "TLS old",
-        &[&good[..], &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]].concat(),
-    );
-    send(&host, port, "TLS none", &["-CAfile", "one.pem"]);
-    let unknown = [
-        "-CAfile",
-        "one.pem",
-        "-cert",
-        "two-client.pem",
-        "-key",
-        "two-client.key",
-    ];
-    send(&host, port, "TLS unknown", &unknown);
-    let mut plain = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    plain.write_all(b"<13>TLS plain\n").unwrap();
-    agent.stderr.wait_for("a TLS handshake failed");
-    use_of("two");
-    kill_process(agent.pid(), Signal::HUP).unwrap();
-    agent.stderr.wait_for("reloaded");
-    let renewed = [
-        "-CAfile",
-        "two.pem",
-        "-cert",
-        "one-client.pem",
-        "-key",
-        "one-client.key",
-    ];
-    assert!(!send(&host, port, "TLS by the old authority", &good));
-    assert!(send(&host, port, "TLS renewed", &renewed));
-    wait_until("the renewed one", || texts().len() == 2);
-    assert_eq!(texts(), ["TLS good", "TLS renewed"]);
-    agent.stop();
 }
 
 #[test]

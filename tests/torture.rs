@@ -158,3 +158,15 @@ fn a_full_disk_of_the_state_or_of_the_log_costs_no_line() {
         },
     );
 }
+
+#[test]
+fn rsyslog_forwards_over_relp_while_the_agent_is_killed_and_no_line_is_lost() {
+    survives(
+        "relp-kill",
+        &Settings {
+            kills: 5,
+            rate: 500,
+            ..settings()
+        },
+    );
+}

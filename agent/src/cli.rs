@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 pub use asking::{
     Ack, Agent, Alerts, Drill, History, Note, Silence, SilenceAdd, SilenceExpire, SilenceList,
-    SilenceWhat, Status, Top,
+    SilenceWhat, Status, Tap, Top,
 };
 
 /// Where the service's configuration lies.
@@ -79,6 +79,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Print what makes a syslog daemon forward everything to this agent
     Setup(Setup),
+    /// Show hits of rules, or lines, as they come
+    Tap(Tap),
     /// Show the running agent on a screen, live
     Top(Top),
     /// Print completions for a shell

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
+
+use crate::pump::tap::{MOST_RATE, RATE};
 
 /// `status`
 #[derive(Debug, Args)]
@@ -165,6 +167,35 @@ pub struct SilenceExpire {
     #[arg(value_name = "ID")]
     pub id: String,
     /// One JSON object: the silence
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `tap`
+#[derive(Debug, Args)]
+pub struct Tap {
+    #[command(flatten)]
+    /// Which agent.
+    pub agent: Agent,
+    /// Only hits of this rule
+    #[arg(long, value_name = "NAME")]
+    pub rule: Option<String>,
+    /// Only what comes from this input
+    #[arg(long, value_name = "NAME")]
+    pub input: Option<String>,
+    /// Lines as they are read, whether or not a rule accepts them
+    #[arg(long, conflicts_with = "rule")]
+    pub lines: bool,
+    /// Only lines that hold this text
+    #[arg(long, value_name = "TEXT")]
+    pub contains: Option<String>,
+    /// Show no more than this a second; the others are counted
+    #[arg(long, value_name = "N", default_value_t = RATE, value_parser = value_parser!(u32).range(1..=i64::from(MOST_RATE)))]
+    pub rate: u32,
+    /// End after so many
+    #[arg(short, long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
+    pub number: Option<u64>,
+    /// One JSON object a hit or line, or for those that are not shown
     #[arg(long)]
     pub json: bool,
 }

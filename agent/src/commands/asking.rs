@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::{Agent, DEFAULT_CONFIG};
 use crate::config::{self, CONTROL};
 use crate::error::AgentError;
-use crate::operate::client::{self, AskError};
+use crate::operate::client::{self, AskError, Flow};
 use crate::operate::protocol::Request;
 
 /// The rows of the agent's answer.
@@ -20,6 +20,19 @@ use crate::operate::protocol::Request;
 /// When no agent answers, or the configuration that names its socket cannot be read.
 pub(super) fn ask(agent: &Agent, request: &Request) -> Result<Vec<Value>, AgentError> {
     Ok(client::ask(&socket(agent)?, request)?)
+}
+
+/// Shows `each` row of an answer without an end, until that breaks.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub(super) fn listen(
+    agent: &Agent,
+    request: &Request,
+    each: &mut dyn FnMut(Value) -> Flow,
+) -> Result<(), AgentError> {
+    Ok(client::listen(&socket(agent)?, request, each)?)
 }
 
 /// Where the agent listens. A configuration that was not asked for may be wrong or absent.

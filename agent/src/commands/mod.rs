@@ -23,6 +23,7 @@ mod setup;
 mod silence;
 mod status;
 mod suggest;
+mod tap;
 mod terminal;
 mod test;
 mod top;
@@ -64,6 +65,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Drill(args) => drill::run(&args, terminal),
         Command::Notify(args) => notify::run(&args, terminal),
         Command::Doctor(args) => doctor::run(&args, terminal),
+        Command::Tap(args) => tap::run(&args, terminal),
         Command::Top(args) => top::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Completion(args) => completion::run(&args),

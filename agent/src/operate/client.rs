@@ -1,12 +1,20 @@
 //! The asking side of the control socket. Blocking, for subcommands; every wait has an end.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Take, Write as _};
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::protocol::{MAX_REPLY, Reply, Request};
+
+/// An agent takes a request at once.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// Whether more is wanted.
+pub type Flow = ControlFlow<()>;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,31 +52,62 @@ pub enum AskError {
 ///
 /// See [`AskError`].
 pub fn ask(socket: &Path, request: &Request) -> Result<Vec<Value>, AskError> {
-    let path = socket.display().to_string();
-    let stream = UnixStream::connect(socket).map_err(|source| match source.kind() {
-        io::ErrorKind::PermissionDenied => AskError::NotPermitted { path },
-        _ => AskError::NoAgent { path, source },
+    let mut rows = Vec::new();
+    converse(connect(socket)?.take(MAX_REPLY), request, &mut |row| {
+        rows.push(row);
+        Flow::Continue(())
     })?;
-    read_answer(stream, request).map_err(AskError::Broken)?
+    Ok(rows)
 }
 
-fn read_answer(
-    mut stream: UnixStream,
+/// The same for an answer without an end: shows `each` row as it comes, until that breaks.
+///
+/// # Errors
+///
+/// See [`AskError`].
+pub fn listen(
+    socket: &Path,
     request: &Request,
-) -> io::Result<Result<Vec<Value>, AskError>> {
-    stream.set_read_timeout(Some(request.patience()))?;
-    stream.set_write_timeout(Some(request.patience()))?;
-    let mut asked = serde_json::to_vec(request)?;
-    asked.push(b'\n');
-    stream.write_all(&asked)?;
-    let mut rows = Vec::new();
-    for line in BufReader::new(stream.take(MAX_REPLY)).lines() {
-        match serde_json::from_str(&line?)? {
-            Reply::Row(row) => rows.push(row),
-            Reply::Error(why) => return Ok(Err(AskError::Refused(why))),
-            Reply::NotPermitted => return Ok(Err(AskError::MayNot)),
-            Reply::End => return Ok(Ok(rows)),
+    each: &mut dyn FnMut(Value) -> Flow,
+) -> Result<(), AskError> {
+    converse(connect(socket)?.take(u64::MAX), request, each)
+}
+
+fn connect(socket: &Path) -> Result<UnixStream, AskError> {
+    let path = socket.display().to_string();
+    UnixStream::connect(socket).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => AskError::NotPermitted { path },
+        _ => AskError::NoAgent { path, source },
+    })
+}
+
+fn converse(
+    stream: Take<UnixStream>,
+    request: &Request,
+    each: &mut dyn FnMut(Value) -> Flow,
+) -> Result<(), AskError> {
+    send(stream.get_ref(), request).map_err(AskError::Broken)?;
+    for line in BufReader::new(stream).lines() {
+        let line = line.map_err(AskError::Broken)?;
+        let reply = serde_json::from_str(&line).map_err(|error| AskError::Broken(error.into()))?;
+        match reply {
+            Reply::Row(row) => {
+                if each(row).is_break() {
+                    return Ok(());
+                }
+            }
+            Reply::End => return Ok(()),
+            Reply::Error(why) => return Err(AskError::Refused(why)),
+            Reply::NotPermitted => return Err(AskError::MayNot),
         }
     }
-    Err(io::ErrorKind::UnexpectedEof.into())
+    Err(AskError::Broken(io::ErrorKind::UnexpectedEof.into()))
+}
+
+fn send(mut stream: &UnixStream, request: &Request) -> io::Result<()> {
+    stream.set_read_timeout(request.patience())?;
+    stream.set_write_timeout(Some(WRITING))?;
+    let mut asked = serde_json::to_vec(request)?;
+    asked.push(b'\n');
+    stream.write_all(&asked)
 }

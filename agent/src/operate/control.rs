@@ -16,14 +16,16 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::peer::Peer;
 use super::protocol::{MAX_REQUEST, Reply, Request};
 use super::sight::Sight;
+use super::watching;
 
 /// Connections that are served at once; others wait.
 const MOST_CONNECTIONS: usize = 16;
-/// A connection is closed after this, whatever it does.
+/// A connection is closed after this, whatever it does, unless it watches.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Pause after the system refused a connection (no descriptors, say).
 const PAUSE: Duration = Duration::from_millis(100);
@@ -107,9 +109,7 @@ async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>
                 let shown = shown.clone();
                 tokio::spawn(async move {
                     // One who asks too slowly, or goes away, is not missed.
-                    tokio::time::timeout(PATIENCE, answer(stream, shown))
-                        .await
-                        .ok();
+                    answer(stream, shown).await.ok();
                     drop(permit);
                 });
             }
@@ -121,42 +121,42 @@ async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>
     }
 }
 
-async fn answer(
-    stream: UnixStream,
-    mut shown: watch::Receiver<Option<Arc<Sight>>>,
-) -> io::Result<()> {
+async fn answer(stream: UnixStream, shown: watch::Receiver<Option<Arc<Sight>>>) -> io::Result<()> {
     let peer = Peer::of(&stream.peer_cred()?);
     let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read.take(MAX_REQUEST as u64));
     let mut line = Vec::new();
-    BufReader::new(read.take(MAX_REQUEST as u64))
-        .read_until(b'\n', &mut line)
-        .await?;
-    let replies = match serde_json::from_slice::<Request>(&line) {
-        Err(error) => vec![Reply::Error(format!("that is no request: {error}"))],
-        Ok(request) if request.is_order() && !peer.may_order() => {
-            vec![Reply::NotPermitted]
-        }
-        Ok(request) => {
-            let Ok(sight) = shown
-                .wait_for(Option::is_some)
-                .await
-                .map(|sight| sight.clone())
-            else {
-                return Ok(());
-            };
-            match sight {
-                Some(sight) => replies(request, &peer, &sight).await,
-                None => Vec::new(),
-            }
-        }
+    timeout(PATIENCE, read.read_until(b'\n', &mut line)).await??;
+    let text = match serde_json::from_slice::<Request>(&line) {
+        Err(error) => lines(&[Reply::Error(format!("that is no request: {error}"))])?,
+        Ok(request) if request.is_order() && !peer.may_order() => lines(&[Reply::NotPermitted])?,
+        Ok(Request::Tap(query)) => return watching::serve(query, read, write, shown).await,
+        Ok(request) => timeout(PATIENCE, reply(request, &peer, shown)).await??,
     };
+    timeout(PATIENCE, write.write_all(&text)).await??;
+    write.shutdown().await
+}
+
+/// As they go over the socket.
+pub(super) fn lines(replies: &[Reply]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     for reply in replies {
-        serde_json::to_writer(&mut text, &reply)?;
+        serde_json::to_writer(&mut text, reply)?;
         text.push(b'\n');
     }
-    write.write_all(&text).await?;
-    write.shutdown().await
+    Ok(text)
+}
+
+async fn reply(
+    request: Request,
+    peer: &Peer,
+    mut shown: watch::Receiver<Option<Arc<Sight>>>,
+) -> io::Result<Vec<u8>> {
+    let shown = shown.wait_for(Option::is_some).await;
+    let Some(sight) = shown.ok().and_then(|sight| sight.clone()) else {
+        return Ok(Vec::new());
+    };
+    lines(&replies(request, peer, &sight).await)
 }
 
 fn values<T: serde::Serialize>(
@@ -194,6 +194,7 @@ async fn replies(request: Request, peer: &Peer, sight: &Sight) -> Vec<Reply> {
         }
         Request::SilenceExpire { id } => sight.expire(id).await,
         Request::Drill { rule } => values(sight.drill(&rule).await),
+        Request::Tap(_) => Err("that has an answer of its own".to_owned()),
         Request::Resend { output, id } => {
             let resent = sight.resend(output.as_deref(), id.as_deref()).await;
             values(resent.map(|resent| vec![resent]))

@@ -15,6 +15,7 @@
 //! | `http` | the status page and metrics |
 //! | `systemd` | what the service manager is told |
 //! | `drill` | alerts that are made up, and notifications that are queued again |
+//! | `watching` | `tap`: hits and lines as they come |
 //! | `status` | the figures, as `lapwing status --json` prints them |
 
 pub mod client;
@@ -28,5 +29,6 @@ mod sight;
 pub mod status;
 pub mod systemd;
 mod told;
+mod watching;
 
 pub use sight::{LastReload, Sight};

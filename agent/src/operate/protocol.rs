@@ -7,6 +7,8 @@ use lapwing_rules::model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::pump::tap::TapQuery;
+
 /// A request is no longer than this, in bytes.
 pub const MAX_REQUEST: usize = 64 * 1024;
 /// A reply is no longer than this, in bytes: a client reads no further.
@@ -61,18 +63,22 @@ pub enum Request {
         /// Only this one: an alert's id.
         id: Option<String>,
     },
+    /// A row for each hit or line that comes, [`Tapped`](crate::pump::tap::Tapped), or for how many were
+    /// not shown, [`Skipped`], without an end. Only for those who may.
+    Tap(TapQuery),
 }
 
 impl Request {
-    /// How long an agent may take to answer.
-    pub fn patience(&self) -> Duration {
+    /// How long an agent may take to answer; `None`: nobody knows when something is to be said.
+    pub fn patience(&self) -> Option<Duration> {
         match self {
-            Self::Drill { .. } => Duration::from_secs(28),
-            _ => Duration::from_secs(10),
+            Self::Tap(_) => None,
+            Self::Drill { .. } => Some(Duration::from_secs(28)),
+            _ => Some(Duration::from_secs(10)),
         }
     }
 
-    /// Whether it changes anything: then it is for root, the agent's user and its group only.
+    /// Whether it changes anything, or shows whatever stands in the logs: then it is for root, the agent's user and its group only.
     pub fn is_order(&self) -> bool {
         match self {
             Self::Status {} | Self::Alerts {} | Self::History(_) | Self::SilenceList {} => false,
@@ -80,9 +86,17 @@ impl Request {
             | Self::SilenceAdd { .. }
             | Self::SilenceExpire { .. }
             | Self::Drill { .. }
-            | Self::Resend { .. } => true,
+            | Self::Resend { .. }
+            | Self::Tap(_) => true,
         }
     }
+}
+
+/// Hits or lines that came too fast to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// How many.
+    pub skipped: u64,
 }
 
 /// Which notifications are asked for.

@@ -13,12 +13,14 @@
 //! | `pending` | what the next commit will hold |
 //! | `pace` | when to commit (pure) |
 //! | `own_alert` | the agent's alert on itself (pure) |
+//! | `tap` | what somebody watches live |
 
 mod commits;
 mod orders;
 mod own_alert;
 mod pace;
 mod pending;
+pub mod tap;
 
 use std::collections::BTreeMap;
 use std::collections::{HashMap, HashSet};
@@ -41,6 +43,7 @@ use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
 use pending::Pending;
+use tap::{Tap, Taps};
 
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
@@ -62,6 +65,8 @@ pub enum Input {
     Planned(Replanned),
     /// Somebody wants to know how things stand.
     Ask(Question),
+    /// Somebody wants to watch.
+    Tap(Arc<Tap>),
     /// Somebody wants something done.
     Do(Command),
     /// Commit what there is and end.
@@ -164,6 +169,7 @@ pub struct Pump {
     /// Files that begin at their ends because positions are lost; until it is told.
     begin_at_end: Vec<PathBuf>,
     told: Vec<Told>,
+    taps: Taps,
     pending: Pending,
     disk: Disk,
     replies: (Sender<Reply>, Receiver<Reply>),
@@ -193,6 +199,7 @@ impl Pump {
             is_ready: false,
             begin_at_end: Vec::new(),
             told: Vec::new(),
+            taps: Taps::default(),
             pending,
             disk,
             replies: mpsc::channel(),
@@ -216,6 +223,7 @@ impl Pump {
                 Ok(Input::Event(event)) => self.take(event),
                 Ok(Input::Planned(replanned)) => self.setup.scanner.adopt(replanned),
                 Ok(Input::Ask(question)) => (question.0)(&self),
+                Ok(Input::Tap(tap)) => self.taps.add(tap),
                 Ok(Input::Do(command)) => self.obey(command),
                 Ok(Input::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -324,8 +332,12 @@ impl Pump {
         let input = inputs
             .get(batch.source.input.0 as usize)
             .map_or("", AsRef::as_ref);
+        self.taps.batch(batch, input);
+        let taps = &self.taps;
         self.setup.scanner.scan(batch, state, latest, &mut |hit| {
-            feed.hit(rules.get(hit.rule), host, input, hit);
+            let rule = rules.get(hit.rule);
+            feed.hit(rule, host, input, hit);
+            taps.hit(rule, input, hit);
             engine.observe(hit, told);
         });
         engine.heard(batch.source.input, &state.take_heard());

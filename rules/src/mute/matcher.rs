@@ -56,6 +56,16 @@ pub enum MatcherError {
 }
 
 impl Matcher {
+    /// What this field is equal to.
+    pub fn equal(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            operator: Operator::Equal,
+            value: value.to_owned(),
+            pattern: None,
+        }
+    }
+
     /// Whether an alert's label is as it asks.
     pub fn matches(&self, labels: &Labels<'_>) -> bool {
         self.takes(labels.get(&self.name))

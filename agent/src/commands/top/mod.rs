@@ -1,23 +1,32 @@
-//! `lapwing top`: the running agent on a screen, until `q`. It asks for the status once a second, and
-//! draws; the agent is asked nothing that it would not tell `lapwing status`.
+//! `lapwing top`: the running agent on a screen, until `q`. It asks for the status and the alerts once a
+//! second, and draws; what a person orders here goes the way of `lapwing ack` and `lapwing silence`.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `seen` | what was seen of the agent |
+//! | `view` | what a person has chosen to see and orders: keys |
+//! | `screen` | drawing both |
 
 mod screen;
+mod seen;
+#[cfg(test)]
+mod tests;
+mod view;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
-use super::asking::ask;
+use super::asking::{ask, read};
 use crate::cli;
 use crate::clock;
 use crate::error::AgentError;
-use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
-use crate::operate::status::Status;
-use screen::{Seen, View};
+use seen::{Look, Seen};
+use view::{Act, View};
 
 /// Between two looks at the agent.
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,31 +47,49 @@ pub(super) fn run(args: &cli::Top) -> Result<ExitCode, AgentError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn look(args: &cli::Top) -> Result<Status, AgentError> {
-    let row = ask(&args.agent, &Request::Status {})?.pop();
-    serde_json::from_value(row.unwrap_or_default())
-        .map_err(|error| AgentError::Agent(AskError::Broken(error.into())))
+fn look(args: &cli::Top) -> Result<Look, AgentError> {
+    let status = ask(&args.agent, &Request::Status {})?.pop();
+    let alerts = ask(&args.agent, &Request::Alerts {})?;
+    let alerts: Result<_, _> = alerts.into_iter().map(read).collect();
+    Ok((read(status.unwrap_or_default())?, alerts?))
 }
 
-fn watch(args: &cli::Top, terminal: &mut DefaultTerminal, first: Status) -> io::Result<()> {
+fn watch(args: &cli::Top, terminal: &mut DefaultTerminal, first: Look) -> io::Result<()> {
     let mut seen = Seen::new(first, clock::monotonic());
     let mut view = View::default();
     let mut looked_at = clock::monotonic();
     loop {
         terminal.draw(|frame| screen::draw(frame, &seen, &mut view, clock::now()))?;
+        let mut is_due = true;
         if event::poll(left(looked_at, clock::monotonic()))? {
-            if let Event::Key(key) = event::read()?
-                && key.kind == KeyEventKind::Press
-                && is_end(key, &mut view)
-            {
-                return Ok(());
+            let act = match event::read()? {
+                Event::Key(key) if key.kind == KeyEventKind::Press => view.key(key, &seen),
+                _ => Act::Nothing,
+            };
+            match act {
+                Act::Nothing => is_due = false,
+                Act::End => return Ok(()),
+                Act::Refuse(why) => view.said = Some(why),
+                Act::Order(request) => view.said = Some(order(args, &request)),
             }
-        } else {
+        }
+        if is_due {
             looked_at = clock::monotonic();
             match look(args) {
-                Ok(status) => seen.take(status, looked_at),
+                Ok(look) => seen.take(look, looked_at),
                 Err(error) => seen.fail(&error.to_string()),
             }
+        }
+    }
+}
+
+/// Has it done; says what came of it.
+fn order(args: &cli::Top, request: &Request) -> String {
+    match ask(&args.agent, request) {
+        Err(error) => error.to_string(),
+        Ok(_) if matches!(request, Request::Ack { .. }) => "acknowledged".to_owned(),
+        Ok(_) => {
+            "silenced; `lapwing silence list` shows it, `lapwing silence expire` ends it".to_owned()
         }
     }
 }
@@ -70,20 +97,4 @@ fn watch(args: &cli::Top, terminal: &mut DefaultTerminal, first: Status) -> io::
 /// Until the next look is due.
 fn left(looked_at: Instant, now: Instant) -> Duration {
     EVERY.saturating_sub(now.saturating_duration_since(looked_at))
-}
-
-/// Takes a key; says whether it ends the screen.
-fn is_end(key: KeyEvent, view: &mut View) -> bool {
-    match key.code {
-        KeyCode::Char('q') | KeyCode::Esc => return true,
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return true,
-        KeyCode::Down | KeyCode::Char('j') => view.scroll(1),
-        KeyCode::Up | KeyCode::Char('k') => view.scroll(-1),
-        KeyCode::PageDown | KeyCode::Char(' ') => view.scroll(10),
-        KeyCode::PageUp => view.scroll(-10),
-        KeyCode::Home | KeyCode::Char('g') => view.top(),
-        KeyCode::Char('s') => view.next_order(),
-        _ => {}
-    }
-    false
 }

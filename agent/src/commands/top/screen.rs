@@ -1,143 +1,35 @@
 //! The screen of `lapwing top`: what was seen of the agent → cells of a terminal. Asks for nothing.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lapwing_rules::model::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Row, Table, TableState};
+use ratatui::widgets::{Block, Row, Table};
 
-use crate::operate::status::{RuleStatus, Status};
+use super::seen::{Alert, Seen};
+use super::view::{Focus, View};
+use crate::operate::status::RuleStatus;
 use crate::outputs::render::span;
-use crate::outputs::safe::visible;
+use crate::outputs::safe::{short, visible};
 
-/// Looks of which a rule's graph is drawn.
-const LOOKS: usize = 20;
-/// Bars from nothing to the most.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// What was seen of the agent until now.
-pub(super) struct Seen {
-    status: Status,
-    at: Instant,
-    /// Why the last look failed.
-    error: Option<String>,
-    /// By rule: hits between two looks, oldest first, and how long apart those were.
-    rates: BTreeMap<String, VecDeque<u64>>,
-    /// Bytes of each input between the last two looks, by second.
-    bytes: BTreeMap<String, u64>,
-}
-
-impl Seen {
-    pub(super) fn new(status: Status, at: Instant) -> Self {
-        Self {
-            status,
-            at,
-            error: None,
-            rates: BTreeMap::new(),
-            bytes: BTreeMap::new(),
-        }
-    }
-
-    /// Takes a newer look.
-    pub(super) fn take(&mut self, status: Status, at: Instant) {
-        let apart = at.saturating_duration_since(self.at);
-        for (name, rule) in &status.rules {
-            let before = self.status.rules.get(name).map_or(0, |rule| rule.hits);
-            // A count that is lower began anew with a reload.
-            let more = rule.hits.checked_sub(before).unwrap_or(rule.hits);
-            let steps = self.rates.entry(name.clone()).or_default();
-            if steps.len() == LOOKS {
-                steps.pop_front();
-            }
-            steps.push_back(more);
-        }
-        self.rates.retain(|name, _| status.rules.contains_key(name));
-        let millis = u64::try_from(apart.as_millis()).unwrap_or(u64::MAX).max(1);
-        for (name, input) in &status.inputs {
-            let before = self.status.inputs.get(name).map_or(0, |input| input.bytes);
-            let more = input.bytes.checked_sub(before).unwrap_or(input.bytes);
-            let each_second = more.saturating_mul(1000) / millis;
-            self.bytes.insert(name.clone(), each_second);
-        }
-        (self.status, self.at, self.error) = (status, at, None);
-    }
-
-    /// The agent did not answer.
-    pub(super) fn fail(&mut self, why: &str) {
-        self.error = Some(visible(why).into_owned());
-    }
-
-    fn recent(&self, rule: &str) -> u64 {
-        self.rates.get(rule).map_or(0, |steps| steps.iter().sum())
-    }
-
-    fn graph(&self, rule: &str) -> String {
-        let Some(steps) = self.rates.get(rule) else {
-            return String::new();
-        };
-        let most = steps.iter().copied().max().unwrap_or(0).max(1);
-        let bar = |hits: &u64| {
-            let at = usize::try_from(hits.saturating_mul(7).div_ceil(most)).unwrap_or(0);
-            BARS.get(at).copied().unwrap_or('█')
-        };
-        steps.iter().map(bar).collect()
-    }
-}
-
-/// How the rules are ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Order {
-    /// Firing first, then those that hit most lately.
-    #[default]
-    Busy,
-    Hits,
-    Name,
-}
-
-/// What a person has chosen to see.
-#[derive(Default)]
-pub(super) struct View {
-    order: Order,
-    table: TableState,
-}
-
-impl View {
-    /// Moves by so many rules.
-    pub(super) fn scroll(&mut self, by: i16) {
-        let at = self.table.selected().unwrap_or(0);
-        let by_lines = usize::from(by.unsigned_abs());
-        let at = if by < 0 {
-            at.saturating_sub(by_lines)
-        } else {
-            at.saturating_add(by_lines)
-        };
-        self.table.select(Some(at));
-    }
-
-    pub(super) fn top(&mut self) {
-        self.table.select(Some(0));
-    }
-
-    pub(super) fn next_order(&mut self) {
-        self.order = match self.order {
-            Order::Busy => Order::Hits,
-            Order::Hits => Order::Name,
-            Order::Name => Order::Busy,
-        };
-    }
-}
+/// Rows of alerts that are seen at once; more are scrolled to.
+const MOST_ALERTS: usize = 8;
 
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, view: &mut View, now: Timestamp) {
     let rows = |count: usize| u16::try_from(count + 1).unwrap_or(8).min(8);
-    let [head, inputs, outputs, rules, foot] = Layout::vertical([
+    let firing = match seen.alerts.len() {
+        0 => 0,
+        alerts => u16::try_from(alerts.min(MOST_ALERTS) + 1).unwrap_or(0),
+    };
+    let [head, inputs, outputs, alerts, rules, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(rows(seen.status.inputs.len())),
         Constraint::Length(rows(seen.status.outputs.len())),
+        Constraint::Length(firing),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
@@ -145,9 +37,25 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, view: &mut View, now: Tim
     frame.render_widget(header(seen), head);
     draw_inputs(frame, inputs, seen);
     draw_outputs(frame, outputs, seen, now);
+    draw_alerts(frame, alerts, seen, view, now);
     draw_rules(frame, rules, seen, view);
-    let keys = "q ends  ↑↓ scroll  s sorts (busy, hits, name)";
-    frame.render_widget(Line::from(keys).dim(), foot);
+    frame.render_widget(footer(view), foot);
+}
+
+/// What is asked, what came of the last order, or which keys there are.
+fn footer(view: &View) -> Line<'static> {
+    if let Some(prompt) = &view.prompt {
+        let (question, text) = (prompt.question(), visible(&prompt.text).into_owned());
+        let question = Span::from(visible(&question).into_owned()).bold();
+        return Line::from(vec![question, Span::from(format!(" {text}_"))]);
+    }
+    match &view.said {
+        Some(said) => Line::from(visible(said).into_owned()).bold(),
+        None => Line::from(
+            "q ends  ↑↓ move  Tab alerts/rules  a acknowledges  s silences  o orders (busy, hits, name)",
+        )
+        .dim(),
+    }
 }
 
 fn header(seen: &Seen) -> Line<'static> {
@@ -239,19 +147,31 @@ fn draw_outputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) 
     );
 }
 
+fn draw_alerts(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View, now: Timestamp) {
+    view.alerts.stand(&seen.ids());
+    let row = |alert: &Alert| {
+        let told = &alert.notification;
+        let acked = told.acked.as_ref();
+        let acked = acked.map(|ack| format!("{} is at it: {}", ack.by, ack.note));
+        let state = acked.or_else(|| alert.muted.clone()).unwrap_or_default();
+        let is_seen_to = !state.is_empty();
+        let row = Row::new([
+            visible(&told.rule).into_owned(),
+            format!("{} times", told.count),
+            format!("for {}", span(now.since(told.started_at))),
+            format!("{}  {}", short(&told.summary, 200), short(&state, 200)),
+        ]);
+        if is_seen_to { row.dim() } else { row.red() }
+    };
+    let rows = seen.alerts.iter().map(row).collect();
+    let table = table(["alert", "lines", "fires", "what"], [32, 14, 22], rows)
+        .row_highlight_style(highlight(view.focus == Focus::Alerts));
+    frame.render_stateful_widget(table, area, &mut view.alerts.table);
+}
+
 fn draw_rules(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View) {
-    let mut rules: Vec<(&String, &RuleStatus)> = seen.status.rules.iter().collect();
-    match view.order {
-        Order::Busy => rules.sort_by_key(|(name, rule)| {
-            std::cmp::Reverse((rule.firing, seen.recent(name), rule.hits))
-        }),
-        Order::Hits => rules.sort_by_key(|(_, rule)| std::cmp::Reverse(rule.hits)),
-        Order::Name => {}
-    }
-    if let Some(at) = view.table.selected() {
-        view.table
-            .select(Some(at.min(rules.len().saturating_sub(1))));
-    }
+    let rules = seen.rules(view.order);
+    view.rules.stand(&seen.names(view.order));
     let row = |(name, rule): &(&String, &RuleStatus)| {
         let mode = if rule.mode == "live" {
             String::new()
@@ -272,80 +192,15 @@ fn draw_rules(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View) {
     };
     let rows = rules.iter().map(row).collect();
     let table = table(["rule", "hits", "lately", "state"], [32, 14, 22], rows)
-        .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
-    frame.render_stateful_widget(table, area, &mut view.table);
+        .row_highlight_style(highlight(view.focus == Focus::Rules));
+    frame.render_stateful_widget(table, area, &mut view.rules.table);
 }
 
-#[cfg(test)]
-mod tests {
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
-    use serde_json::json;
-
-    use super::*;
-    use crate::clock;
-
-    fn status(hits: u64, firing: u64) -> Status {
-        let rule = |hits, firing| {
-            json!({"type": "frequency", "mode": "live", "hits": hits, "alerts": firing,
-                   "notifications": 0, "firing": firing, "dropped_groups": 0})
-        };
-        serde_json::from_value(json!({
-            "version": "0.1.0", "host": "web-1\u{1b}[31m", "pid": 1, "uptime_s": 120, "ready": true,
-            "inputs": {"nginx": {"type": "file", "files": 2, "lines": 7, "bytes": hits * 2048, "lag_bytes": 0, "skewed": 0,
-                "unreadable": [], "unreadable_total": 0, "losses": []}},
-            "rules": {"a-quiet-one": rule(0, 0), "bad-gateways": rule(hits, firing)},
-            "outputs": {},
-            "state": {"path": "/x", "bytes": 1, "committed_at": null, "commit_ms": 1, "failing_since": null, "error": null,
-                "in_memory": 0, "dropped": {"queue_full": 0, "orphaned": 0, "unrecorded": 0}, "start": "ok"},
-            "engine": "ok", "last_reload": null
-        }))
-        .unwrap()
-    }
-
-    fn drawn(seen: &Seen, view: &mut View) -> String {
-        let mut terminal = Terminal::new(TestBackend::new(100, 12)).unwrap();
-        terminal
-            .draw(|frame| draw(frame, seen, view, Timestamp::from_secs(0)))
-            .unwrap();
-        let buffer = terminal.backend().buffer().clone();
-        let cells = buffer.content().chunks(100);
-        let lines = cells.map(|row| {
-            row.iter()
-                .map(ratatui::buffer::Cell::symbol)
-                .collect::<String>()
-        });
-        lines
-            .map(|line| line.trim_end().to_owned() + "\n")
-            .collect::<Vec<_>>()
-            .concat()
-    }
-
-    #[test]
-    fn what_fires_stands_first_with_its_rate_and_nothing_acts() {
-        let began = clock::monotonic();
-        let mut seen = Seen::new(status(0, 0), began);
-        for (second, hits) in [(1, 2), (2, 2), (3, 9)] {
-            seen.take(status(hits, 1), began + Duration::from_secs(second));
-        }
-        let screen = drawn(&seen, &mut View::default());
-        assert!(
-            screen.starts_with("lapwing 0.1.0 web-1\\x1b[31m  up 2m  1 firing\n"),
-            "{screen}"
-        );
-        assert!(screen.contains("14 KiB/s"), "{screen}");
-        assert!(screen.contains("9 hits         ▃▁█"), "{screen}");
-        let firing = screen.find("bad-gateways").unwrap();
-        assert!(firing < screen.find("a-quiet-one").unwrap(), "{screen}");
-        let mut by_name = View::default();
-        by_name.next_order();
-        by_name.next_order();
-        by_name.scroll(-3);
-        by_name.scroll(100);
-        let screen = drawn(&seen, &mut by_name);
-        let firing = screen.find("bad-gateways").unwrap();
-        assert!(firing > screen.find("a-quiet-one").unwrap(), "{screen}");
-        seen.fail("no agent listens");
-        assert!(drawn(&seen, &mut by_name).contains("no agent listens"));
+/// Only the table in which the keys move shows what is chosen.
+fn highlight(is_focused: bool) -> Style {
+    if is_focused {
+        Style::new().add_modifier(Modifier::REVERSED)
+    } else {
+        Style::new()
     }
 }
