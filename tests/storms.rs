@@ -132,6 +132,44 @@ fn a_clock_that_jumps_ahead_makes_nothing_too_old_and_tells_no_fallback() {
 }
 
 #[test]
+fn an_output_that_takes_nothing_is_told_of_by_the_others_once_and_its_recovery_once() {
+    let dead = DeadAddress::new();
+    let host = Host::telling_each_word(&format!(
+        "  hook: {{type: webhook, url: 'http://{}/hook'}}\n  archive: {{type: file, path: alerts.jsonl}}\n",
+        dead.address
+    ));
+    let told = || -> Vec<Value> {
+        let text = std::fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
+        let all = json_lines(&text).into_iter();
+        let mut told: Vec<_> = all
+            .filter(|told| told["rule"] == "lapwing-output-dead")
+            .collect();
+        // A kill may come before it is known that it was told.
+        told.dedup_by_key(|told| (told["id"].clone(), told["seq"].clone()));
+        told
+    };
+    let agent = run_on_a_fast_clock(&host);
+    host.append("app.log", words(3));
+    wait_until("the alert", || !told().is_empty());
+    agent.kill9();
+    let agent = run_on_a_fast_clock(&host);
+    host.append("app.log", "word=more\n");
+    let receiver = dead.comes_to_life();
+    wait_until("its end", || told().len() > 1);
+    agent.stop();
+    let told = told();
+    let of = |name: &str| -> Vec<&Value> { told.iter().map(|told| &told[name]).collect() };
+    assert_eq!(of("status"), ["firing", "resolved"]);
+    assert_eq!(of("seq"), [1, 2]);
+    assert_eq!(told[0]["id"], told[1]["id"]);
+    assert_eq!(told[0]["group"]["output"], "hook");
+    let summary = told[0]["summary"].as_str().unwrap();
+    assert!(summary.contains("hook takes nothing"), "{summary}");
+    let itself = |request: &Received| request.json["rule"] == "lapwing-output-dead";
+    assert!(!receiver.received().iter().any(itself));
+}
+
+#[test]
 fn what_fires_is_told_to_an_alertmanager_every_minute_and_its_end_once() {
     let receiver = Receiver::start();
     let host = Host::telling_each_word(&format!(

@@ -13,6 +13,7 @@
 //! time, the store ends. What is not delivered by then stays in the store.
 
 mod heartbeat;
+mod troubles;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::operate::status::Reloads;
 use crate::operate::systemd::Watchdog;
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
+use crate::pump::self_watch::Kind;
 use crate::pump::{self, Notice, Pump};
 use crate::store::{GroupRecord, Health, Saved, Start, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
@@ -112,7 +114,8 @@ pub struct App {
     store: Sender<StoreMessage>,
     outputs: Outputs,
     health: Arc<Health>,
-    heartbeat: Option<tokio::task::JoinHandle<()>>,
+    /// Ended with it.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     /// Standard input cannot be told to stop: its thread ends with its input or the process.
     tail_thread: JoinHandle<Vec<tail::Kept>>,
     engine_thread: JoinHandle<()>,
@@ -153,7 +156,10 @@ pub fn start(
         ))
         .ok();
     let reader = store.reader();
-    let open_own_alerts = reader.open_of(pump::OWN_RULE).unwrap_or_default();
+    let own_rules = Kind::ALL.into_iter().map(Kind::rule);
+    let own_rules = own_rules.chain([pump::OWN_RULE]);
+    let open_own_alerts = own_rules.flat_map(|rule| reader.open_of(rule).unwrap_or_default());
+    let open_own_alerts = open_own_alerts.collect();
     let outputs = outputs::start(config.outputs.clone(), &reader, &to_store, palette);
     let handle = outputs.handle();
     let told = happen.clone();
@@ -181,8 +187,10 @@ pub fn start(
     let (network, journal_threads) = start_others(config, journals, kept, &threads, &inbox)?;
     let beat = config.heartbeat.clone();
     let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
+    let watched = Arc::clone(&counters);
+    let looker = troubles::start(watched, outputs.handle(), inbox.clone());
     Ok(App {
-        heartbeat: beat,
+        tasks: beat.into_iter().chain([looker]).collect(),
         journal_threads,
         network,
         happenings,
@@ -644,11 +652,11 @@ impl App {
             tail_thread,
             engine_thread,
             store_thread,
-            heartbeat,
+            tasks,
             ..
         } = self;
-        if let Some(heartbeat) = heartbeat {
-            heartbeat.abort();
+        for task in tasks {
+            task.abort();
         }
         let on_network = async |order: fn(&Network)| {
             if let Some(network) = network.as_ref().map(Arc::clone) {

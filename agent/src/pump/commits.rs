@@ -12,6 +12,7 @@ use lapwing_rules::model::{Notification, Status, Timestamp};
 use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
+use super::self_watch::Trouble;
 use super::{Input, Notice, Pump};
 use crate::clock;
 use crate::inputs::Receipt;
@@ -264,6 +265,23 @@ impl Pump {
         }
         if let Some(notification) = self.disk.own.fire(what, now, None).cloned() {
             self.tell_of_ourselves(notification);
+        }
+    }
+
+    /// What is wrong with its inputs and outputs is told.
+    pub(super) fn look_at_itself(&mut self, mut troubles: Vec<Trouble>) {
+        let skewed = self.skewed();
+        let (now, at) = (clock::monotonic(), clock::now());
+        let names = &self.setup.input_names;
+        troubles.extend(self.self_watch.skew(&skewed, names, now));
+        let (silences, specs) = (self.setup.engine.silences(), &self.setup.outputs);
+        let route = |alert: &Notification| {
+            let is_silenced = own_alert::is_silenced(silences, alert, at);
+            let outputs = (!is_silenced).then(|| outputs::route(alert, None, specs));
+            outputs.unwrap_or_default()
+        };
+        for routed in self.self_watch.look(troubles, (now, at), &route) {
+            self.pending.tell(routed);
         }
     }
 

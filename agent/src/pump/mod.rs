@@ -12,7 +12,8 @@
 //! | `orders` | what operators ask for: silences, acknowledgements |
 //! | `pending` | what the next commit will hold |
 //! | `pace` | when to commit (pure) |
-//! | `own_alert` | the agent's alert on itself (pure) |
+//! | `own_alert` | the agent's alert on its state (pure) |
+//! | `self_watch` | its alerts on its inputs and outputs (pure) |
 //! | `tap` | what somebody watches live |
 
 mod commits;
@@ -20,6 +21,7 @@ mod orders;
 mod own_alert;
 mod pace;
 mod pending;
+pub mod self_watch;
 pub mod tap;
 
 use std::collections::BTreeMap;
@@ -43,6 +45,7 @@ use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
 use pending::Pending;
+use self_watch::{SelfWatch, Trouble};
 use tap::{Tap, Taps};
 
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
@@ -65,6 +68,8 @@ pub enum Input {
     Planned(Replanned),
     /// Somebody wants to know how things stand.
     Ask(Question),
+    /// What is wrong with inputs and outputs now.
+    Troubles(Vec<Trouble>),
     /// Somebody wants to watch.
     Tap(Arc<Tap>),
     /// Somebody wants something done.
@@ -170,6 +175,7 @@ pub struct Pump {
     begin_at_end: Vec<PathBuf>,
     told: Vec<Told>,
     taps: Taps,
+    self_watch: SelfWatch,
     pending: Pending,
     disk: Disk,
     replies: (Sender<Reply>, Receiver<Reply>),
@@ -181,7 +187,11 @@ impl Pump {
         let memories = std::mem::take(&mut setup.memories);
         let mut pending = Pending::default();
         pending.stale = std::mem::take(&mut setup.stale);
-        let open = std::mem::take(&mut setup.open_own_alerts);
+        let open = std::mem::take(&mut setup.open_own_alerts).into_iter();
+        // An operator's rule may have any name.
+        let open = open.filter(|alert| alert.rule_type == "internal");
+        let (open, troubles) = open.partition(|alert| alert.rule == OWN_RULE);
+        let self_watch = SelfWatch::new(Arc::clone(&setup.host), troubles, clock::monotonic());
         let disk = Disk::new(OwnAlert::new(Arc::clone(&setup.host), open));
         let waiting_for = (0..setup.inputs)
             .filter_map(|n| u32::try_from(n).ok())
@@ -200,6 +210,7 @@ impl Pump {
             begin_at_end: Vec::new(),
             told: Vec::new(),
             taps: Taps::default(),
+            self_watch,
             pending,
             disk,
             replies: mpsc::channel(),
@@ -223,6 +234,7 @@ impl Pump {
                 Ok(Input::Event(event)) => self.take(event),
                 Ok(Input::Planned(replanned)) => self.setup.scanner.adopt(replanned),
                 Ok(Input::Ask(question)) => (question.0)(&self),
+                Ok(Input::Troubles(troubles)) => self.look_at_itself(troubles),
                 Ok(Input::Tap(tap)) => self.taps.add(tap),
                 Ok(Input::Do(command)) => self.obey(command),
                 Ok(Input::Wake) | Err(RecvTimeoutError::Timeout) => {}

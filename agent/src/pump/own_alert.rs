@@ -13,6 +13,7 @@ use lapwing_rules::model::{
 use lapwing_rules::mute::{self, Labels, Matcher, Silence};
 use sha2::{Digest as _, Sha256};
 
+use crate::outputs::render;
 use crate::store::Start;
 
 /// What stands as `rule` in these notifications; no rule that an operator writes is taken for it,
@@ -57,7 +58,7 @@ impl OwnAlert {
 
     /// The one that an earlier run told and could not save goes on, if it is not known to be running.
     pub(super) fn go_on(&mut self, what: String, committed_at: Timestamp) -> Option<&Notification> {
-        let id = id(&self.host, committed_at);
+        let id = id(RULE, &[&self.host], committed_at);
         let is_known = self.running.iter().any(|running| running.id == id);
         (!is_known).then(|| self.begin(what, committed_at, committed_at))
     }
@@ -65,7 +66,7 @@ impl OwnAlert {
     fn begin(&mut self, what: String, since: Timestamp, of: Timestamp) -> &Notification {
         let notification = Notification {
             summary: what,
-            id: id(&self.host, of),
+            id: id(RULE, &[&self.host], of),
             ..blank(&self.host, since)
         };
         self.running.push_mut(notification)
@@ -97,7 +98,7 @@ pub(super) fn is_silenced(silences: &[Silence], alert: &Notification, now: Times
     let labels = Labels {
         rule: &alert.rule,
         rule_type: &alert.rule_type,
-        severity: "critical",
+        severity: render::severity(alert.severity),
         host: &alert.host,
         labels: &alert.labels,
         group: &alert.group,
@@ -175,18 +176,20 @@ pub(super) fn about_start(
     }
 }
 
-fn id(host: &str, begins_at: Timestamp) -> String {
+/// Of an alert of `rule` about `parts` that began then: the same for the same, whoever says it.
+pub(super) fn id(rule: &str, parts: &[&str], begins_at: Timestamp) -> String {
     let mut hash = Sha256::new();
-    hash.update(host.as_bytes());
+    hash.update(parts.join("\0").as_bytes());
     hash.update(begins_at.as_nanos().to_be_bytes());
-    let mut id = format!("{RULE}-");
+    let mut id = format!("{rule}-");
     for byte in hash.finalize().iter().take(8) {
         write!(id, "{byte:02x}").unwrap_or_default();
     }
     id
 }
 
-fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
+/// What all alerts of the agent on itself have in common.
+pub(super) fn blank(host: &Arc<str>, since: Timestamp) -> Notification {
     Notification {
         version: 1,
         id: String::new(),

@@ -6,6 +6,7 @@ mod filling;
 mod forwarding;
 mod killing;
 mod pausing;
+mod reloading;
 mod renaming;
 mod truncating;
 
@@ -96,6 +97,16 @@ pub const ALL: &[Scenario] = &[
         name: "sigstop",
         what: "SIGSTOP for --duration while the log rotates",
         run: pausing::frozen,
+    },
+    Scenario {
+        name: "reload",
+        what: "SIGHUP after SIGHUP under the writer",
+        run: reloading::reloads,
+    },
+    Scenario {
+        name: "term",
+        what: "SIGTERM and a start, again and again, under the writer",
+        run: reloading::stops,
     },
     Scenario {
         name: "stopped",

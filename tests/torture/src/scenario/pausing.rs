@@ -115,7 +115,11 @@ fn stopping(mut rig: Rig, settings: &Settings, how: &str) -> anyhow::Result<Verd
     Ok(verdict)
 }
 
-fn write_for(writer: &mut Writer, pace: &mut Pace, span: Duration) -> anyhow::Result<()> {
+pub(super) fn write_for(
+    writer: &mut Writer,
+    pace: &mut Pace,
+    span: Duration,
+) -> anyhow::Result<()> {
     let began = clock::monotonic();
     while began.elapsed() < span {
         writer.write(pace.due())?;

@@ -1,0 +1,151 @@
+//! Where the agent looks for what is wrong with itself: the figures of its inputs and outputs. What of
+//! it is told, and when, is the pump's `self_watch`'s to say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Instant;
+
+use tokio::task::JoinHandle;
+
+use crate::clock;
+use crate::inputs::tail::{self, LossKind};
+use crate::outputs::{self, safe};
+use crate::pump;
+use crate::pump::self_watch::{EVERY, Growth, Kind, Trouble};
+
+/// Looks until the task is aborted or the engine has ended.
+pub(super) fn start(
+    counters: Arc<tail::Counters>,
+    outputs: outputs::Handle,
+    inbox: SyncSender<pump::Input>,
+) -> JoinHandle<()> {
+    let mut looker = Looker {
+        counters,
+        outputs,
+        growth: Growth::default(),
+    };
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            // Queues are read from disk.
+            let look = tokio::task::spawn_blocking(move || {
+                let troubles = looker.look(clock::monotonic());
+                (looker, troubles)
+            });
+            let Ok((back, troubles)) = look.await else {
+                return;
+            };
+            looker = back;
+            // An engine that has too much to do is told the next time.
+            if let Err(TrySendError::Disconnected(_)) =
+                inbox.try_send(pump::Input::Troubles(troubles))
+            {
+                return;
+            }
+        }
+    })
+}
+
+/// Looks at figures, and remembers those of the look before.
+struct Looker {
+    counters: Arc<tail::Counters>,
+    outputs: outputs::Handle,
+    growth: Growth,
+}
+
+impl Looker {
+    fn look(&mut self, now: Instant) -> Vec<Trouble> {
+        let mut troubles = self.unreadable();
+        troubles.extend(self.lost(now));
+        troubles.extend(self.outputs(now));
+        troubles
+    }
+
+    fn unreadable(&self) -> Vec<Trouble> {
+        let figures = self.counters.inputs().into_iter();
+        let trouble = |figures: tail::InputFigures| {
+            let first = figures.unreadable.first()?;
+            let path = first.path.display().to_string();
+            let what = format!(
+                "{} of the input {} cannot be read, such as {}: {}",
+                counted(figures.unreadable_total, "file"),
+                figures.input,
+                safe::visible(&path),
+                safe::visible(&first.error)
+            );
+            Some(Trouble {
+                kind: Kind::Unreadable,
+                about: figures.input.to_string(),
+                what,
+            })
+        };
+        figures.filter_map(trouble).collect()
+    }
+
+    fn lost(&mut self, now: Instant) -> Vec<Trouble> {
+        let mut lost: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        for loss in self.counters.losses() {
+            let is_lost = match loss.kind {
+                LossKind::Truncated | LossKind::Vanished | LossKind::Archive => true,
+                LossKind::Unreadable | LossKind::Cut | LossKind::Hole => false,
+            };
+            if is_lost {
+                let path = loss.path.map_or_else(
+                    || "a file".to_owned(),
+                    |path| safe::visible(&path.display().to_string()).into_owned(),
+                );
+                // The latest stands first.
+                let (times, _) = lost.entry(loss.input.to_string()).or_insert_with(|| {
+                    let what = format!("lines were lost: {path} {}", loss.kind.says());
+                    (0, what)
+                });
+                *times += loss.times;
+            }
+        }
+        let mut troubles = Vec::new();
+        for (about, (times, what)) in lost {
+            if self.growth.is(Kind::Lost, &about, times, now) {
+                troubles.push(Trouble {
+                    kind: Kind::Lost,
+                    about,
+                    what,
+                });
+            }
+        }
+        troubles
+    }
+
+    fn outputs(&mut self, now: Instant) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        for output in self.outputs.snapshot() {
+            let (about, counts) = (output.name, output.counts);
+            // What is refused alone and tried again later says nothing of the others.
+            let waits = output.queue.is_none_or(|queue| queue.rows > counts.aside);
+            if let Some(error) = counts.last_error.filter(|_| waits) {
+                troubles.push(Trouble {
+                    kind: Kind::Dead,
+                    what: format!(
+                        "the output {about} takes nothing: {}",
+                        safe::visible(&error)
+                    ),
+                    about: about.clone(),
+                });
+            }
+            if self.growth.is(Kind::Overflown, &about, counts.dropped, now) {
+                let lost = counted(counts.dropped, "notification");
+                troubles.push(Trouble {
+                    kind: Kind::Overflown,
+                    what: format!("the queue of the output {about} was full: {lost} lost"),
+                    about,
+                });
+            }
+        }
+        troubles
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
