@@ -15,7 +15,6 @@
 mod heartbeat;
 mod troubles;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -379,7 +378,7 @@ fn pump(
         store,
         inbox,
         tail,
-        unreadable: Box::new(unreadable(config, counters)),
+        unreadable: Box::new(troubles::unreadable(config, counters)),
         watchdog: Watchdog::wanted(),
         notice: Box::new(move |notice| {
             let happening = match notice {
@@ -450,24 +449,6 @@ fn silences(saved: &Saved) -> Vec<Silence> {
         tracing::error!(%error, "the silences cannot be read, and hold no longer");
         Vec::new()
     })
-}
-
-/// Finds the inputs of which something cannot be read.
-fn unreadable(
-    config: &Config,
-    counters: Arc<tail::Counters>,
-) -> impl Fn() -> Vec<InputId> + Send + use<> {
-    let names = (0..).map(InputId).zip(&config.inputs);
-    let ids: HashMap<Arc<str>, InputId> = names
-        .map(|(id, input)| (Arc::clone(&input.name), id))
-        .collect();
-    move || {
-        let figures = counters.inputs().into_iter();
-        let unreadable = figures.filter(|figures| figures.unreadable_total > 0);
-        unreadable
-            .filter_map(|figures| ids.get(&figures.input).copied())
-            .collect()
-    }
 }
 
 fn tail_setup(

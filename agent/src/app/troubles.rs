@@ -1,18 +1,38 @@
 //! Where the agent looks for what is wrong with itself: the figures of its inputs and outputs. What of
 //! it is told, and when, is the pump's `self_watch`'s to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Instant;
 
+use lapwing_rules::model::InputId;
 use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::config::Config;
 use crate::inputs::tail::{self, LossKind};
 use crate::outputs::{self, safe};
 use crate::pump;
 use crate::pump::self_watch::{EVERY, Growth, Kind, Trouble};
+
+/// Finds the inputs of which something cannot be read.
+pub(super) fn unreadable(
+    config: &Config,
+    counters: Arc<tail::Counters>,
+) -> impl Fn() -> Vec<InputId> + Send + use<> {
+    let names = (0..).map(InputId).zip(&config.inputs);
+    let ids: HashMap<Arc<str>, InputId> = names
+        .map(|(id, input)| (Arc::clone(&input.name), id))
+        .collect();
+    move || {
+        let figures = counters.inputs().into_iter();
+        let unreadable = figures.filter(|figures| figures.unreadable_total > 0);
+        unreadable
+            .filter_map(|figures| ids.get(&figures.input).copied())
+            .collect()
+    }
+}
 
 /// Looks until the task is aborted or the engine has ended.
 pub(super) fn start(
