@@ -187,7 +187,8 @@ pub fn start(
     let beat = config.heartbeat.clone();
     let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
     let watched = Arc::clone(&counters);
-    let looker = troubles::start(watched, outputs.handle(), inbox.clone());
+    let received = network.as_ref().map(|network| network.counters());
+    let looker = troubles::start(watched, received, outputs.handle(), inbox.clone());
     Ok(App {
         tasks: beat.into_iter().chain([looker]).collect(),
         journal_threads,

@@ -2,19 +2,23 @@
 //! it is told, and when, is the pump's `self_watch`'s to say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use lapwing_rules::model::InputId;
 use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::config::Config;
+use crate::inputs::syslog;
 use crate::inputs::tail::{self, LossKind};
 use crate::outputs::{self, safe};
 use crate::pump;
 use crate::pump::self_watch::{EVERY, Growth, Kind, Trouble};
+
+/// Between two tries to get a look into a full inbox.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Finds the inputs of which something cannot be read.
 pub(super) fn unreadable(
@@ -37,11 +41,13 @@ pub(super) fn unreadable(
 /// Looks until the task is aborted or the engine has ended.
 pub(super) fn start(
     counters: Arc<tail::Counters>,
+    received: Option<syslog::counters::All>,
     outputs: outputs::Handle,
     inbox: SyncSender<pump::Input>,
 ) -> JoinHandle<()> {
     let mut looker = Looker {
         counters,
+        received,
         outputs,
         growth: Growth::default(),
     };
@@ -57,11 +63,15 @@ pub(super) fn start(
                 return;
             };
             looker = back;
-            // An engine that has too much to do is told the next time.
-            if let Err(TrySendError::Disconnected(_)) =
-                inbox.try_send(pump::Input::Troubles(troubles))
-            {
-                return;
+            // Just an engine that has too much to do is to hear of what is wrong.
+            let mut troubles = pump::Input::Troubles(troubles);
+            loop {
+                troubles = match inbox.try_send(troubles) {
+                    Ok(()) => break,
+                    Err(TrySendError::Full(back)) => back,
+                    Err(TrySendError::Disconnected(_)) => return,
+                };
+                tokio::time::sleep(PAUSE).await;
             }
         }
     })
@@ -70,6 +80,7 @@ pub(super) fn start(
 /// Looks at figures, and remembers those of the look before.
 struct Looker {
     counters: Arc<tail::Counters>,
+    received: Option<syslog::counters::All>,
     outputs: outputs::Handle,
     growth: Growth,
 }
@@ -78,6 +89,7 @@ impl Looker {
     fn look(&mut self, now: Instant) -> Vec<Trouble> {
         let mut troubles = self.unreadable();
         troubles.extend(self.lost(now));
+        troubles.extend(self.received(now));
         troubles.extend(self.outputs(now));
         troubles
     }
@@ -130,6 +142,35 @@ impl Looker {
                     kind: Kind::Lost,
                     about,
                     what,
+                });
+            }
+        }
+        troubles
+    }
+
+    /// Of what others send.
+    fn received(&mut self, now: Instant) -> Vec<Trouble> {
+        let all = self.received.iter();
+        let all = all.map(|all| all.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let mut troubles = Vec::new();
+        for (name, counters) in all.flatten() {
+            if let Some((at, why)) = counters.deaf().into_iter().next() {
+                let (at, why) = (safe::visible(&at), safe::visible(&why));
+                troubles.push(Trouble {
+                    kind: Kind::Unreadable,
+                    about: name.to_string(),
+                    what: format!("the input {name} cannot listen at {at}: {why}"),
+                });
+            }
+            let dropped = counters.datagrams_dropped.get();
+            if self.growth.is(Kind::Lost, &name, dropped, now) {
+                let dropped = counted(dropped, "datagram");
+                troubles.push(Trouble {
+                    kind: Kind::Lost,
+                    about: name.to_string(),
+                    what: format!(
+                        "the system dropped {dropped} of the input {name}, which came too fast"
+                    ),
                 });
             }
         }

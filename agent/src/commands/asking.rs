@@ -69,9 +69,10 @@ pub(super) fn read<T: DeserializeOwned>(row: Value) -> Result<T, AgentError> {
     serde_json::from_value(row).map_err(|error| AgentError::Agent(AskError::Broken(error.into())))
 }
 
-/// Whom root speaks for.
+/// Who asks; root speaks for whom `sudo` names.
 pub(super) fn on_behalf_of() -> Option<String> {
-    std::env::var("SUDO_USER").ok()
+    let mut names = ["SUDO_USER", "LOGNAME", "USER"].into_iter();
+    names.find_map(|name| std::env::var(name).ok())
 }
 
 /// RFC 3339, or so long ago.

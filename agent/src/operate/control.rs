@@ -50,7 +50,7 @@ impl Control {
         let (sight, shown) = watch::channel(None);
         Ok(Self {
             path: path.to_owned(),
-            task: tokio::spawn(serve(listener, shown)),
+            task: tokio::spawn(serve(listener, shown, path.into())),
             sight,
         })
     }
@@ -98,7 +98,11 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>>) {
+async fn serve(
+    listener: UnixListener,
+    shown: watch::Receiver<Option<Arc<Sight>>>,
+    path: Arc<Path>,
+) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
@@ -106,10 +110,10 @@ async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let shown = shown.clone();
+                let (shown, path) = (shown.clone(), Arc::clone(&path));
                 tokio::spawn(async move {
                     // One who asks too slowly, or goes away, is not missed.
-                    answer(stream, shown).await.ok();
+                    answer(stream, shown, &path).await.ok();
                     drop(permit);
                 });
             }
@@ -121,8 +125,12 @@ async fn serve(listener: UnixListener, shown: watch::Receiver<Option<Arc<Sight>>
     }
 }
 
-async fn answer(stream: UnixStream, shown: watch::Receiver<Option<Arc<Sight>>>) -> io::Result<()> {
-    let peer = Peer::of(&stream.peer_cred()?);
+async fn answer(
+    stream: UnixStream,
+    shown: watch::Receiver<Option<Arc<Sight>>>,
+    path: &Path,
+) -> io::Result<()> {
+    let peer = Peer::of(&stream.peer_cred()?, path);
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read.take(MAX_REQUEST as u64));
     let mut line = Vec::new();

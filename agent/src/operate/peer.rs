@@ -1,23 +1,33 @@
 //! Who is at the other end of the control socket: the system says so, not they. Only root, the
-//! agent's own user and members of its group may change anything, whatever the socket's mode is.
+//! agent's own user and members of its group may change anything, whatever the socket's mode is. A
+//! confined service sees neither the processes of others nor their users: there the socket's mode, by
+//! which the system lets in no others, is the proof.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use tokio::net::unix::UCred;
 
 /// Longest name that is taken from anywhere, in bytes.
 const MOST_NAME: usize = 64;
 
+/// Stands for every user of the host outside a user namespace.
+const HIDDEN: u32 = 65_534;
+
 /// A process that asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     uid: u32,
     groups: Vec<u32>,
+    /// The system has let in nobody else.
+    is_proven: bool,
 }
 
 impl Peer {
-    /// As the system knows it.
-    pub(super) fn of(credentials: &UCred) -> Self {
+    /// As the system knows it, at the socket `path`.
+    pub(super) fn of(credentials: &UCred, path: &Path) -> Self {
+        let mode = fs::symlink_metadata(path).map(|it| it.permissions().mode());
         let mut groups = vec![credentials.gid()];
         if let Some(pid) = credentials.pid()
             && let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status"))
@@ -27,6 +37,7 @@ impl Peer {
         Self {
             uid: credentials.uid(),
             groups,
+            is_proven: mode.is_ok_and(|mode| mode & 0o006 == 0),
         }
     }
 
@@ -34,12 +45,15 @@ impl Peer {
     pub(super) fn may_order(&self) -> bool {
         let own_user = rustix::process::geteuid().as_raw();
         let own_group = rustix::process::getegid().as_raw();
-        self.uid == 0 || self.uid == own_user || self.groups.contains(&own_group)
+        let is_known = self.uid == own_user || self.groups.contains(&own_group);
+        self.uid == 0 || is_known || self.is_proven
     }
 
-    /// What it is called. Root may speak for somebody else (`sudo` says for whom).
+    /// What it is called. Root may speak for somebody else (`sudo` says for whom), and so may one whose
+    /// name the system hides.
     pub(super) fn name(&self, on_behalf_of: Option<&str>) -> String {
-        let named = on_behalf_of.filter(|name| self.uid == 0 && is_name(name));
+        let named =
+            on_behalf_of.filter(|name| (self.uid == 0 || self.uid == HIDDEN) && is_name(name));
         if let Some(name) = named {
             return name.to_owned();
         }
@@ -89,11 +103,23 @@ mod tests {
         let peer = |uid| Peer {
             uid,
             groups: vec![],
+            is_proven: false,
         };
         assert_eq!(peer(0).name(Some("alice")), "alice");
         assert_ne!(peer(4_000_000_000).name(Some("alice")), "alice");
         assert_eq!(peer(4_000_000_000).name(None), "uid 4000000000");
         assert_ne!(peer(0).name(Some("a\x1b[31m")), "a\x1b[31m");
         assert!(peer(0).may_order() && !peer(4_000_000_000).may_order());
+    }
+
+    #[test]
+    fn a_confined_service_takes_orders_of_whom_the_sockets_mode_lets_in() {
+        let hidden = Peer {
+            uid: HIDDEN,
+            groups: vec![HIDDEN],
+            is_proven: true,
+        };
+        assert!(hidden.may_order());
+        assert_eq!(hidden.name(Some("alice")), "alice");
     }
 }

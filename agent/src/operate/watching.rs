@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapwing_rules::language::rule::RuleSet;
+use lapwing_rules::model::Sample;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::OwnedWriteHalf;
@@ -124,5 +125,6 @@ fn redacted(line: String, rules: &RuleSet) -> String {
         rule.redact.redact(&line, &mut clean);
         line = clean;
     }
+    line.truncate(Sample::MAX_BYTES);
     String::from_utf8_lossy(&line).into_owned()
 }

@@ -16,8 +16,6 @@ use crate::store::Routed;
 pub const EVERY: Duration = Duration::from_secs(15);
 /// A trouble is over when it was not seen for so long.
 const CALM: Duration = Duration::from_mins(1);
-/// What has happened counts as wrong for so long.
-const FRESH: Duration = Duration::from_mins(15);
 /// Troubles that are told at once; what comes beyond is in `lapwing status`.
 const MOST: usize = 100;
 
@@ -72,6 +70,15 @@ impl Kind {
         }
     }
 
+    /// What has happened counts as wrong for so long. One line of the wrong time is no trouble: only when
+    /// they keep coming is it one for as long as it takes to be told.
+    const fn lasts(self) -> Duration {
+        match self {
+            Self::Skewed => Duration::from_secs(2 * EVERY.as_secs()),
+            Self::Unreadable | Self::Lost | Self::Dead | Self::Overflown => Duration::from_mins(15),
+        }
+    }
+
     /// It is told when it was seen for so long: a rotation in progress or a service that is started
     /// again wakes nobody.
     const fn patience(self) -> Duration {
@@ -107,7 +114,7 @@ impl Growth {
             *grown_at = Some(now);
         }
         *last = count;
-        grown_at.is_some_and(|at| now.saturating_duration_since(at) < FRESH)
+        grown_at.is_some_and(|at| now.saturating_duration_since(at) < kind.lasts())
     }
 }
 

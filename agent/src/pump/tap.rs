@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::language::rule::Rule;
-use lapwing_rules::model::{Batch, Mode, Sample, Severity, Timestamp};
+use lapwing_rules::model::{Batch, Mode, Severity, Timestamp};
 use lapwing_rules::scanner::Hit;
 use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::clock;
 
@@ -22,6 +23,9 @@ pub const MOST_RATE: u32 = 1_000;
 pub const RATE: u32 = 20;
 /// Bytes that wait for a slow watcher, at the most.
 const MOST_WAITING: usize = 1 << 20;
+/// Bytes of a line as it was read: more than are shown, so that what is to be blanked is found whole.
+const MOST_RAW: usize = 64 * 1024;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What is to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +64,7 @@ pub struct Tapped {
     pub source: String,
     /// Byte offset of the line's start in its source.
     pub offset: u64,
-    /// The line, at most [`Sample::MAX_BYTES`].
+    /// The line; once it is shown, at most [`Sample::MAX_BYTES`](lapwing_rules::model::Sample::MAX_BYTES).
     pub line: String,
     /// Of a hit.
     #[serde(flatten)]
@@ -119,19 +123,25 @@ impl Tap {
     }
 
     /// What came since the last call, oldest first, and how many more did that are not shown. Waits
-    /// until there is any of either.
+    /// until there is any; of those that are not shown alone is told once a second.
     pub async fn next(&self) -> (Vec<Tapped>, u64) {
         loop {
             let filled = self.filled.notified();
-            {
+            let pause = {
                 let mut queue = self.lock();
-                if !queue.waiting.is_empty() || queue.skipped > 0 {
+                let left = (queue.began + SECOND).saturating_duration_since(clock::monotonic());
+                let is_due = queue.skipped > 0 && left.is_zero();
+                if is_due || !queue.waiting.is_empty() {
                     queue.bytes = 0;
                     let skipped = mem::take(&mut queue.skipped);
                     return (queue.waiting.drain(..).collect(), skipped);
                 }
+                (queue.skipped > 0).then_some(left)
+            };
+            match pause {
+                Some(pause) => drop(timeout(pause, filled).await),
+                None => filled.await,
             }
-            filled.await;
         }
     }
 
@@ -151,20 +161,24 @@ impl Tap {
 
     fn put(&self, now: Instant, tapped: impl FnOnce() -> Tapped) {
         let mut queue = self.lock();
-        if now.saturating_duration_since(queue.began) >= Duration::from_secs(1) {
+        if now.saturating_duration_since(queue.began) >= SECOND {
             queue.began = now;
             queue.left = self.query.rate.min(MOST_RATE);
         }
-        if queue.left == 0 || queue.bytes >= MOST_WAITING {
+        let is_news = if queue.left == 0 || queue.bytes >= MOST_WAITING {
             queue.skipped += 1;
+            queue.skipped == 1
         } else {
             let tapped = tapped();
             queue.left -= 1;
             queue.bytes += tapped.line.len() + size_of::<Tapped>();
             queue.waiting.push_back(tapped);
-        }
+            true
+        };
         drop(queue);
-        self.filled.notify_one();
+        if is_news {
+            self.filled.notify_one();
+        }
     }
 }
 
@@ -175,23 +189,31 @@ pub(super) struct Taps(Vec<Arc<Tap>>);
 impl Taps {
     /// One more.
     pub(super) fn add(&mut self, tap: Arc<Tap>) {
+        self.let_go();
         self.0.push(tap);
     }
 
     /// Lines have come.
     pub(super) fn batch(&mut self, batch: &Batch, input: &str) {
-        self.0.retain(|tap| Arc::strong_count(tap) > 1);
+        self.let_go();
         let now = clock::monotonic();
         for tap in self.0.iter().filter(|tap| tap.wants(TapWhat::Lines, input)) {
+            let ends = memchr::memchr_iter(b'\n', &batch.bytes).map(|at| at + 1);
             let mut start = 0;
-            for line in batch.bytes.split_inclusive(|byte| *byte == b'\n') {
+            for end in ends.chain([batch.bytes.len()]) {
+                let line = batch.bytes.get(start..end).unwrap_or_default();
                 let text = line.trim_ascii_end();
-                if tap.holds(text) {
+                if !line.is_empty() && tap.holds(text) {
                     tap.put(now, || of_line(batch, start, text, input));
                 }
-                start += line.len();
+                start = end;
             }
         }
+    }
+
+    /// Those who do not watch any more.
+    fn let_go(&mut self) {
+        self.0.retain(|tap| Arc::strong_count(tap) > 1);
     }
 
     /// A rule accepted a line.
@@ -209,7 +231,7 @@ impl Taps {
 }
 
 fn of_line(batch: &Batch, start: usize, text: &[u8], input: &str) -> Tapped {
-    let text = text.get(..Sample::MAX_BYTES).unwrap_or(text);
+    let text = text.get(..MOST_RAW).unwrap_or(text);
     Tapped {
         at: batch.arrival,
         input: input.to_owned(),
