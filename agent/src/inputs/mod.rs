@@ -44,23 +44,49 @@ pub enum Event {
     Ended(InputId),
 }
 
-/// Tells an input that what it handed over, up to a certain place, is durable with all that it caused.
+/// Tells an input that what it handed over, up to a certain place, is durable with all that it caused;
+/// or, where it is dropped before that is so, that nobody will ever tell.
 #[derive(Debug)]
 pub struct Receipt {
     number: u64,
-    back: UnboundedSender<u64>,
+    /// `None` once it has told.
+    back: Option<UnboundedSender<Settled>>,
+}
+
+/// What became of a [`Receipt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// What came before the one with this number is durable.
+    Durable(u64),
+    /// Whoever had one is gone: what came before it may be durable, or not.
+    Lost,
 }
 
 impl Receipt {
     /// `number` goes to `back` once it is so.
-    pub fn new(number: u64, back: UnboundedSender<u64>) -> Self {
-        Self { number, back }
+    pub fn new(number: u64, back: UnboundedSender<Settled>) -> Self {
+        Self {
+            number,
+            back: Some(back),
+        }
     }
 
     /// It is durable. Never waits.
-    pub fn confirm(self) {
-        // Whoever has gone will send it again.
-        self.back.send(self.number).ok();
+    pub fn confirm(mut self) {
+        self.tell(Settled::Durable(self.number));
+    }
+
+    fn tell(&mut self, settled: Settled) {
+        if let Some(back) = self.back.take() {
+            // Whoever has gone will send it again.
+            back.send(settled).ok();
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.tell(Settled::Lost);
     }
 }
 

@@ -74,26 +74,67 @@ fn framed(stream: &[u8], max: usize, piece: usize) -> Out {
 fn naive(stream: &[u8], max: usize) -> Out {
     let mut out = Out::default();
     let mut rest = stream;
+    let mut before = Before::Nothing;
     while !rest.is_empty() {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let is_number = digits > 0 && rest[0] != b'0';
-        if is_number && digits > 9 {
-            out.is_broken = true;
-            return out;
-        }
-        if is_number && rest.get(digits) == Some(&b' ') {
-            let number: usize = std::str::from_utf8(&rest[..digits]).unwrap().parse().unwrap();
-            let behind = &rest[digits + 1..];
+        let count = match count(rest, before) {
+            Some(count) => count,
+            None => {
+                out.is_broken = true;
+                return out;
+            }
+        };
+        let messages = out.messages;
+        if let Some((number, behind)) = count {
             let here = number.min(behind.len());
             out.take(&behind[..here], number, max);
             rest = &behind[here..];
+            before = if here == number { Before::Counted } else { before };
             continue;
         }
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         out.take(&rest[..end], end, max);
         rest = rest.get(end + 1..).unwrap_or_default();
+        before = if out.messages > messages { Before::Line } else { before };
     }
     out
+}
+
+/// What the last frame was that was not empty.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    Line,
+    Counted,
+}
+
+/// The count that a frame begins with, and what stands behind it; `Some(None)`: it is a line; `None`:
+/// it is neither.
+fn count(rest: &[u8], before: Before) -> Option<Option<(usize, &[u8])>> {
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || rest[0] == b'0' {
+        return Some(None);
+    }
+    let most = if before == Before::Line { 20 } else { 9 };
+    let behind = rest.get(digits + 1..).filter(|_| rest[digits] == b' ');
+    let bears_priority = behind.is_some_and(|behind| behind.first() == Some(&b'<'));
+    if digits > most || (digits > 9 && bears_priority) {
+        return None;
+    }
+    let Some(behind) = behind.filter(|_| digits <= 9) else {
+        return Some(None);
+    };
+    let number: usize = std::str::from_utf8(&rest[..digits]).unwrap().parse().unwrap();
+    let is_first_count = || {
+        let text = behind.get(..number);
+        behind.is_empty() || text.is_some_and(|text| !text[..number - 1].contains(&b'\n'))
+    };
+    let is_count = bears_priority
+        || match before {
+            Before::Counted => true,
+            Before::Line => false,
+            Before::Nothing => is_first_count(),
+        };
+    Some(is_count.then_some((number, behind)))
 }
 
 impl Out {

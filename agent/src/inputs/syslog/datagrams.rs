@@ -16,6 +16,7 @@ use tokio::net::{UdpSocket, UnixDatagram};
 
 use super::frame::append;
 use super::kernel;
+use super::network::DRAIN;
 use super::shared::{Closed, Current, Phase, Shared};
 use super::{Address, Counters};
 use crate::clock;
@@ -34,6 +35,10 @@ const MANY: usize = 16;
 const ROOM_TO_GATHER: usize = 4 * 1024 * 1024;
 /// What is handed over at once, about.
 const BATCH_BYTES: usize = 256 * 1024;
+/// What a datagram costs besides its bytes: each sender's lines stand on their own.
+const OVERHEAD_BYTES: usize = 128;
+/// Datagrams taken before others have their turn.
+const MOST_IN_A_READ: usize = 4_096;
 /// Senders whose names are remembered.
 const MOST_SENDERS: usize = 10_000;
 /// How often the kernel is asked what it dropped while datagrams come.
@@ -51,12 +56,17 @@ pub(super) async fn serve(
     let mut live = Some(shared.live());
     let room = sockopt::socket_recv_buffer_size(&socket).unwrap_or(0);
     let mut reader = Reader::new(is_local, room);
-    let mut drops = kernel::drops(&socket).unwrap_or(0);
+    let before = kernel::drops(&socket);
+    if before.is_none() && matches!(socket, Socket::Udp(_)) {
+        tracing::warn!(%input, "what the system drops at {address} is not known: /proc/self/net/udp cannot be read");
+    }
+    let mut drops = before.unwrap_or(0);
     let mut phase = shared.phase();
     let mut has_read = false;
     while let Some((now, current)) = shared.turn(&mut phase, input).await {
         if now == Phase::Draining {
-            reader.drain(&socket, shared, &current)?;
+            let until = clock::monotonic() + DRAIN;
+            reader.drain(&socket, shared, &current, until).await?;
             count_drops(&socket, &mut drops, &current.counters);
             live = None;
             phase.changed().await.ok();
@@ -206,9 +216,7 @@ struct Reader {
     slots: Vec<u8>,
     headers: MultiHeaders<SockaddrStorage>,
     sources: HashMap<Sender, Arc<Source>>,
-    /// By sender, in the order in which they were first heard.
-    waiting: Vec<(Sender, Framed, u64)>,
-    bytes: usize,
+    waiting: Waiting,
     reads: u64,
     pace: Pace,
 }
@@ -220,8 +228,7 @@ impl Reader {
             slots: vec![0; AT_ONCE * SLOT_BYTES],
             headers: MultiHeaders::preallocate(AT_ONCE, None),
             sources: HashMap::new(),
-            waiting: Vec::new(),
-            bytes: 0,
+            waiting: Waiting::default(),
             reads: 0,
             pace: Pace::new(room),
         }
@@ -230,7 +237,7 @@ impl Reader {
     /// Takes what has come, up to about what is handed over at once. Gives whether there may be more.
     fn read(&mut self, socket: &Socket, max: usize) -> io::Result<bool> {
         self.reads += 1;
-        while self.bytes < BATCH_BYTES {
+        while !self.waiting.is_full() {
             let at_once = self.pace.at_once();
             let slots = self.slots.chunks_exact_mut(SLOT_BYTES).take(at_once);
             let mut slots: Vec<[IoSliceMut<'_>; 1]> =
@@ -251,9 +258,11 @@ impl Reader {
             for datagram in got {
                 count += 1;
                 let sender = sender(datagram.address.as_ref());
+                // Of one that is longer than a slot the system gives no more: a byte was lost at least.
+                let lost = u64::from(datagram.flags.contains(MsgFlags::MSG_TRUNC));
                 for text in datagram.iovs() {
-                    self.bytes += text.len();
-                    take(&mut self.waiting, sender, text, max);
+                    self.waiting
+                        .take(sender, text, text.len() as u64 + lost, max);
                 }
             }
             self.pace.took(count, clock::monotonic());
@@ -265,12 +274,23 @@ impl Reader {
         Ok(true)
     }
 
-    /// Takes and hands over all that has come.
-    fn drain(&mut self, socket: &Socket, shared: &Shared, current: &Current) -> io::Result<()> {
+    /// Takes and hands over all that has come, until this time: where they come without end there is
+    /// no other one.
+    async fn drain(
+        &mut self,
+        socket: &Socket,
+        shared: &Shared,
+        current: &Current,
+        until: Instant,
+    ) -> io::Result<()> {
         while self.read(socket, current.config.max_line_bytes)? {
             if self.hand_over(shared, current) == Err(Closed) {
                 return Ok(());
             }
+            if clock::monotonic() >= until {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
         // Where nobody takes anything, nothing can be done.
         self.hand_over(shared, current).ok();
@@ -278,12 +298,11 @@ impl Reader {
     }
 
     fn hand_over(&mut self, shared: &Shared, current: &Current) -> Result<(), Closed> {
-        self.bytes = 0;
         if self.sources.len() > MOST_SENDERS {
             self.sources.clear();
         }
         let path = self.path.as_deref();
-        for (sender, framed, messages) in self.waiting.drain(..) {
+        for (sender, framed, messages) in self.waiting.empty() {
             let source = self.sources.entry(sender).or_insert_with(|| {
                 let name = match (sender, path) {
                     (Sender::Host(host), _) => format!("syslog://{host}"),
@@ -300,16 +319,56 @@ impl Reader {
     }
 }
 
-/// Appends a datagram to those of its sender.
-fn take(waiting: &mut Vec<(Sender, Framed, u64)>, sender: Sender, text: &[u8], max: usize) {
-    // Nearly always the last one again.
-    let known = waiting.iter().rposition(|(other, ..)| *other == sender);
-    let index = known.unwrap_or_else(|| {
-        waiting.push((sender, Framed::default(), 0));
-        waiting.len() - 1
-    });
-    if let Some((_, framed, messages)) = waiting.get_mut(index) {
-        *messages += u64::from(append(text, text.len() as u64, max, framed));
+/// Datagrams that were read and not handed over.
+#[derive(Default)]
+struct Waiting {
+    /// In the order in which their senders were first heard, with the number of messages.
+    lines: Vec<(Sender, Framed, u64)>,
+    /// Where a sender's stand.
+    places: HashMap<Sender, usize>,
+    datagrams: usize,
+    /// What they cost, about.
+    bytes: usize,
+}
+
+impl Waiting {
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES || self.datagrams >= MOST_IN_A_READ
+    }
+
+    /// Appends a datagram, of whose `length` bytes `text` came, to those of its sender. O(bytes),
+    /// however many senders there are.
+    fn take(&mut self, sender: Sender, text: &[u8], length: u64, max: usize) {
+        self.datagrams += 1;
+        self.bytes += text.len() + OVERHEAD_BYTES;
+        // Nearly always the last one again.
+        if let Some((last, framed, messages)) = self.lines.last_mut()
+            && *last == sender
+        {
+            *messages += u64::from(append(text, length, max, framed));
+            return;
+        }
+        if let Some((_, framed, messages)) = self
+            .places
+            .get(&sender)
+            .and_then(|index| self.lines.get_mut(*index))
+        {
+            *messages += u64::from(append(text, length, max, framed));
+            return;
+        }
+        let mut framed = Framed::default();
+        // Of an empty one nothing stays.
+        if append(text, length, max, &mut framed) {
+            self.places.insert(sender, self.lines.len());
+            self.lines.push((sender, framed, 1));
+        }
+    }
+
+    /// Gives all of them.
+    fn empty(&mut self) -> Vec<(Sender, Framed, u64)> {
+        (self.bytes, self.datagrams) = (0, 0);
+        self.places.clear();
+        std::mem::take(&mut self.lines)
     }
 }
 
@@ -322,3 +381,6 @@ fn sender(address: Option<&SockaddrStorage>) -> Sender {
     let host = address.and_then(|it| v4(it).or_else(|| v6(it)));
     host.map_or(Sender::Local, Sender::Host)
 }
+
+#[cfg(test)]
+mod tests;

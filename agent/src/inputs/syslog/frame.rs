@@ -2,17 +2,25 @@
 //! no time.
 //!
 //! Each frame says by its first byte what it is: one that begins with 1 to 9 bears a count of its
-//! bytes (RFC 6587, octet counting), any other ends at LF. A number that is followed by neither a
-//! digit nor a space is no count but how a text begins (`2026-11-21 …`), and ends at LF as well.
+//! bytes (RFC 6587, octet counting), any other ends at LF. Texts begin with numbers, too (`10 rows
+//! affected`), so a number is a count only
+//!
+//! - with a space behind it: `2026-11-21 …` is a line;
+//! - and with `<` behind that, where the frame before was a line: who sends lines goes on with lines,
+//!   and who counts frames that bear no priority counts the first one already;
+//! - and, of the first frame of a stream without `<`, when no LF comes before so many bytes are over.
+//!
 //! However the bytes are cut into reads, the same messages come out. Of a message under way no more
-//! than the limit is held.
+//! than the limit is held, and the number before it.
 
 use memchr::memchr;
 
 use crate::inputs::framer::Framed;
 
 /// A count has at most so many digits: a gigabyte, less one byte.
-const MOST_DIGITS: u64 = 9;
+const MOST_DIGITS: usize = 9;
+/// A line behind a line may begin with a longer number, a time in nanoseconds or 64 bits of anything.
+const MOST_DIGITS_OF_A_LINE: usize = 20;
 /// A buffer for the message under way keeps its memory up to here: idle connections must stay small.
 const KEEP_BYTES: usize = 4 * 1024;
 
@@ -26,11 +34,20 @@ pub struct Frames {
     /// The most that a message may have.
     max: usize,
     state: State,
+    before: Before,
     /// The first bytes of the message under way, at most `max + 1`: the one more may be a CR.
     held: Vec<u8>,
     /// How many bytes of it there were.
     length: u64,
     messages: u64,
+}
+
+/// What the last frame was that was not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Line,
+    Counted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +56,11 @@ enum State {
     Between,
     /// In a count, whose digits stand in `held`.
     Count(u64),
+    /// Behind a number and a space, which stand in `held`: the next byte says what they are.
+    Space(u64),
+    /// In the first frame, which has `left` bytes to come if no LF comes before. In `held` stands
+    /// what came of it, with the number and the space, `head` bytes, before it.
+    Perhaps { head: usize, left: u64 },
     /// In a frame that ends at LF.
     Line,
     /// In a frame of which so many bytes are to come.
@@ -51,6 +73,7 @@ impl Frames {
         Self {
             max: max_bytes,
             state: State::Between,
+            before: Before::Nothing,
             held: Vec::new(),
             length: 0,
             messages: 0,
@@ -67,6 +90,11 @@ impl Frames {
         self.state != State::Between
     }
 
+    /// Whether part of a line has come, which is nothing but text so far.
+    pub fn is_within_line(&self) -> bool {
+        self.state == State::Line
+    }
+
     /// Messages that came out since this was last asked.
     pub fn take_messages(&mut self) -> u64 {
         std::mem::take(&mut self.messages)
@@ -76,7 +104,8 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// When a count has more than 9 digits; what came before is in `out`.
+    /// When a count has more than 9 digits, or a line begins with more than 20; what came before is
+    /// in `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Framed) -> Result<(), TooLong> {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
@@ -87,6 +116,11 @@ impl Frames {
                 }
                 State::Between => self.take_lines(rest, out),
                 State::Count(count) => self.take_count(count, rest)?,
+                State::Space(count) => {
+                    self.take_space(count, first)?;
+                    rest
+                }
+                State::Perhaps { head, left } => self.take_perhaps(head, left, rest, out),
                 State::Line => self.take_line(rest, out),
                 State::Counted(left) => self.take_counted(left, rest, out),
             };
@@ -99,10 +133,15 @@ impl Frames {
     pub fn finish(&mut self, out: &mut Framed) {
         match self.state {
             State::Between => {}
-            State::Line => self.complete(self.length, out),
+            State::Line => self.complete_line(out),
+            // Where it was a count nothing came behind it.
+            State::Space(_) if self.before == Before::Nothing => self.held.clear(),
             // What is missing is missing: as if it had been cut.
-            State::Counted(left) => self.complete(self.length + left, out),
-            State::Count(_) => self.complete(self.held.len() as u64, out),
+            State::Counted(left) => self.complete_counted(self.length + left, out),
+            // With its number: nothing tells what it was.
+            State::Count(_) | State::Space(_) | State::Perhaps { .. } => {
+                self.complete_as_line(out);
+            }
         }
         self.state = State::Between;
     }
@@ -129,6 +168,7 @@ impl Frames {
                 break;
             }
             self.messages += 1;
+            self.before = Before::Line;
             end += lf + 1;
         }
         let (lines, behind) = rest.split_at(end);
@@ -148,25 +188,93 @@ impl Frames {
             return Ok(rest);
         };
         match byte {
-            b'0'..=b'9' if self.held.len() as u64 >= MOST_DIGITS => Err(TooLong),
+            b'0'..=b'9' if self.held.len() >= self.most_digits() => Err(TooLong),
             b'0'..=b'9' => {
                 self.held.push(byte);
-                self.state = State::Count(count * 10 + u64::from(byte - b'0'));
+                // Of one with too many digits the value is of no use.
+                let count = count.saturating_mul(10);
+                self.state = State::Count(count.saturating_add(u64::from(byte - b'0')));
+                Ok(behind)
+            }
+            b' ' if self.before == Before::Counted => {
+                self.begin_counted(count);
                 Ok(behind)
             }
             b' ' => {
-                self.held.clear();
-                self.length = 0;
-                self.state = State::Counted(count);
+                self.held.push(byte);
+                self.state = State::Space(count);
                 Ok(behind)
             }
             _ => {
-                self.length = self.held.len() as u64;
-                self.held.truncate(self.max + 1);
-                self.state = State::Line;
+                self.become_line();
                 Ok(rest)
             }
         }
+    }
+
+    fn most_digits(&self) -> usize {
+        match self.before {
+            Before::Nothing | Before::Counted => MOST_DIGITS,
+            Before::Line => MOST_DIGITS_OF_A_LINE,
+        }
+    }
+
+    /// `next`, which is not taken, stands behind a number and a space.
+    fn take_space(&mut self, count: u64, next: u8) -> Result<(), TooLong> {
+        let head = self.held.len();
+        match (next, self.before) {
+            (b'<', _) if head > MOST_DIGITS + 1 => return Err(TooLong),
+            (b'<', _) => self.begin_counted(count),
+            (_, Before::Line) => self.become_line(),
+            (_, Before::Nothing | Before::Counted) => {
+                self.length = head as u64;
+                self.state = State::Perhaps { head, left: count };
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_counted(&mut self, count: u64) {
+        self.held.clear();
+        self.length = 0;
+        self.state = State::Counted(count);
+    }
+
+    /// What was held for a number is how a line begins.
+    fn become_line(&mut self) {
+        self.length = self.held.len() as u64;
+        self.held.truncate(self.max + 1);
+        self.state = State::Line;
+    }
+
+    fn take_perhaps<'a>(
+        &mut self,
+        head: usize,
+        left: u64,
+        rest: &'a [u8],
+        out: &mut Framed,
+    ) -> &'a [u8] {
+        let here = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+        let (text, behind) = rest.split_at(here);
+        let left = left - here as u64;
+        // Some count the LF that they leave behind a message.
+        let inner = match text {
+            [inner @ .., _] if left == 0 => inner,
+            _ => text,
+        };
+        if memchr(b'\n', inner).is_some() {
+            self.held.truncate(self.max + 1);
+            self.state = State::Line;
+            return rest;
+        }
+        self.hold_behind(head, text);
+        if left > 0 {
+            self.state = State::Perhaps { head, left };
+        } else {
+            self.held.drain(..head);
+            self.complete_counted(self.length - head as u64, out);
+        }
+        behind
     }
 
     fn take_line<'a>(&mut self, rest: &'a [u8], out: &mut Framed) -> &'a [u8] {
@@ -176,7 +284,7 @@ impl Frames {
         };
         let (text, behind) = rest.split_at(lf);
         self.hold(text);
-        self.complete(self.length, out);
+        self.complete_line(out);
         self.state = State::Between;
         behind.get(1..).unwrap_or_default()
     }
@@ -193,28 +301,53 @@ impl Frames {
         if self.held.is_empty() {
             self.length = 0;
             self.messages += u64::from(append(text, text.len() as u64, self.max, out));
+            (self.state, self.before) = (State::Between, Before::Counted);
         } else {
             self.hold(text);
-            self.complete(self.length, out);
+            self.complete_counted(self.length, out);
         }
-        self.state = State::Between;
         behind
     }
 
     fn hold(&mut self, text: &[u8]) {
-        let room = (self.max + 1).saturating_sub(self.held.len());
+        self.hold_behind(0, text);
+    }
+
+    /// Where `head` bytes that may be no part of the message stand before it.
+    fn hold_behind(&mut self, head: usize, text: &[u8]) {
+        let room = (self.max + 1 + head).saturating_sub(self.held.len());
         self.held.extend(text.iter().take(room));
         self.length += text.len() as u64;
     }
 
-    /// The message under way is over; it had `length` bytes.
-    fn complete(&mut self, length: u64, out: &mut Framed) {
-        self.messages += u64::from(append(&self.held, length, self.max, out));
+    fn complete_counted(&mut self, length: u64, out: &mut Framed) {
+        self.complete(length, out);
+        (self.state, self.before) = (State::Between, Before::Counted);
+    }
+
+    fn complete_line(&mut self, out: &mut Framed) {
+        if self.complete(self.length, out) {
+            self.before = Before::Line;
+        }
+    }
+
+    /// What is held begins with a number that was taken for a count so far.
+    fn complete_as_line(&mut self, out: &mut Framed) {
+        self.length = self.length.max(self.held.len() as u64);
+        self.held.truncate(self.max + 1);
+        self.complete_line(out);
+    }
+
+    /// The message under way is over; it had `length` bytes. Gives whether there was anything in it.
+    fn complete(&mut self, length: u64, out: &mut Framed) -> bool {
+        let is_any = append(&self.held, length, self.max, out);
+        self.messages += u64::from(is_any);
         self.held.clear();
         if self.held.capacity() > KEEP_BYTES {
             self.held = Vec::new();
         }
         self.length = 0;
+        is_any
     }
 }
 

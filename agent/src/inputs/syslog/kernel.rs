@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 /// goes round at 2³².
 pub(super) fn drops(socket: impl AsFd) -> Option<u32> {
     let inode = rustix::fs::fstat(socket).ok()?.st_ino;
-    ["/proc/net/udp", "/proc/net/udp6"]
+    // Below this process's own folder: with nothing but processes in `/proc` (`ProcSubset=pid`) there
+    // is no other.
+    ["/proc/self/net/udp", "/proc/self/net/udp6"]
         .iter()
         .find_map(|table| drops_in(&fs::read_to_string(table).ok()?, inode))
 }
@@ -24,6 +26,14 @@ fn drops_in(table: &str, inode: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drops_are_known_where_nothing_but_processes_stands_in_proc() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(drops(&socket), Some(0));
+        let file = fs::File::open("/proc/self/status").unwrap();
+        assert_eq!(drops(&file), None, "no socket at all");
+    }
 
     #[test]
     fn the_drops_of_one_socket_are_found() {

@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// An input is called ready after this even where an address cannot be listened at.
 const LONGEST_UNREADY: Duration = Duration::from_secs(10);
 /// What is in the kernel at the end is read for at most this.
-const DRAIN: Duration = Duration::from_secs(1);
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
 /// What is acknowledged at the end goes out within this.
 const GOODBYE: Duration = Duration::from_millis(300);
 
@@ -327,15 +327,76 @@ async fn is_gone(shared: &Shared, place: &Standing) {
 async fn say_ready(shared: Rc<Shared>, current: Rc<Current>) {
     let began = clock::monotonic();
     let mut phase = shared.phase();
-    while !current.counters.deaf().is_empty() && began.elapsed() < LONGEST_UNREADY {
+    // With another agent there is another task for what stands here then.
+    let is_of_now = || {
+        let now = shared.current(&current.config.input);
+        now.is_some_and(|now| Rc::ptr_eq(&now, &current))
+    };
+    while is_of_now() && !current.counters.deaf().is_empty() && began.elapsed() < LONGEST_UNREADY {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    if phase
-        .wait_for(|phase| *phase != Phase::Paused)
-        .await
-        .is_ok()
-    {
+    let entered = phase.wait_for(|phase| *phase != Phase::Paused).await;
+    if entered.is_ok() && is_of_now() {
         // The agent may be gone: then nobody waits for it to be ready.
         shared.hand_over(Event::Ready(current.config.id)).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use lapwing_rules::model::InputId;
+
+    use super::super::Spec;
+    use super::*;
+
+    fn current(id: u32) -> Rc<Current> {
+        let config = Config {
+            input: "net".into(),
+            id: InputId(id),
+            spec: Spec {
+                listen: Vec::new(),
+                tls: None,
+                max_connections: 1,
+                idle_timeout: Spec::IDLE_TIMEOUT,
+            },
+            max_line_bytes: 10,
+            host: "here".into(),
+        };
+        Rc::new(Current {
+            config,
+            tls: None,
+            counters: Arc::default(),
+        })
+    }
+
+    #[tokio::test]
+    async fn an_engine_hears_nothing_of_inputs_that_were_configured_before_it() {
+        let shared = Rc::new(Shared::new(All::default()));
+        let heard: Arc<Mutex<Vec<u32>>> = Arc::default();
+        let theirs = Arc::clone(&heard);
+        let hand = move |event| {
+            if let Event::Ready(InputId(id)) = event {
+                theirs.lock().unwrap().push(id);
+            }
+            Ok(())
+        };
+        shared.stand_behind(Box::new(hand), Box::new(()));
+        let (before, after) = (current(1), current(2));
+        let configure = |current| shared.configure(HashMap::from([("net".into(), current)]));
+        configure(Rc::clone(&before));
+        // It would wait for this one.
+        before.counters.set_deaf("tcp://a", Some("taken".into()));
+        let test = async {
+            let waiting = spawn_local(say_ready(Rc::clone(&shared), before));
+            tokio::task::yield_now().await;
+            configure(Rc::clone(&after));
+            shared.enter(Phase::Reading);
+            waiting.await.unwrap();
+            say_ready(Rc::clone(&shared), after).await;
+        };
+        LocalSet::new().run_until(test).await;
+        assert_eq!(*heard.lock().unwrap(), [2]);
     }
 }

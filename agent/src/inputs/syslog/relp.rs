@@ -78,6 +78,11 @@ impl Reader {
         }
     }
 
+    /// From now on another limit holds.
+    pub fn set_max(&mut self, max_bytes: usize) {
+        self.max = max_bytes;
+    }
+
     /// Whether part of a frame has come.
     pub fn is_within(&self) -> bool {
         self.under_way.is_some() || !self.held.is_empty()

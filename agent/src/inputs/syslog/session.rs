@@ -1,6 +1,7 @@
 //! One RELP connection: each message is acknowledged once what it caused is durable.
 //!
-//! What is not acknowledged when the connection ends is sent again by the other side. Messages that
+//! What is not acknowledged when the connection ends is sent again by the other side; so it ends when
+//! nobody is left who could say that something is durable. Messages that
 //! wait for their acknowledgement are bounded: with too many of them nothing more is read.
 
 use std::collections::VecDeque;
@@ -16,9 +17,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::frame::append;
 use super::relp::{Command, Frame, Reader, answer};
 use super::shared::{Closed, Current, Phase};
-use super::streams::{Peer, Stream, read_some};
-use crate::inputs::Receipt;
+use super::streams::{FRAME, Peer, Stream, read_some};
 use crate::inputs::framer::Framed;
+use crate::inputs::{Receipt, Settled};
 
 /// Messages that may wait for their acknowledgement; senders stop at 128 by themselves.
 const MOST_WAITING: usize = 10_000;
@@ -45,12 +46,18 @@ struct Came {
     answers: Vec<u8>,
 }
 
+/// Nobody will say whether a message is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lost;
+
 /// What the other side has said so far.
 struct Intake {
     reader: Reader,
     is_open: bool,
     /// Number of the frame that ends the session: nothing behind it counts.
     closing: Option<u32>,
+    /// Since when its first frame, or the end of one, is awaited.
+    since: Option<Instant>,
 }
 
 /// What it gets.
@@ -61,7 +68,7 @@ struct Session {
     waiting: VecDeque<(u64, Vec<u32>)>,
     waiting_messages: usize,
     receipts: u64,
-    back: UnboundedSender<u64>,
+    back: UnboundedSender<Settled>,
     answers: Vec<u8>,
 }
 
@@ -70,11 +77,12 @@ pub(super) async fn serve(peer: Peer, stream: Box<dyn Stream>) {
     let Some(current) = peer.shared.current(&peer.input) else {
         return;
     };
-    let (back, confirmed) = unbounded_channel();
+    let (back, settled) = unbounded_channel();
     let mut intake = Intake {
         reader: Reader::new(current.config.max_line_bytes),
         is_open: false,
         closing: None,
+        since: Some(Instant::now()),
     };
     let mut session = Session {
         source: peer.source(&current),
@@ -88,7 +96,7 @@ pub(super) async fn serve(peer: Peer, stream: Box<dyn Stream>) {
     drop(current);
     let (mut input, mut output) = tokio::io::split(stream);
     let ended = session
-        .run(&mut intake, &mut input, &mut output, confirmed)
+        .run(&mut intake, &mut input, &mut output, settled)
         .await;
     if let Err(why) = ended
         && let Some(current) = session.peer.shared.current(&session.peer.input)
@@ -106,18 +114,23 @@ impl Session {
         intake: &mut Intake,
         input: &mut ReadHalf<Box<dyn Stream>>,
         output: &mut WriteHalf<Box<dyn Stream>>,
-        mut confirmed: UnboundedReceiver<u64>,
+        mut settled: UnboundedReceiver<Settled>,
     ) -> Result<(), &'static str> {
         let shared = Rc::clone(&self.peer.shared);
         let mut phase = shared.phase();
-        let mut has_ended = false;
+        let (mut has_ended, mut is_lost) = (false, false);
         loop {
             let now = *phase.borrow_and_update();
             let Some(current) = shared.current(&self.peer.input) else {
                 return Ok(());
             };
-            while let Ok(number) = confirmed.try_recv() {
-                self.confirm(number);
+            while let Ok(settled) = settled.try_recv() {
+                is_lost |= self.settle(settled) == Err(Lost);
+            }
+            if is_lost {
+                // What was acknowledged goes out, and it hears that it must come again.
+                self.say_goodbye(None, output).await;
+                return Ok(());
             }
             let is_done = self.waiting.is_empty();
             if now == Phase::Ended || (is_done && (has_ended || intake.closing.is_some())) {
@@ -131,20 +144,20 @@ impl Session {
                 && self.waiting_messages < MOST_WAITING
                 && self.answers.len() < MOST_ANSWERS;
             let now = Instant::now();
-            let idle = now + current.config.spec.idle_timeout;
+            let until = intake.until(now, may_read, current.config.spec.idle_timeout);
             let max = current.config.max_line_bytes;
             let take = |bytes: &[u8]| intake.take(bytes, max);
             tokio::select! {
                 biased;
                 _ = phase.changed() => {}
-                Some(number) = confirmed.recv() => self.confirm(number),
+                Some(settled) = settled.recv() => is_lost |= self.settle(settled) == Err(Lost),
                 written = timeout_at(now + PATIENCE, output.write(&self.answers)), if !self.answers.is_empty() => {
                     match written {
                         Ok(Ok(count)) if count > 0 => drop(self.answers.drain(..count)),
                         _ => return Ok(()),
                     }
                 }
-                got = timeout_at(idle, read_some(&shared, input, take)), if may_read => match got {
+                got = timeout_at(until, read_some(&shared, input, take)), if may_read => match got {
                     Ok(Ok((0, _)) | Err(_)) => has_ended = true,
                     Ok(Ok((_, (came, outcome)))) => {
                         self.hand_over(&current, came);
@@ -175,23 +188,28 @@ impl Session {
             .hand_over_lines(current, &mut self.source, came.framed, came.messages)
             .and_then(|()| shared.await_commit(receipt));
         if handed == Err(Closed) {
+            // The receipt is gone, too, which tells this session that it is over.
             shared.say("unacknowledged", || {
                 tracing::debug!("messages came that nobody takes: they are not acknowledged");
             });
         }
     }
 
-    /// Everything up to this receipt is durable.
-    fn confirm(&mut self, number: u64) {
-        while let Some((receipt, _)) = self.waiting.front()
-            && *receipt <= number
-            && let Some((_, numbers)) = self.waiting.pop_front()
-        {
-            self.waiting_messages -= numbers.len();
-            for txnr in numbers {
-                answer(txnr, "200 OK", &mut self.answers);
-            }
+    /// Acknowledges what came with this receipt. They come in their order: one that was left out was
+    /// lost, and its messages may be.
+    fn settle(&mut self, settled: Settled) -> Result<(), Lost> {
+        let Settled::Durable(number) = settled else {
+            return Err(Lost);
+        };
+        let (receipt, numbers) = self.waiting.pop_front().ok_or(Lost)?;
+        if receipt != number {
+            return Err(Lost);
         }
+        self.waiting_messages -= numbers.len();
+        for txnr in numbers {
+            answer(txnr, "200 OK", &mut self.answers);
+        }
+        Ok(())
     }
 
     async fn say_goodbye(&mut self, closing: Option<u32>, output: &mut WriteHalf<Box<dyn Stream>>) {
@@ -205,11 +223,26 @@ impl Session {
 }
 
 impl Intake {
+    /// When it is closed if nothing comes. Only the time counts in which it `may_read`.
+    fn until(&mut self, now: Instant, may_read: bool, idle_timeout: Duration) -> Instant {
+        match &mut self.since {
+            Some(since) => {
+                if !may_read {
+                    *since = now;
+                }
+                *since + FRAME.min(idle_timeout)
+            }
+            None => now + idle_timeout,
+        }
+    }
+
     fn take(&mut self, bytes: &[u8], max: usize) -> (Came, Result<(), &'static str>) {
-        let mut came = Came::default();
+        self.reader.set_max(max);
+        let (mut came, mut has_ended) = (Came::default(), false);
         let mut outcome = Ok(());
         let (is_open, closing) = (&mut self.is_open, &mut self.closing);
         let mut each = |frame: Frame<'_>| {
+            has_ended = true;
             if outcome.is_err() || closing.is_some() {
                 return;
             }
@@ -234,6 +267,15 @@ impl Intake {
         if outcome.is_ok() && read.is_err() {
             outcome = Err("what it sends is no RELP");
         }
+        self.since = match self.since {
+            since if !self.is_open => since,
+            _ if !self.reader.is_within() => None,
+            Some(since) if !has_ended => Some(since),
+            _ => Some(Instant::now()),
+        };
         (came, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,8 +27,9 @@ use crate::inputs::framer::Framed;
 
 /// For a TLS handshake, where `idle_timeout` is not shorter.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A frame is complete so long after its first byte, where `idle_timeout` is not shorter.
-const FRAME: Duration = Duration::from_mins(1);
+/// A frame that bears a count is complete so long after its first byte, where `idle_timeout` is not
+/// shorter. Who writes lines may stop within one until there is more to say.
+pub(super) const FRAME: Duration = Duration::from_mins(1);
 /// At the end, nothing more is in the kernel when nothing came for this.
 const QUIET: Duration = Duration::from_millis(50);
 /// Pause after the system refused a connection (no descriptors, say).
@@ -305,6 +306,15 @@ async fn read(peer: Peer, mut stream: Box<dyn Stream>) {
     }
 }
 
+/// How long the frame that is under way may take.
+fn longest(frames: &Frames, idle_timeout: Duration) -> Duration {
+    if frames.is_within_line() {
+        idle_timeout
+    } else {
+        FRAME.min(idle_timeout)
+    }
+}
+
 async fn read_on(
     peer: &Peer,
     stream: &mut Box<dyn Stream>,
@@ -317,7 +327,7 @@ async fn read_on(
     while let Some((now, current)) = shared.turn(&mut phase, &peer.input).await {
         let until = match frame_began {
             _ if now == Phase::Draining => Instant::now() + QUIET,
-            Some(began) => began + FRAME.min(current.config.spec.idle_timeout),
+            Some(began) => began + longest(frames, current.config.spec.idle_timeout),
             None => Instant::now() + current.config.spec.idle_timeout,
         };
         frames.set_max(current.config.max_line_bytes);
@@ -354,4 +364,23 @@ async fn read_on(
         tokio::task::yield_now().await;
     }
     End::Over
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_stops_within_a_line_is_not_cut_off_after_a_minute() {
+        let day = Duration::from_hours(24);
+        let within = |bytes: &[u8]| {
+            let mut frames = Frames::new(100);
+            frames.push(bytes, &mut Framed::default()).unwrap();
+            assert!(frames.is_within());
+            longest(&frames, day)
+        };
+        assert_eq!(within(b"<13>the first half of a line"), day);
+        assert_eq!(within(b"100 <13>the first half of a frame"), FRAME);
+        assert_eq!(within(b"10"), FRAME);
+    }
 }

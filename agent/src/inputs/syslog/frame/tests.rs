@@ -79,6 +79,38 @@ fn both_framings_mixed_and_cut_at_every_byte_give_the_same_messages() {
 }
 
 #[test]
+fn a_line_that_begins_with_a_number_and_a_space_swallows_nothing_behind_it() {
+    check("a\n10 rows\nb\n", &["a", "10 rows", "b"]);
+    check(
+        "<1>a\n2026 Nov\n4 <1>b<1>c\n",
+        &["<1>a", "2026 Nov", "<1>b", "<1>c"],
+    );
+    // At the beginning, too: with the first LF it is seen that it was no count.
+    check(
+        "2026 Nov\n2026 Dec\n<1>b\n",
+        &["2026 Nov", "2026 Dec", "<1>b"],
+    );
+    check("200 GET /abcdef\nb\n", &["200 GET /a CUT", "b"]);
+    // Milliseconds, 64 bits, and no number that anybody writes.
+    check("a\n1763715600000\nb\n", &["a", "1763715600 CUT", "b"]);
+    check(
+        "a\n18446744073709551615 x\nb\n",
+        &["a", "1844674407 CUT", "b"],
+    );
+    check("a\n7 ", &["a", "7 "]);
+}
+
+#[test]
+fn frames_with_a_count_need_no_priority_where_the_first_one_has_a_count() {
+    check(
+        "5 hello5 world4 <1>a2 hi",
+        &["hello", "world", "<1>a", "hi"],
+    );
+    check("6 hello\n7 world\r\n3 a\nb", &["hello", "world", r"a\nb +"]);
+    check("a\n4 <1>a1 b", &["a", "<1>a", "b"]);
+}
+
+#[test]
 fn a_message_of_several_lines_is_one_record() {
     check("9 <1>a\n\tb\nc<1>d\n", &[r"<1>a\n\tb\nc +", "<1>d"]);
     check("7 <1>a\nb\n3 x\0\n", &[r"<1>a\nb +", "x"]);
@@ -92,7 +124,7 @@ fn a_frame_over_the_limit_is_cut_and_the_next_one_is_intact() {
     check("10 0123456789b\n", &["0123456789", "b"]);
     check("13 0123456789abc1 b", &["0123456789 CUT", "b"]);
     check("13 0123456789abc1 bc\n", &["0123456789 CUT", "b", "c"]);
-    check("13 01\n3456789abcx\n", &[r"01\n3456789 CUT +", "x"]);
+    check("13 <1>\n456789abcx\n", &[r"<1>\n456789 CUT +", "x"]);
 }
 
 #[test]
@@ -115,6 +147,21 @@ fn a_count_of_ten_thousand_million_ends_the_stream_and_what_came_before_it_is_ke
 }
 
 #[test]
+fn a_count_of_ten_digits_or_four_kib_of_digits_ends_any_stream() {
+    let long = "1".repeat(4096);
+    for stream in [
+        "10000000000 ",
+        &long,
+        "a\n10000000000 <1>a",
+        &format!("a\n{long}"),
+    ] {
+        for piece in [1, 2, 5, 5000] {
+            assert!(messages(stream.as_bytes(), 10, &[piece]).1, "{stream:.20}");
+        }
+    }
+}
+
+#[test]
 fn a_count_of_a_gigabyte_takes_no_more_memory_than_the_limit() {
     let mut frames = Frames::new(64);
     let mut out = Framed::default();
@@ -131,7 +178,7 @@ proptest! {
     fn however_a_stream_is_cut_the_same_messages_come_out(
         parts in prop::collection::vec(prop_oneof![
             Just("<1>a\n"), Just("4 <1>b"), Just("\n"), Just("\r"), Just("12 "), Just("0"), Just("\0"),
-            Just("<1>long long long long\n"), Just("2 "), Just("x"), Just("7"), Just(" "),
+            Just("<1>long long long long\n"), Just("2 "), Just("x"), Just("7"), Just(" "), Just("<"), Just("a\n"),
         ], 0..40),
         pieces in prop::collection::vec(1usize..9, 1..20),
     ) {

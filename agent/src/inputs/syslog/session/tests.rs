@@ -1,0 +1,229 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use lapwing_rules::model::InputId;
+use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::super::counters::All;
+use super::super::shared::Shared;
+use super::super::{Config, Spec};
+use super::*;
+use crate::inputs::Event;
+
+/// No answer takes so long.
+const LONG: Duration = Duration::from_mins(1);
+
+/// What the agent was given.
+#[derive(Clone, Default)]
+struct Agent {
+    receipts: Arc<Mutex<VecDeque<Receipt>>>,
+    lines: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Agent {
+    fn take(&self, event: Event) {
+        match event {
+            Event::Awaited(receipt) => self.receipts.lock().unwrap().push_back(receipt),
+            Event::Lines { batch, .. } => self.lines.lock().unwrap().extend(batch.bytes),
+            _ => {}
+        }
+    }
+
+    /// The next one that it was given.
+    async fn receipt(&self) -> Receipt {
+        let next = async {
+            loop {
+                if let Some(receipt) = self.receipts.lock().unwrap().pop_front() {
+                    return receipt;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(LONG, next).await.unwrap()
+    }
+}
+
+fn configure(shared: &Shared, max_line_bytes: usize, idle_timeout: Duration) {
+    let input: Arc<str> = "net".into();
+    let config = Config {
+        input: Arc::clone(&input),
+        id: InputId(0),
+        spec: Spec {
+            listen: Vec::new(),
+            tls: None,
+            max_connections: 1,
+            idle_timeout,
+        },
+        max_line_bytes,
+        host: "here".into(),
+    };
+    let current = Current {
+        config,
+        tls: None,
+        counters: shared.counters_of(&input),
+    };
+    shared.configure(HashMap::from([(input, Rc::new(current))]));
+}
+
+/// A session, and the other side of it.
+fn begin(idle_timeout: Duration) -> (Rc<Shared>, Agent, DuplexStream) {
+    let shared = Rc::new(Shared::new(All::default()));
+    let agent = Agent::default();
+    let theirs = agent.clone();
+    let hand = move |event| {
+        theirs.take(event);
+        Ok(())
+    };
+    shared.stand_behind(Box::new(hand), Box::new(()));
+    configure(&shared, 10, idle_timeout);
+    shared.enter(Phase::Reading);
+    let (ours, stream) = duplex(4096);
+    let peer = Peer {
+        shared: Rc::clone(&shared),
+        input: "net".into(),
+        name: "127.0.0.1".into(),
+    };
+    spawn_local(async move { serve(peer, Box::new(stream)).await });
+    (shared, agent, ours)
+}
+
+/// Reads until this stands there; gives what came before and with it.
+async fn expect(stream: &mut DuplexStream, text: &str) -> String {
+    let mut got = Vec::new();
+    while !String::from_utf8_lossy(&got).contains(text) {
+        let byte = timeout(LONG, stream.read_u8()).await.unwrap();
+        got.push(byte.unwrap());
+    }
+    String::from_utf8(got).unwrap()
+}
+
+/// Reads to the end.
+async fn rest(stream: &mut DuplexStream) -> String {
+    let mut got = String::new();
+    let read = stream.read_to_string(&mut got);
+    timeout(LONG, read).await.unwrap().unwrap();
+    got
+}
+
+async fn send(stream: &mut DuplexStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_lost_engine_never_saved_is_not_acknowledged_with_what_came_later() {
+    let test = async {
+        let (_shared, agent, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        send(&mut stream, "2 syslog 1 a\n").await;
+        agent.receipt().await.confirm();
+        expect(&mut stream, "2 rsp 6 200 OK\n").await;
+        send(&mut stream, "3 syslog 1 b\n").await;
+        let lost = agent.receipt().await;
+        send(&mut stream, "4 syslog 1 c\n").await;
+        let later = agent.receipt().await;
+        drop(lost);
+        later.confirm();
+        assert_eq!(rest(&mut stream).await, "0 serverclose 0\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_comes_before_an_earlier_one_acknowledges_nothing() {
+    let test = async {
+        let (_shared, agent, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n2 syslog 1 a\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        let first = agent.receipt().await;
+        send(&mut stream, "3 syslog 1 b\n").await;
+        agent.receipt().await.confirm();
+        assert_eq!(rest(&mut stream).await, "0 serverclose 0\n");
+        drop(first);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_messages_nobody_takes_ends_and_keeps_no_place() {
+    let test = async {
+        let (shared, _, mut stream) = begin(LONG);
+        shared.stand_behind(Box::new(|_| Err(Closed)), Box::new(()));
+        send(&mut stream, "1 open 0\n2 syslog 1 a\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        assert_eq!(rest(&mut stream).await, "0 serverclose 0\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_limit_that_a_reload_raises_holds_for_a_session_that_is_open() {
+    let test = async {
+        let (shared, agent, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n2 syslog 12 0123456789ab\n").await;
+        agent.receipt().await.confirm();
+        expect(&mut stream, "2 rsp 6 200 OK\n").await;
+        configure(&shared, 100, LONG);
+        // In two pieces: then the reader holds it.
+        send(&mut stream, "3 syslog 20 0123456789").await;
+        tokio::task::yield_now().await;
+        send(&mut stream, "0123456789\n").await;
+        agent.receipt().await.confirm();
+        expect(&mut stream, "3 rsp 6 200 OK\n").await;
+        let lines = agent.lines.lock().unwrap().clone();
+        assert_eq!(lines, b"0123456789\n01234567890123456789\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+/// Sends it again and again, never idle for as long as is allowed; ends when the other side does.
+async fn drip(mut stream: DuplexStream, text: &str) {
+    let drip = async {
+        while stream.write_all(text.as_bytes()).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, drip).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_is_never_opened_and_a_frame_that_never_ends_are_closed() {
+    let test = async {
+        let idle = Duration::from_millis(500);
+        let (shared, _, stream) = begin(idle);
+        // A line feed is no frame.
+        drip(stream, "\n").await;
+        let counters = shared.counters_of(&"net".into());
+        assert_eq!(counters.timed_out.get(), 1);
+
+        let (shared, _, mut stream) = begin(idle);
+        send(&mut stream, "1 open 0\n2 syslog 999999 ").await;
+        drip(stream, "x").await;
+        let counters = shared.counters_of(&"net".into());
+        assert_eq!(counters.timed_out.get(), 1);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_open_and_silent_keeps_its_connection() {
+    let now = Instant::now();
+    let mut intake = Intake {
+        reader: Reader::new(10),
+        is_open: false,
+        closing: None,
+        since: Some(now),
+    };
+    let day = Duration::from_hours(24);
+    assert_eq!(intake.until(now, true, day), now + FRAME);
+    intake.take(b"1 open 0\n", 10).1.unwrap();
+    assert_eq!(intake.until(now, true, day), now + day);
+    intake.take(b"2 sys", 10).1.unwrap();
+    assert!(intake.until(now, true, day) <= Instant::now() + FRAME);
+    // While nothing is read nobody can end a frame.
+    let later = now + day;
+    assert_eq!(intake.until(later, false, day), later + FRAME);
+    intake.take(b"log 1 x\n", 10).1.unwrap();
+    assert_eq!(intake.until(later, true, day), later + day);
+}
