@@ -68,6 +68,12 @@ impl Pace {
         }
     }
 
+    /// The last so many messages have been answered: they arrived no later than now. A service counts
+    /// arrivals, so that is when their time begins.
+    pub(super) fn answered(&mut self, messages: u32) {
+        self.limiter.went_out(messages, clock::monotonic());
+    }
+
     /// The service lets nothing in for `span`.
     pub(super) async fn close(&mut self, span: Duration, room: &Room) {
         self.limiter.close(clock::monotonic(), span);

@@ -345,6 +345,7 @@ impl Worker {
         let tried = self.sender.send(key, outgoing).await;
         let more = tried.messages.saturating_sub(1);
         self.pace.begin(more, &self.room).await;
+        self.pace.answered(tried.messages.max(1));
         let asked = match tried.verdict {
             Verdict::Retry { after, .. } => after,
             _ => None,

@@ -157,6 +157,7 @@ impl Task {
             self.room.pace(self.pace.wait()).await;
             self.pace.begin(1, &self.room).await;
             let tried = self.attempt(&parcel).await;
+            self.pace.answered(1);
             self.note(&mut parcel, &tried);
             if parcel.entries.is_empty() {
                 return true;

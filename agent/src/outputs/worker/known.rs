@@ -130,6 +130,7 @@ impl Worker {
             }
             self.pace.begin(1, &self.room).await;
             let tried = self.sender.ask(call).await;
+            self.pace.answered(1);
             if let Verdict::Retry { why, .. }
             | Verdict::Refused { why }
             | Verdict::Rejected { why } = tried.verdict
