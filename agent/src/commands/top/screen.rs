@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapwing_rules::model::Timestamp;
+use lapwing_rules::model::{Notification, Timestamp};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
@@ -159,7 +159,7 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View, 
             visible(&told.rule).into_owned(),
             format!("{} times", told.count),
             format!("for {}", span(now.since(told.started_at))),
-            format!("{}  {}", short(&told.summary, 200), short(&state, 200)),
+            format!("{}  {}", what(told), short(&state, 200)),
         ]);
         if is_seen_to { row.dim() } else { row.red() }
     };
@@ -167,6 +167,15 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View, 
     let table = table(["alert", "lines", "fires", "what"], [32, 14, 22], rows)
         .row_highlight_style(highlight(view.focus == Focus::Alerts));
     frame.render_stateful_widget(table, area, &mut view.alerts.table);
+}
+
+/// Which group it is about, unless the summary says so, and the summary.
+fn what(told: &Notification) -> String {
+    let group = told.group.values();
+    let group = group.filter(|value| !value.is_empty() && !told.summary.contains(*value));
+    let group = group.map(|value| short(value, 60));
+    let parts: Vec<_> = group.chain([short(&told.summary, 200)]).collect();
+    parts.join("  ")
 }
 
 fn draw_rules(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View) {

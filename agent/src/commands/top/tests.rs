@@ -145,6 +145,24 @@ fn the_chosen_alert_stays_chosen_when_another_comes_above_it() {
 }
 
 #[test]
+fn alerts_of_one_rule_are_told_apart_by_their_groups() {
+    let of = |id: &str, upstream: &str| {
+        let mut alert = alert(id, Severity::Critical, upstream);
+        alert.notification.summary = "10 bad gateways".to_owned();
+        alert
+    };
+    let both = vec![of("a", "10.0.0.7"), of("b", "10.0.0.8\u{1b}[2J")];
+    let seen = Seen::new(look(0, both), clock::monotonic());
+    let screen = drawn(&seen, &mut View::default());
+    for row in [
+        "10.0.0.7  10 bad gateways",
+        "10.0.0.8\\x1b[2J  10 bad gateways",
+    ] {
+        assert!(screen.contains(row), "{screen}");
+    }
+}
+
+#[test]
 fn nothing_is_ordered_without_a_choice_or_a_time() {
     let seen = Seen::new(
         look(0, vec![alert("a", Severity::Info, "")]),
