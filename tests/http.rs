@@ -119,6 +119,11 @@ fn prometheus_can_read_the_figures() {
             .body
             .contains("outcome=\"delivered\"} 1\n")
     });
+    wait_until("the canary", || {
+        let figures = get(&address, "/metrics").body;
+        figures.contains("lapwing_canary_lines_total{outcome=\"arrived\"} 1\n")
+            && figures.contains("\nlapwing_canary_seconds 0.")
+    });
     let figures = get(&address, "/metrics").body;
     for line in [
         "lapwing_lines_total{input=\"app\"} 2",

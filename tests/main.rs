@@ -67,6 +67,8 @@ mod same_everywhere;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod self_watch;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod storms;

@@ -28,7 +28,7 @@ pub(crate) fn library(name: &str) -> String {
     found.unwrap_or_else(|| panic!("{name} is missing; tests/setup installs it"))
 }
 
-fn run_on_a_fast_clock(host: &Host) -> Agent {
+pub(crate) fn run_on_a_fast_clock(host: &Host) -> Agent {
     let mut command = host.lapwing(&["run", "-c", "lapwing.yaml"]);
     command.env("LD_PRELOAD", library("faketime/libfaketimeMT.so.1"));
     command.env("FAKETIME", format!("+0 x{SPEED}"));

@@ -12,7 +12,10 @@
 //! Shutdown follows the data: inputs stop, the engine drains and commits, the outputs get a grace
 //! time, the store ends. What is not delivered by then stays in the store.
 
+mod canary;
+mod engine;
 mod heartbeat;
+mod inputs;
 mod troubles;
 
 use std::sync::Arc;
@@ -20,29 +23,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use lapwing_rules::engine::{Engine, SavedGroup};
 use lapwing_rules::language::rule::RuleSet;
-use lapwing_rules::model::{InputId, Notification};
-use lapwing_rules::mute::Silence;
-use lapwing_rules::scanner::{InputSpec, Replan, Scanner};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::clock;
-use crate::config::{Config, Input, InputKind};
+use crate::canary::Canary;
+use crate::config::{Config, Input};
 use crate::error::AgentError;
-use crate::inputs::syslog::{self, Network};
-use crate::inputs::{journal, stdin, tail};
+use crate::inputs::syslog::Network;
+use crate::inputs::tail;
 use crate::operate::status::Reloads;
-use crate::operate::systemd::Watchdog;
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
+use crate::pump;
 use crate::pump::self_watch::Kind;
-use crate::pump::{self, Notice, Pump};
-use crate::store::{GroupRecord, Health, Saved, Start, Store, StoreMessage, run as run_store};
+use crate::store::{Health, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
 
-/// A log's times are often whole seconds: a line that bears one may come until the next.
-const WAIT_FOR_LINES: Duration = Duration::from_secs(1);
 /// Batches that may wait for the engine; each is at most some 256 KiB.
 const INBOX: usize = 8;
 
@@ -103,12 +99,13 @@ enum Next {
 
 /// A running agent.
 pub struct App {
-    journal_threads: Vec<JournalThread>,
+    journal_threads: Vec<inputs::JournalThread>,
     network: Option<Arc<Network>>,
     happenings: UnboundedReceiver<Happening>,
     stopping: Arc<AtomicBool>,
     tail: tail::Handle,
     counters: Arc<tail::Counters>,
+    canary: Arc<Canary>,
     inbox: SyncSender<pump::Input>,
     store: Sender<StoreMessage>,
     outputs: Outputs,
@@ -167,7 +164,9 @@ pub fn start(
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
     let (tail_handle, control) = tail::control();
     let counters: Arc<tail::Counters> = Arc::default();
-    let ends = Ends {
+    let canary = Arc::new(Canary::new(&config.state_dir));
+    let (came_back, coming_back) = unbounded_channel();
+    let ends = engine::Ends {
         store: to_store.clone(),
         inbox: inbox.clone(),
         tail: tail_handle.clone(),
@@ -175,22 +174,27 @@ pub fn start(
         stopping: Arc::clone(&stopping),
         counters: Arc::clone(&counters),
         open_own_alerts,
+        canary: came_back,
     };
-    let pump = pump(config, rules, &saved, outputs.feed(), ends);
+    let pump = engine::pump(config, rules, &saved, outputs.feed(), ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let journals = journals(config, &saved);
+    let journals = inputs::journals(config, &saved);
     let files = std::mem::take(&mut kept.files);
-    let setup = tail_setup(config, saved, Arc::clone(&counters), files);
+    let setup = inputs::tail_setup(config, saved, Arc::clone(&counters), files, &canary);
     let to_engine = inbox.clone();
     let tail_thread = threads.start("tail", move || tail::run(setup, &control, &to_engine))?;
-    let (network, journal_threads) = start_others(config, journals, kept, &threads, &inbox)?;
+    let (network, journal_threads) =
+        inputs::start_others(config, journals, kept, &threads, &inbox)?;
     let beat = config.heartbeat.clone();
     let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
     let watched = Arc::clone(&counters);
     let received = network.as_ref().map(|network| network.counters());
-    let looker = troubles::start(watched, received, outputs.handle(), inbox.clone());
+    let looker = troubles::Looker::new(watched, received, outputs.handle(), &health, &canary);
+    let looker = troubles::start(looker, inbox.clone());
+    let singing = canary::start(Arc::clone(&canary), coming_back);
     Ok(App {
-        tasks: beat.into_iter().chain([looker]).collect(),
+        tasks: beat.into_iter().chain([looker, singing]).collect(),
+        canary,
         journal_threads,
         network,
         happenings,
@@ -207,40 +211,6 @@ pub fn start(
     })
 }
 
-/// A reader of the journal, and how it is ended.
-type JournalThread = (journal::Handle, JoinHandle<()>);
-
-/// Starts the inputs that are no files.
-fn start_others(
-    config: &Config,
-    journals: Vec<journal::Config>,
-    kept: &mut Kept,
-    threads: &Threads,
-    inbox: &SyncSender<pump::Input>,
-) -> Result<(Option<Arc<Network>>, Vec<JournalThread>), AgentError> {
-    let network = kept.network(config.inputs.iter().any(is_received))?;
-    if let Some(network) = &network {
-        network.adopt(network_setup(
-            config,
-            inbox.clone(),
-            threads.last_word("network"),
-        ));
-    }
-    for (id, input) in (0u32..).map(InputId).zip(&config.inputs) {
-        if matches!(input.kind, InputKind::Stdin) {
-            start_stdin(id, input, inbox.clone())?;
-        }
-    }
-    let mut journal_threads = Vec::new();
-    for journal in journals {
-        let (handle, to_engine) = (journal::Handle::default(), inbox.clone());
-        let theirs = handle.clone();
-        let body = move || journal::run(journal, &theirs, &to_engine);
-        journal_threads.push((handle, threads.start("journal", body)?));
-    }
-    Ok((network, journal_threads))
-}
-
 /// The store thread's body.
 fn keep(
     store: Store,
@@ -252,18 +222,6 @@ fn keep(
         tracing::error!(%error, "the state cannot be kept any longer");
         happen.send(Happening::StateDamaged).ok();
     }
-}
-
-/// What the pump is connected with.
-struct Ends {
-    store: Sender<StoreMessage>,
-    inbox: SyncSender<pump::Input>,
-    tail: tail::Handle,
-    happen: UnboundedSender<Happening>,
-    stopping: Arc<AtomicBool>,
-    counters: Arc<tail::Counters>,
-    /// What the last run said last of itself.
-    open_own_alerts: Vec<Notification>,
 }
 
 struct Threads {
@@ -317,263 +275,6 @@ impl Drop for LastWord {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "the wiring, a line each")]
-fn pump(
-    config: &Config,
-    rules: &Arc<RuleSet>,
-    saved: &Saved,
-    feed: Arc<outputs::Feed>,
-    ends: Ends,
-) -> Pump {
-    let Ends {
-        store,
-        inbox,
-        tail,
-        happen,
-        stopping,
-        counters,
-        open_own_alerts,
-    } = ends;
-    let names: Vec<Arc<str>> = config
-        .inputs
-        .iter()
-        .map(|input| Arc::clone(&input.name))
-        .collect();
-    let mut engine = Engine::new(
-        Arc::clone(rules),
-        Arc::clone(&config.host),
-        names.clone().into(),
-    );
-    let stale = restore(&mut engine, saved);
-    engine.wait_for_lines(WAIT_FOR_LINES);
-    engine.set_silences(silences(saved), clock::now());
-    engine.watch(clock::now());
-    for position in &saved.positions {
-        let mut inputs = (0..).map(InputId).zip(&config.inputs);
-        let input = inputs.find(|(_, input)| *input.name == *position.key.input);
-        if let Some((id, _)) = input {
-            engine.heard(id, &position.memory.heard());
-        }
-    }
-    let memories = saved
-        .positions
-        .iter()
-        .map(|position| (position.key.clone(), position.memory.clone()));
-    Pump::new(pump::Setup {
-        scanner: scanner(config, rules),
-        planner: Box::new(planner(inbox.clone())),
-        rules: Arc::clone(rules),
-        engine,
-        outputs: config.outputs.clone(),
-        feed,
-        input_names: names,
-        inputs: config.inputs.len(),
-        memories: memories.collect(),
-        stale,
-        start: saved.start.clone(),
-        open_own_alerts,
-        unsaved_after: saved.unsaved_after,
-        host: Arc::clone(&config.host),
-        stopping,
-        max_clock_skew: config.max_clock_skew,
-        store,
-        inbox,
-        tail,
-        unreadable: Box::new(troubles::unreadable(config, counters)),
-        watchdog: Watchdog::wanted(),
-        notice: Box::new(move |notice| {
-            let happening = match notice {
-                Notice::Ready => Happening::Ready,
-                Notice::AllEnded => Happening::AllEnded,
-            };
-            happen.send(happening).ok();
-        }),
-    })
-}
-
-fn scanner(config: &Config, rules: &Arc<RuleSet>) -> Scanner {
-    let spec = |input: &Input| InputSpec {
-        name: Arc::clone(&input.name),
-        format: input.format.clone(),
-    };
-    let specs: Vec<InputSpec> = config.inputs.iter().map(spec).collect();
-    let mut scanner = Scanner::new(rules, &specs, config.listening);
-    scanner.prepare();
-    scanner
-}
-
-/// Plans on a thread of its own: the lines do not wait for it, and other plans find the same.
-fn planner(inbox: SyncSender<pump::Input>) -> impl FnMut(Replan) + Send {
-    move |replan| {
-        let inbox = inbox.clone();
-        let plan = move || inbox.send(pump::Input::Planned(replan.run())).ok();
-        if let Err(error) = threads::start("planner", plan) {
-            tracing::debug!(%error, "the plans stay as they are");
-        }
-    }
-}
-
-/// Puts the saved groups back; gives those that are of no more use, to be taken out of the store.
-fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
-    let groups: Vec<SavedGroup> = saved
-        .groups
-        .iter()
-        .map(|group| SavedGroup {
-            rule: group.rule.clone(),
-            key: group.group.clone(),
-            state: group.state.clone(),
-            parts: group.parts.clone(),
-            first_part: group.first_part,
-        })
-        .collect();
-    let gone = |group: &SavedGroup| GroupRecord {
-        rule: group.rule.clone(),
-        group: group.key.clone(),
-        ..GroupRecord::default()
-    };
-    let stale: Vec<GroupRecord> = engine.restore(&groups).into_iter().map(gone).collect();
-    if !stale.is_empty() {
-        tracing::info!(
-            groups = stale.len(),
-            "windows of rules that are gone or group otherwise now are forgotten"
-        );
-    }
-    stale
-}
-
-/// What operators had muted.
-fn silences(saved: &Saved) -> Vec<Silence> {
-    let Some(note) = saved.notes.get(pump::SILENCES) else {
-        return Vec::new();
-    };
-    serde_json::from_slice(note).unwrap_or_else(|error| {
-        tracing::error!(%error, "the silences cannot be read, and hold no longer");
-        Vec::new()
-    })
-}
-
-fn tail_setup(
-    config: &Config,
-    saved: Saved,
-    counters: Arc<tail::Counters>,
-    kept: Vec<tail::Kept>,
-) -> tail::Setup {
-    let configs = (0u32..)
-        .map(InputId)
-        .zip(&config.inputs)
-        .filter_map(|(id, input)| match &input.kind {
-            InputKind::File {
-                paths,
-                exclude,
-                start_at,
-            } => Some(tail::Config {
-                input: input.name.to_string(),
-                id,
-                paths: paths.clone(),
-                exclude: exclude.clone(),
-                start_at: *start_at,
-                framing: input.framing.clone(),
-            }),
-            InputKind::Syslog(_) | InputKind::Journal(_) | InputKind::Stdin => None,
-        });
-    tail::Setup {
-        configs: configs.collect(),
-        saved: saved.positions,
-        first_start: match saved.start {
-            Start::Fresh => tail::FirstStart::Yes,
-            Start::Resumed | Start::Recovered { .. } => tail::FirstStart::No,
-            Start::Lost { .. } => tail::FirstStart::Lost,
-        },
-        kept,
-        own: own_files(config),
-        notices: tail::Notices::System,
-        counters,
-    }
-}
-
-/// What the agent writes where an input may find it.
-fn own_files(config: &Config) -> Vec<tail::Own> {
-    let alerts = |spec: &outputs::Spec| {
-        let at = match &spec.kind {
-            outputs::Kind::Console => tail::OwnAt::Stdout,
-            outputs::Kind::File { path } => tail::OwnAt::Path(path.clone()),
-            _ => return None,
-        };
-        let what = format!("the alerts of output `{}`", spec.name);
-        Some(tail::Own { what, at })
-    };
-    let log = tail::Own {
-        what: "the agent's own log".to_owned(),
-        at: tail::OwnAt::Stderr,
-    };
-    let alerts = config.outputs.iter().filter_map(alerts);
-    alerts.chain([log]).collect()
-}
-
-fn journals(config: &Config, saved: &Saved) -> Vec<journal::Config> {
-    let inputs = (0u32..).map(InputId).zip(&config.inputs);
-    let journals = inputs.filter_map(|(id, input)| match &input.kind {
-        InputKind::Journal(spec) => {
-            let key = journal::key(&input.name);
-            let mut positions = saved.positions.iter();
-            Some(journal::Config {
-                input: Arc::clone(&input.name),
-                id,
-                spec: spec.clone(),
-                max_line_bytes: input.framing.max_line_bytes,
-                saved: positions.find(|position| position.key == key).cloned(),
-            })
-        }
-        InputKind::File { .. } | InputKind::Syslog(_) | InputKind::Stdin => None,
-    });
-    journals.collect()
-}
-
-fn is_received(input: &Input) -> bool {
-    matches!(input.kind, InputKind::Syslog(_))
-}
-
-fn network_setup(
-    config: &Config,
-    inbox: SyncSender<pump::Input>,
-    guard: LastWord,
-) -> syslog::Setup {
-    let inputs = (0u32..).map(InputId).zip(&config.inputs);
-    let configs = inputs.filter_map(|(id, input)| match &input.kind {
-        InputKind::Syslog(spec) => Some(syslog::Config {
-            input: Arc::clone(&input.name),
-            id,
-            spec: spec.clone(),
-            max_line_bytes: input.framing.max_line_bytes,
-            host: Arc::clone(&config.host),
-        }),
-        InputKind::File { .. } | InputKind::Journal(_) | InputKind::Stdin => None,
-    });
-    syslog::Setup {
-        configs: configs.collect(),
-        hand: Box::new(move |event| inbox.send(event.into()).map_err(|_| syslog::Closed)),
-        guard: Box::new(guard),
-    }
-}
-
-fn start_stdin(
-    id: InputId,
-    input: &Input,
-    inbox: SyncSender<pump::Input>,
-) -> Result<(), AgentError> {
-    let framing = input.framing.clone();
-    let body = move || {
-        let stdin = std::io::stdin();
-        let waits = |span| stdin::has_more(&stdin, span);
-        if let Err(error) = stdin::run(id, &framing, stdin.lock(), waits, &inbox) {
-            tracing::error!(%error, "standard input cannot be read any further");
-        }
-    };
-    threads::start("stdin", body)
-        .map(drop)
-        .map_err(AgentError::io("cannot start the thread `stdin`"))
-}
-
 impl App {
     /// The next thing that happens; pending until then.
     pub async fn next(&mut self) -> Happening {
@@ -593,6 +294,7 @@ impl App {
             ready: Arc::clone(&life.ready),
             inputs: config.inputs.iter().map(name).collect(),
             counters: Arc::clone(&self.counters),
+            canary: Arc::clone(&self.canary),
             received: self.network.as_ref().map(|network| network.counters()),
             rules: Arc::clone(rules),
             outputs: self.outputs.handle(),

@@ -3,6 +3,7 @@
 //! ARCHITECTURE.md in the project's root says which room does what.
 
 pub mod app;
+pub mod canary;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fields::{Format, Zone};
+use crate::fields::{Fields, Format, Zone};
 use crate::language::rule::{Rule, RuleSet};
 use crate::matcher::{Found, Scratch};
 use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp};
@@ -27,7 +27,7 @@ use plans::Plans;
 
 pub use heard::{Span, tolerance};
 pub use plans::{Replan, Replanned};
-pub use source::{Detector, Memory, SourceState};
+pub use source::{Detector, Fit, Memory, SourceState};
 
 /// A line that a rule's `match` accepted, as the engine wants it.
 #[derive(Clone, Debug)]
@@ -89,6 +89,8 @@ pub struct Scanner {
     scratch: Scratch,
     hit: Hit,
     redacted: Vec<u8>,
+    /// The fields of a batch's last record.
+    looked_at: Fields,
 }
 
 #[derive(Clone, Debug)]
@@ -146,6 +148,7 @@ impl Scanner {
             scratch: Scratch::default(),
             hit: Hit::empty(),
             redacted: Vec::new(),
+            looked_at: Fields::default(),
         }
     }
 
@@ -186,8 +189,8 @@ impl Scanner {
     /// is `each`'s to change: all of it but its memory is made anew for the next one.
     ///
     /// A line time after `latest` is not believed: arrival time counts instead. Nothing is
-    /// allocated, parsed or split for a line that no rule may match, but for the time of one line
-    /// a batch.
+    /// allocated, parsed or split for a line that no rule may match, but for one line
+    /// a batch: its time, and whether it is of the format.
     pub fn scan(
         &mut self,
         batch: &Batch,
@@ -253,10 +256,7 @@ impl Scanner {
         }
         // What belonged to a line that was no hit after all waits for the next one.
         heard.append(&mut hit.heard);
-        if format.has_time() && batch.source.peer().is_none() {
-            state.last_time = clock.last_of_batch().or(state.last_time);
-        }
-        state.skewed += clock.skewed();
+        state.batch_ended(&format, batch, &mut clock, &mut self.looked_at);
     }
 
     /// Times without a zone, such as those of nginx's error log, are read as times of this one; UTC
@@ -277,6 +277,7 @@ impl Scanner {
             scratch: Scratch::default(),
             hit: Hit::empty(),
             redacted: Vec::new(),
+            looked_at: Fields::default(),
         }
     }
 }

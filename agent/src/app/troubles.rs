@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::model::InputId;
 use tokio::task::JoinHandle;
 
+use crate::canary::{self, Canary};
 use crate::clock;
 use crate::config::Config;
 use crate::inputs::syslog;
@@ -16,6 +17,7 @@ use crate::inputs::tail::{self, LossKind};
 use crate::outputs::{self, safe};
 use crate::pump;
 use crate::pump::self_watch::{EVERY, Growth, Kind, Trouble};
+use crate::store::Health;
 
 /// Between two tries to get a look into a full inbox.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -39,18 +41,7 @@ pub(super) fn unreadable(
 }
 
 /// Looks until the task is aborted or the engine has ended.
-pub(super) fn start(
-    counters: Arc<tail::Counters>,
-    received: Option<syslog::counters::All>,
-    outputs: outputs::Handle,
-    inbox: SyncSender<pump::Input>,
-) -> JoinHandle<()> {
-    let mut looker = Looker {
-        counters,
-        received,
-        outputs,
-        growth: Growth::default(),
-    };
+pub(super) fn start(mut looker: Looker, inbox: SyncSender<pump::Input>) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -78,20 +69,61 @@ pub(super) fn start(
 }
 
 /// Looks at figures, and remembers those of the look before.
-struct Looker {
+pub(super) struct Looker {
     counters: Arc<tail::Counters>,
     received: Option<syslog::counters::All>,
     outputs: outputs::Handle,
+    health: Arc<Health>,
+    canary: Arc<Canary>,
     growth: Growth,
 }
 
 impl Looker {
+    /// Has not looked yet.
+    pub(super) fn new(
+        counters: Arc<tail::Counters>,
+        received: Option<syslog::counters::All>,
+        outputs: outputs::Handle,
+        health: &Arc<Health>,
+        canary: &Arc<Canary>,
+    ) -> Self {
+        Self {
+            counters,
+            received,
+            outputs,
+            health: Arc::clone(health),
+            canary: Arc::clone(canary),
+            growth: Growth::default(),
+        }
+    }
+
     fn look(&mut self, now: Instant) -> Vec<Trouble> {
         let mut troubles = self.unreadable();
         troubles.extend(self.lost(now));
         troubles.extend(self.received(now));
         troubles.extend(self.outputs(now));
+        troubles.extend(self.blind(now));
         troubles
+    }
+
+    /// A line of its own does not come through. That nothing can be saved is told anyway.
+    fn blind(&self, now: Instant) -> Option<Trouble> {
+        if self.health.view().failing.is_some() {
+            return None;
+        }
+        let late = self
+            .canary
+            .under_way(now)
+            .filter(|late| *late >= canary::PATIENCE)?;
+        let late = late.as_secs();
+        Some(Trouble {
+            kind: Kind::Blind,
+            about: canary::INPUT.to_owned(),
+            what: format!(
+                "a line that it wrote for itself has not come through for {late} s: what is logged now \
+                 is told late, or not at all"
+            ),
+        })
     }
 
     fn unreadable(&self) -> Vec<Trouble> {

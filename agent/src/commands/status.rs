@@ -16,7 +16,8 @@ use crate::error::AgentError;
 use crate::operate::client::AskError;
 use crate::operate::protocol::Request;
 use crate::operate::status::{
-    DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, RuleStatus, StateStatus, Status,
+    CanaryStatus, DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, RuleStatus,
+    StateStatus, Status,
 };
 use crate::outputs::Palette;
 use crate::outputs::render::{moment, span};
@@ -67,6 +68,7 @@ fn draw(status: &Status, palette: Palette, now: Timestamp) -> String {
         );
     }
     state(&mut out, &status.state, palette, now);
+    canary(&mut out, &status.canary, palette);
     line(&mut out, format_args!("inputs"));
     for (name, input) in &status.inputs {
         self::input(&mut out, name, input, palette);
@@ -78,6 +80,20 @@ fn draw(status: &Status, palette: Palette, now: Timestamp) -> String {
         self::output(&mut out, name, output, palette);
     }
     out
+}
+
+fn canary(out: &mut String, canary: &CanaryStatus, palette: Palette) {
+    if let Some(seconds) = canary.seconds {
+        let millis = seconds * 1_000.0;
+        line(
+            out,
+            format_args!("canary  from a line on disk to a durable alert {millis:.1} ms"),
+        );
+    }
+    if canary.lost > 0 {
+        let text = format!("{} of its lines did not come through", canary.lost);
+        line(out, format_args!("  {}", palette.paint(BAD, &text)));
+    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::status::{
-    DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, Reloads, RuleStatus,
-    StateStatus, Status, Unreadable,
+    CanaryStatus, DroppedStatus, InputStatus, Loss, OutputStatus, ReceivedStatus, Reloads,
+    RuleStatus, StateStatus, Status, Unreadable,
 };
+use crate::canary::Canary;
 use crate::clock;
 use crate::inputs::{syslog, tail};
 use crate::outputs;
@@ -56,6 +57,8 @@ pub struct Sight {
     pub inputs: Vec<(Arc<str>, &'static str)>,
     /// What the file inputs count.
     pub counters: Arc<tail::Counters>,
+    /// The lines that the agent writes for itself.
+    pub canary: Arc<Canary>,
     /// What the inputs count that others send to.
     pub received: Option<syslog::counters::All>,
     /// By id.
@@ -111,9 +114,19 @@ impl Sight {
             silences: said.silences,
             outputs: self.output_statuses().await,
             state: self.state(),
+            canary: self.canary(),
             engine,
             last_reload: self.last_reload.clone(),
             reloads: self.reloads,
+        }
+    }
+
+    fn canary(&self) -> CanaryStatus {
+        let figures = self.canary.figures();
+        CanaryStatus {
+            seconds: figures.took.map(|took| took.as_secs_f64()),
+            arrived: figures.arrived,
+            lost: figures.lost,
         }
     }
 

@@ -30,6 +30,9 @@ pub struct Status {
     pub outputs: BTreeMap<String, OutputStatus>,
     /// What is kept on disk.
     pub state: StateStatus,
+    /// Lines that the agent writes for itself, one a minute.
+    #[serde(default)]
+    pub canary: CanaryStatus,
     /// `ok`, or why there are no figures of rules.
     pub engine: String,
     /// The last SIGHUP; `null`: there was none.
@@ -209,6 +212,17 @@ pub struct StateStatus {
     pub dropped: DroppedStatus,
     /// `ok`, or what was wrong with the state at the start.
     pub start: String,
+}
+
+/// Lines that the agent writes for itself and that go the way of all others up to the durable commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CanaryStatus {
+    /// How long the last one took; `null`: none has come through yet.
+    pub seconds: Option<f64>,
+    /// Those that came through.
+    pub arrived: u64,
+    /// Those that did not before the next one was written.
+    pub lost: u64,
 }
 
 /// Notifications that were dropped.

@@ -7,12 +7,13 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use lapwing_rules::engine::SavedGroup;
-use lapwing_rules::model::{Notification, Status, Timestamp};
+use lapwing_rules::model::{InputId, Notification, Status, Timestamp};
 
+use super::habits::{Figures, HABITS, SAVE_EVERY};
 use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
-use super::self_watch::Trouble;
+use super::self_watch::{Kind, Trouble};
 use super::{Input, Notice, Pump};
 use crate::clock;
 use crate::inputs::Receipt;
@@ -274,6 +275,7 @@ impl Pump {
         let (now, at) = (clock::monotonic(), clock::now());
         let names = &self.setup.input_names;
         troubles.extend(self.self_watch.skew(&skewed, names, now));
+        troubles.extend(self.unusual(now, &troubles));
         let (silences, specs) = (self.setup.engine.silences(), &self.setup.outputs);
         let route = |alert: &Notification| {
             let is_silenced = own_alert::is_silenced(silences, alert, at);
@@ -283,6 +285,37 @@ impl Pump {
         for routed in self.self_watch.look(troubles, (now, at), &route) {
             self.pending.tell(routed);
         }
+    }
+
+    /// What inputs do that they never do. Of one that cannot be read that is told already.
+    fn unusual(&mut self, now: Instant, known: &[Trouble]) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        for (id, name) in (0..).map(InputId).zip(&self.setup.input_names) {
+            let figures = Figures {
+                lines: self.lines.get(&id).copied().unwrap_or_default(),
+                fit: self.fits.get(&id).copied().unwrap_or_default(),
+            };
+            let is_known = known
+                .iter()
+                .any(|it| it.kind == Kind::Unreadable && *it.about == **name);
+            let unusual = self.habits.look(name, figures, now);
+            if !is_known && !self.ended.contains(&id) {
+                troubles.extend(unusual);
+            }
+        }
+        if now.saturating_duration_since(self.habits_saved_at) >= SAVE_EVERY {
+            self.habits_saved_at = now;
+            self.save_habits();
+            self.pending.touch();
+        }
+        troubles
+    }
+
+    /// With the next commit, which need not come for it.
+    fn save_habits(&mut self) {
+        self.pending
+            .notes
+            .insert(HABITS.to_owned(), self.habits.save());
     }
 
     /// What a silence kept back is told when it is over, and nothing can be saved yet.
@@ -340,6 +373,8 @@ impl Pump {
 
     /// The last commit, tried twice.
     pub(super) fn finish(&mut self) {
+        self.save_habits();
+        self.pending.touch();
         for _ in 0..2 {
             self.collect(Wait::Yes);
             if self.pending.since.is_none() && !self.setup.engine.has_changes() {

@@ -14,9 +14,11 @@
 //! | `pace` | when to commit (pure) |
 //! | `own_alert` | the agent's alert on its state (pure) |
 //! | `self_watch` | its alerts on its inputs and outputs (pure) |
+//! | `habits` | what is usual of inputs (pure) |
 //! | `tap` | what somebody watches live |
 
 mod commits;
+mod habits;
 mod orders;
 mod own_alert;
 mod pace;
@@ -35,8 +37,9 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, InputId, Mode, Notification, Status, Timestamp};
-use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
+use lapwing_rules::scanner::{Fit, Memory, Replan, Replanned, Scanner, SourceState};
 
+use crate::canary;
 use crate::clock;
 use crate::inputs::{Event, Position, PositionKey, tail};
 use crate::operate::systemd::Watchdog;
@@ -48,6 +51,7 @@ use pending::Pending;
 use self_watch::{SelfWatch, Trouble};
 use tap::{Tap, Taps};
 
+pub use habits::{HABITS, Habits};
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
 pub(crate) use own_alert::may_be_meant as may_mean_own_alert;
@@ -131,8 +135,12 @@ pub struct Setup {
     pub stale: Vec<GroupRecord>,
     /// What the start found, to be told.
     pub start: Start,
+    /// Finds the lines that the agent wrote for itself.
+    pub canary: canary::Reader,
     /// The alerts on the agent itself that earlier runs left open.
     pub open_own_alerts: Vec<Notification>,
+    /// What is usual of inputs, as saved.
+    pub habits: Habits,
     /// When that was committed after which an earlier run told what it could not save.
     pub unsaved_after: Option<Timestamp>,
     /// What the agent calls its host.
@@ -163,6 +171,10 @@ pub struct Pump {
     sources: HashMap<(InputId, Arc<str>), SourceState>,
     /// Lines that were matched.
     lines: HashMap<InputId, u64>,
+    /// Of the records that were held against their format.
+    fits: HashMap<InputId, Fit>,
+    habits: Habits,
+    habits_saved_at: Instant,
     /// Of each file, as of its last line.
     memories: HashMap<PositionKey, Memory>,
     /// The inputs were asked whether they have read everything, and have not answered.
@@ -185,6 +197,8 @@ impl Pump {
     /// A pump that has taken nothing yet.
     pub fn new(mut setup: Setup) -> Self {
         let memories = std::mem::take(&mut setup.memories);
+        let mut habits = std::mem::take(&mut setup.habits);
+        habits.retain(&setup.input_names);
         let mut pending = Pending::default();
         pending.stale = std::mem::take(&mut setup.stale);
         let open = std::mem::take(&mut setup.open_own_alerts).into_iter();
@@ -201,6 +215,9 @@ impl Pump {
             setup,
             sources: HashMap::new(),
             lines: HashMap::new(),
+            fits: HashMap::new(),
+            habits,
+            habits_saved_at: clock::monotonic(),
             memories,
             is_asking: false,
             asked_at: None,
@@ -282,14 +299,19 @@ impl Pump {
                 batch,
                 mut position,
             } => {
-                self.scan(&batch, position.as_mut());
+                if self.setup.canary.owns(batch.source.input) {
+                    self.canary_came(&batch);
+                } else {
+                    self.scan(&batch, position.as_mut());
+                }
                 self.setup.tail.give_back(batch);
                 if let Some(position) = position {
                     self.pending.moved(position);
                 }
             }
             Event::Moved(mut position) => {
-                if matches!(self.setup.start, Start::Lost { .. }) {
+                let is_own = position.key.input == canary::INPUT;
+                if matches!(self.setup.start, Start::Lost { .. }) && !is_own {
                     self.begin_at_end.push(position.path.clone());
                 }
                 position.memory = self
@@ -318,6 +340,16 @@ impl Pump {
                 self.pending.is_urgent = true;
                 self.pending.touch();
             }
+        }
+    }
+
+    /// What the agent wrote for itself is held against a rule of its own, and an answer is due as soon as
+    /// an alert would be durable.
+    fn canary_came(&mut self, batch: &Batch) {
+        if let Some(receipt) = self.setup.canary.scan(batch) {
+            self.pending.receipts.push(receipt);
+            self.pending.is_urgent = true;
+            self.pending.touch();
         }
     }
 
@@ -352,6 +384,10 @@ impl Pump {
             taps.hit(rule, input, hit);
             engine.observe(hit, told);
         });
+        let fit = std::mem::take(&mut state.fit);
+        let fits = self.fits.entry(batch.source.input).or_default();
+        fits.fits += fit.fits;
+        fits.misfits += fit.misfits;
         engine.heard(batch.source.input, &state.take_heard());
         if let Some(replan) = self.setup.scanner.replan() {
             (self.setup.planner)(replan);

@@ -28,6 +28,12 @@ pub enum Kind {
     Lost,
     /// An input's lines bear times in the future.
     Skewed,
+    /// An input has been silent for longer than it ever is.
+    Silent,
+    /// Lines of an input are no longer written as they were.
+    Misfit,
+    /// A line that the agent wrote for itself does not come through.
+    Blind,
     /// An output has not taken anything for a while, and something waits for it.
     Dead,
     /// An output's queue was full, and what waited longest is lost.
@@ -36,10 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreadable,
         Self::Lost,
         Self::Skewed,
+        Self::Silent,
+        Self::Misfit,
+        Self::Blind,
         Self::Dead,
         Self::Overflown,
     ];
@@ -50,6 +59,9 @@ impl Kind {
             Self::Unreadable => "lapwing-input-unreadable",
             Self::Lost => "lapwing-lines-lost",
             Self::Skewed => "lapwing-clock-skew",
+            Self::Silent => "lapwing-input-silent",
+            Self::Misfit => "lapwing-lines-unparsed",
+            Self::Blind => "lapwing-blind",
             Self::Dead => "lapwing-output-dead",
             Self::Overflown => "lapwing-output-overflown",
         }
@@ -58,15 +70,22 @@ impl Kind {
     /// What `group` calls that which it is about.
     const fn field(self) -> &'static str {
         match self {
-            Self::Unreadable | Self::Lost | Self::Skewed => "input",
+            Self::Unreadable
+            | Self::Lost
+            | Self::Skewed
+            | Self::Silent
+            | Self::Misfit
+            | Self::Blind => "input",
             Self::Dead | Self::Overflown => "output",
         }
     }
 
     const fn severity(self) -> Severity {
         match self {
-            Self::Skewed => Severity::Warning,
-            Self::Unreadable | Self::Lost | Self::Dead | Self::Overflown => Severity::Critical,
+            Self::Skewed | Self::Silent | Self::Misfit => Severity::Warning,
+            Self::Unreadable | Self::Lost | Self::Blind | Self::Dead | Self::Overflown => {
+                Severity::Critical
+            }
         }
     }
 
@@ -75,7 +94,7 @@ impl Kind {
     const fn lasts(self) -> Duration {
         match self {
             Self::Skewed => Duration::from_secs(2 * EVERY.as_secs()),
-            Self::Unreadable | Self::Lost | Self::Dead | Self::Overflown => Duration::from_mins(15),
+            _ => Duration::from_mins(15),
         }
     }
 
@@ -83,10 +102,8 @@ impl Kind {
     /// again wakes nobody.
     const fn patience(self) -> Duration {
         match self {
-            Self::Unreadable | Self::Lost | Self::Skewed | Self::Overflown => {
-                Duration::from_mins(1)
-            }
             Self::Dead => Duration::from_mins(5),
+            _ => Duration::from_mins(1),
         }
     }
 }
@@ -270,6 +287,9 @@ fn end(host: &str, kind: Kind, about: &str, alert: Notification, at: Timestamp) 
         Kind::Unreadable => format!("all files of the input {about} can be read again"),
         Kind::Lost => format!("no more lines of the input {about} were lost"),
         Kind::Skewed => format!("times of the input {about} are right again"),
+        Kind::Silent => format!("lines of the input {about} come again"),
+        Kind::Misfit => format!("lines of the input {about} are of its format again"),
+        Kind::Blind => "lines come through again".to_owned(),
         Kind::Dead => format!("the output {about} takes what it is sent, or nothing waits for it"),
         Kind::Overflown => format!("the output {about} keeps up again"),
     };

@@ -26,7 +26,7 @@
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
-//! | `notes` | name | a small record, opaque here: `silences`, `digests`, `pace OUTPUT` |
+//! | `notes` | name | a small record, opaque here: `silences`, `habits`, `digests`, `pace OUTPUT` |
 //! | `notifications` | key, counting up from 1, never used again | JSON: `v`, `queued_at`, `steady_at`, `outputs`, `notification` |
 //! | `said` | alert id, seq | the notification's key: what makes a repeated commit harmless |
 //! | `outbox` | output, notification | JSON: `v`, `bytes`, `attempts`, `last_error`: it waits |

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fields::Format;
-use crate::model::{Text, Timestamp};
+use crate::fields::{Fields, Format};
+use crate::model::{Batch, Text, Timestamp};
 
+use super::clock::Clock;
 use super::context::Latest;
 use super::heard::Span;
 use super::repeats::Repeatable;
@@ -53,6 +54,36 @@ pub struct SourceState {
     pub(super) repeatable: Repeatable,
     /// Lines whose own time was too far in the future.
     pub skewed: u64,
+    /// The last records of its batches, as far as there is a format to hold them against.
+    pub fit: Fit,
+}
+
+/// Records that were looked at, one a batch: whether they are written as the format says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// They gave fields.
+    pub fits: u64,
+    /// They gave none.
+    pub misfits: u64,
+}
+
+impl Fit {
+    /// Holds the last record of a batch against the format: a log that is written otherwise since the
+    /// last release makes rules blind that speak of its fields. Of syslog anything is a message, and
+    /// plain has no fields.
+    fn add(&mut self, format: &Format, batch: &Batch, fields: &mut Fields) {
+        if matches!(format, Format::Syslog | Format::Plain) || batch.bytes.is_empty() {
+            return;
+        }
+        let record = batch.text().about(batch.bytes.len() - 1);
+        fields.clear();
+        format.read(batch.bytes.get(record).unwrap_or_default(), fields);
+        if fields.is_empty() {
+            self.misfits += 1;
+        } else {
+            self.fits += 1;
+        }
+    }
 }
 
 impl Memory {
@@ -122,6 +153,21 @@ impl SourceState {
             detector.known = Some(Arc::clone(format));
         }
         detector.format_of(text)
+    }
+
+    /// What `batch` says of those that come after it. `fields`: to be used again.
+    pub(super) fn batch_ended(
+        &mut self,
+        format: &Format,
+        batch: &Batch,
+        clock: &mut Clock<'_>,
+        fields: &mut Fields,
+    ) {
+        if format.has_time() && batch.source.peer().is_none() {
+            self.last_time = clock.last_of_batch().or(self.last_time);
+        }
+        self.skewed += clock.skewed();
+        self.fit.add(format, batch, fields);
     }
 
     /// Lines came.

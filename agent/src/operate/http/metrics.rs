@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::operate::status::Status;
+use crate::operate::status::{CanaryStatus, Status};
 
 /// All figures, in the text exposition format 0.0.4.
 pub(super) fn text(status: &Status) -> String {
@@ -249,6 +249,23 @@ fn of_state(page: &mut Page, status: &Status) {
         Kind::Gauge,
         "How long the last commit took.",
         took,
+    );
+    of_canary(page, &status.canary);
+}
+
+fn of_canary(page: &mut Page, canary: &CanaryStatus) {
+    page.family(
+        "canary_seconds",
+        Kind::Gauge,
+        "How long the agent's last line for itself took until what it caused was durable.",
+        canary.seconds.map(|seconds| (Vec::new(), seconds)),
+    );
+    let outcomes = [("arrived", canary.arrived), ("lost", canary.lost)];
+    page.family(
+        "canary_lines_total",
+        Kind::Counter,
+        "Lines that the agent wrote for itself.",
+        outcomes.map(|(outcome, count)| (vec![("outcome", outcome)], count)),
     );
 }
 

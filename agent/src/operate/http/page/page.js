@@ -150,7 +150,8 @@ function draw(told) {
     : [el('div', 'more', 'No message yet.')]));
   drawInputs(status);
   drawOutputs(status);
-  $('foot').textContent = `lapwing ${status.version} · up ${Math.floor(status.uptime_s / 60)} min · state ${size(status.state.bytes)}`;
+  $('foot').textContent = `lapwing ${status.version} · up ${Math.floor(status.uptime_s / 60)} min · state ${size(status.state.bytes)}`
+    + (status.canary.seconds ? ` · disk to alert ${(status.canary.seconds * 1000).toFixed(0)} ms` : '');
 }
 
 function say(text, isBad) {

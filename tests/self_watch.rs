@@ -1,0 +1,107 @@
+//! The agent's eyes on itself: the line that it writes and waits for, and inputs that do what they never
+//! do. Minutes pass on a clock that runs sixty times as fast.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use lapwing::threads::pause;
+
+use crate::host::{Host, json_lines, wait_until};
+use crate::storms::run_on_a_fast_clock;
+
+const CONFIG: &str = "
+inputs:
+  app: {type: file, path: ['*.log']}
+outputs:
+  archive: {type: file, path: alerts.jsonl}
+";
+const RULES: &str = "
+version: 1
+rules:
+  - {name: boom, match: {where: 'level == \"fatal\"'}, type: any}
+";
+
+fn status(host: &Host) -> Value {
+    let done = host.command(&["status", "-c", "lapwing.yaml", "--json"]);
+    json_lines(&done.stdout).remove(0)
+}
+
+/// What was told under the name of this rule.
+fn told(host: &Host, rule: &str) -> Vec<Value> {
+    let text = fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
+    let mut told = json_lines(&text);
+    told.retain(|told| told["rule"] == rule);
+    told
+}
+
+fn statuses(told: &[Value]) -> Vec<&str> {
+    told.iter()
+        .filter_map(|told| told["status"].as_str())
+        .collect()
+}
+
+#[test]
+fn a_line_of_its_own_goes_the_whole_way_and_is_timed() {
+    let host = Host::with(CONFIG, RULES);
+    host.write("app.log", "");
+    let agent = host.run();
+    wait_until("the canary", || status(&host)["canary"]["arrived"] == 1);
+    let status = status(&host);
+    let seconds = status["canary"]["seconds"].as_f64().unwrap();
+    assert!(seconds > 0.0, "{seconds}");
+    assert_eq!(status["canary"]["lost"], 0);
+    // Nobody's rules, figures and alerts know of it.
+    assert_eq!(status["inputs"].as_object().unwrap().len(), 1);
+    assert_eq!(status["inputs"]["app"]["lines"], 0);
+    assert_eq!(fs::read_to_string(host.path("alerts.jsonl")).ok(), None);
+    agent.stop();
+}
+
+#[test]
+fn an_agent_that_its_own_lines_do_not_reach_says_that_it_is_blind_and_when_it_sees_again() {
+    let host = Host::with(CONFIG, RULES);
+    host.write("app.log", "");
+    let agent = run_on_a_fast_clock(&host);
+    wait_until("the canary", || status(&host)["canary"]["arrived"] != 0);
+    let line = host.path("state").join("canary/canary.log");
+    fs::remove_file(&line).unwrap();
+    symlink("/dev/null", &line).unwrap();
+    wait_until("the alert", || !told(&host, "lapwing-blind").is_empty());
+    assert!(status(&host)["canary"]["lost"].as_u64() > Some(0));
+    fs::remove_file(&line).unwrap();
+    wait_until("its end", || told(&host, "lapwing-blind").len() > 1);
+    agent.stop();
+    let told = told(&host, "lapwing-blind");
+    assert_eq!(statuses(&told), ["firing", "resolved"]);
+    assert_eq!(told[0]["id"], told[1]["id"]);
+    assert_eq!(told[0]["severity"], "critical");
+    let summary = told[0]["summary"].as_str().unwrap();
+    assert!(summary.contains("has not come through"), "{summary}");
+}
+
+#[test]
+fn a_log_that_is_written_otherwise_since_a_release_is_told_of() {
+    let host = Host::with(CONFIG, RULES);
+    host.write("app.log", "");
+    let agent = run_on_a_fast_clock(&host);
+    let lines = |line: &str| {
+        for _ in 0..60 {
+            host.append("app.log", line);
+            pause(Duration::from_millis(20));
+        }
+    };
+    lines("{\"time\": \"2026-11-22T06:00:00Z\", \"level\": \"info\", \"message\": \"ok\"}\n");
+    // What was before is what lies more than ten minutes back.
+    pause(Duration::from_secs(11));
+    lines("06:11:00 INFO ok\n");
+    wait_until("the alert", || {
+        !told(&host, "lapwing-lines-unparsed").is_empty()
+    });
+    agent.stop();
+    let told = told(&host, "lapwing-lines-unparsed");
+    assert_eq!(told[0]["severity"], "warning");
+    assert_eq!(told[0]["group"]["input"], "app");
+}
