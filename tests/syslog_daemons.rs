@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use lapwing_torture::receiving::unpacked_syslog_ng;
 
 use crate::host::{Host, LAPWING, json_lines, wait_until};
+use crate::receiver::DeadAddress;
 use crate::tls_senders::certificates;
 
 const RULES: &str = "
@@ -99,6 +100,52 @@ fn rsyslog_forwards_a_file_to_the_last_line() {
         drop(daemon);
         agent.stop();
     }
+}
+
+#[test]
+fn rsyslog_loses_nothing_of_what_it_is_given_while_the_agent_is_down() {
+    const LINES: usize = 100_000;
+    let host = receiving("tcp");
+    let rules = host.read("rules.yaml").replace("2000", &LINES.to_string());
+    host.write("rules.yaml", rules);
+    // Bound, so that nobody else takes it, and nobody listens.
+    let dead = DeadAddress::new();
+    let to = dead.address.to_string();
+    let snippet = host.command(&["setup", "rsyslog", "--to", &to]).stdout;
+    let at = |name: &str| host.path(name).display().to_string();
+    let config = format!(
+        "global(workDirectory=\"{}\")\nmodule(load=\"imfile\")\ninput(type=\"imfile\" File=\"{}\" Tag=\"shop\")\n{snippet}",
+        at("."),
+        at("app.log")
+    );
+    host.write("rsyslog.conf", config);
+    let lines = (0..LINES).map(|n| format!("BOOM {n}\n"));
+    host.write("app.log", lines.collect::<String>());
+    let mut command = Command::new("rsyslogd");
+    let (config, pid) = (at("rsyslog.conf"), at("rsyslog.pid"));
+    let command = command.args(["-n", "-f", &config, "-i", &pid]);
+    let daemon = Daemon(command.spawn().expect("tests/setup installs rsyslog"));
+    // More than its memory has room for is on the disk: it has gone through most of the file.
+    wait_until("it to have put much aside", || {
+        let files = std::fs::read_dir(host.path(".")).unwrap();
+        let files = files.flatten().filter(|file| {
+            let name = file.file_name();
+            name.to_string_lossy().starts_with("lapwing.0")
+        });
+        let bytes: u64 = files
+            .map(|file| file.metadata().map_or(0, |it| it.len()))
+            .sum();
+        bytes > 10 << 20
+    });
+    drop(dead);
+    host.configure(&format!(
+        "inputs:\n  net: {{type: syslog, listen: ['tcp://{to}']}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
+    ));
+    let agent = host.run();
+    // What was on its disk comes before what was in its memory.
+    wait_until("all of them", || host.path("alerts.jsonl").exists());
+    drop(daemon);
+    agent.stop();
 }
 
 /// A host that listens at this scheme, with certificates by the authority `one`.

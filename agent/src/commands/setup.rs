@@ -1,8 +1,8 @@
 //! `lapwing setup rsyslog|syslog-ng`: prints what makes that daemon forward everything to this agent.
 //!
-//! What it prints buffers on disk while the agent is down, never blocks the daemon because of it, and
-//! keeps the agent's own messages out: each alert about them would cause the next. The tests have the
-//! real daemons check every variant.
+//! What it prints buffers on disk while the agent is down, tries again every few seconds, and keeps the
+//! agent's own messages out: each alert about them would cause the next. The tests have the real daemons
+//! check every variant, and forward with them to an agent that comes late.
 
 use std::process::ExitCode;
 
@@ -90,12 +90,14 @@ fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
     format!(
         r#"# Forwards everything to lapwing: /etc/rsyslog.d/90-lapwing.conf
 # `rsyslogd -N1` checks it, `systemctl restart rsyslog` makes it so.
-{package}{load}ruleset(name="lapwing" queue.type="LinkedList" queue.filename="lapwing" queue.maxDiskSpace="256m"
-        queue.saveOnShutdown="on" queue.timeoutEnqueue="0") {{
+# While lapwing is down, messages wait in memory and then in rsyslog's workDirectory, up to 1 GB. One that finds
+# both full waits 10 s and is dropped then; meanwhile all else that this rsyslog writes is late, too.
+{package}{load}ruleset(name="lapwing" queue.type="LinkedList" queue.filename="lapwing" queue.maxDiskSpace="1g"
+        queue.size="50000" queue.saveOnShutdown="on" queue.timeoutEnqueue="10000") {{
     # lapwing's own messages stay here: each alert about them would cause the next.
     if $programname == "lapwing" then stop
     action({action}
-           template="RSYSLOG_SyslogProtocol23Format" action.resumeRetryCount="-1")
+           template="RSYSLOG_SyslogProtocol23Format" action.resumeRetryCount="-1" action.resumeInterval="1")
 }}
 call lapwing
 "#

@@ -114,27 +114,36 @@ fn count(rest: &[u8], before: Before) -> Option<Option<(usize, &[u8])>> {
     if digits == 0 || rest[0] == b'0' {
         return Some(None);
     }
-    let most = if before == Before::Line { 20 } else { 9 };
-    let behind = rest.get(digits + 1..).filter(|_| rest[digits] == b' ');
-    let bears_priority = behind.is_some_and(|behind| behind.first() == Some(&b'<'));
-    if digits > most || (digits > 9 && bears_priority) {
+    let most = if before == Before::Counted { 9 } else { 20 };
+    if digits > most {
         return None;
     }
-    let Some(behind) = behind.filter(|_| digits <= 9) else {
+    let Some(behind) = rest.get(digits + 1..).filter(|_| rest[digits] == b' ') else {
         return Some(None);
     };
+    if digits > 9 {
+        return (!bears_priority(behind)).then_some(None);
+    }
     let number: usize = std::str::from_utf8(&rest[..digits]).unwrap().parse().unwrap();
     let is_first_count = || {
         let text = behind.get(..number);
         behind.is_empty() || text.is_some_and(|text| !text[..number - 1].contains(&b'\n'))
     };
-    let is_count = bears_priority
-        || match before {
-            Before::Counted => true,
-            Before::Line => false,
-            Before::Nothing => is_first_count(),
-        };
+    let has_priority = bears_priority(&behind[..number.min(behind.len())]);
+    let is_count = match before {
+        Before::Counted => true,
+        Before::Line => has_priority,
+        Before::Nothing => has_priority || is_first_count(),
+    };
     Some(is_count.then_some((number, behind)))
+}
+
+/// Whether it begins with `<13>`, of one to three digits.
+fn bears_priority(text: &[u8]) -> bool {
+    let end = text.iter().position(|byte| *byte == b'>');
+    end.is_some_and(|end| {
+        (2..=4).contains(&end) && text[0] == b'<' && text[1..end].iter().all(u8::is_ascii_digit)
+    })
 }
 
 impl Out {

@@ -6,9 +6,13 @@
 //! affected`), so a number is a count only
 //!
 //! - with a space behind it: `2026-11-21 …` is a line;
-//! - and with `<` behind that, where the frame before was a line: who sends lines goes on with lines,
-//!   and who counts frames that bear no priority counts the first one already;
-//! - and, of the first frame of a stream without `<`, when no LF comes before so many bytes are over.
+//! - and with a priority behind that (`<13>`), where the frame before was a line: who sends lines goes on
+//!   with lines, and who counts frames that bear no priority counts the first one already;
+//! - and, of the first frame of a stream without a priority, when no LF comes before so many bytes are
+//!   over.
+//!
+//! A longer number than 9 digits (a time in milliseconds) begins a line, too. Where only a count may
+//! stand, or a priority stands behind it, it ends the stream: nobody knows where the next frame begins.
 //!
 //! However the bytes are cut into reads, the same messages come out. Of a message under way no more
 //! than the limit is held, and the number before it.
@@ -19,7 +23,7 @@ use crate::inputs::framer::Framed;
 
 /// A count has at most so many digits: a gigabyte, less one byte.
 const MOST_DIGITS: usize = 9;
-/// A line behind a line may begin with a longer number, a time in nanoseconds or 64 bits of anything.
+/// A line may begin with a longer number, a time in nanoseconds or 64 bits of anything.
 const MOST_DIGITS_OF_A_LINE: usize = 20;
 /// A buffer for the message under way keeps its memory up to here: idle connections must stay small.
 const KEEP_BYTES: usize = 4 * 1024;
@@ -56,8 +60,9 @@ enum State {
     Between,
     /// In a count, whose digits stand in `held`.
     Count(u64),
-    /// Behind a number and a space, which stand in `held`: the next byte says what they are.
-    Space(u64),
+    /// Behind a number and a space, `head` bytes: they stand in `held`, and behind them how a priority
+    /// begins. The next bytes say what they are.
+    Space { head: usize, count: u64 },
     /// In the first frame, which has `left` bytes to come if no LF comes before. In `held` stands
     /// what came of it, with the number and the space, `head` bytes, before it.
     Perhaps { head: usize, left: u64 },
@@ -104,7 +109,7 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// When a count has more than 9 digits, or a line begins with more than 20; what came before is
+    /// When a count has more than 9 digits, or anything begins with more than 20; what came before is
     /// in `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Framed) -> Result<(), TooLong> {
         let mut rest = bytes;
@@ -116,10 +121,7 @@ impl Frames {
                 }
                 State::Between => self.take_lines(rest, out),
                 State::Count(count) => self.take_count(count, rest)?,
-                State::Space(count) => {
-                    self.take_space(count, first)?;
-                    rest
-                }
+                State::Space { head, count } => self.take_space(head, count, rest, out)?,
                 State::Perhaps { head, left } => self.take_perhaps(head, left, rest, out),
                 State::Line => self.take_line(rest, out),
                 State::Counted(left) => self.take_counted(left, rest, out),
@@ -135,11 +137,17 @@ impl Frames {
             State::Between => {}
             State::Line => self.complete_line(out),
             // Where it was a count nothing came behind it.
-            State::Space(_) if self.before == Before::Nothing => self.held.clear(),
+            State::Space { head, .. }
+                if self.before == Before::Nothing
+                    && self.held.len() == head
+                    && head <= MOST_DIGITS + 1 =>
+            {
+                self.held.clear();
+            }
             // What is missing is missing: as if it had been cut.
             State::Counted(left) => self.complete_counted(self.length + left, out),
             // With its number: nothing tells what it was.
-            State::Count(_) | State::Space(_) | State::Perhaps { .. } => {
+            State::Count(_) | State::Space { .. } | State::Perhaps { .. } => {
                 self.complete_as_line(out);
             }
         }
@@ -197,12 +205,15 @@ impl Frames {
                 Ok(behind)
             }
             b' ' if self.before == Before::Counted => {
-                self.begin_counted(count);
+                self.held.clear();
+                self.length = 0;
+                self.state = State::Counted(count);
                 Ok(behind)
             }
             b' ' => {
                 self.held.push(byte);
-                self.state = State::Space(count);
+                let head = self.held.len();
+                self.state = State::Space { head, count };
                 Ok(behind)
             }
             _ => {
@@ -214,30 +225,51 @@ impl Frames {
 
     fn most_digits(&self) -> usize {
         match self.before {
-            Before::Nothing | Before::Counted => MOST_DIGITS,
-            Before::Line => MOST_DIGITS_OF_A_LINE,
+            Before::Counted => MOST_DIGITS,
+            Before::Nothing | Before::Line => MOST_DIGITS_OF_A_LINE,
         }
     }
 
-    /// `next`, which is not taken, stands behind a number and a space.
-    fn take_space(&mut self, count: u64, next: u8) -> Result<(), TooLong> {
-        let head = self.held.len();
-        match (next, self.before) {
-            (b'<', _) if head > MOST_DIGITS + 1 => return Err(TooLong),
-            (b'<', _) => self.begin_counted(count),
-            (_, Before::Line) => self.become_line(),
-            (_, Before::Nothing | Before::Counted) => {
-                self.length = head as u64;
-                self.state = State::Perhaps { head, left: count };
+    /// Behind a number and a space: a priority that ends within so many bytes makes them a count.
+    fn take_space<'a>(
+        &mut self,
+        head: usize,
+        count: u64,
+        rest: &'a [u8],
+        out: &mut Framed,
+    ) -> Result<&'a [u8], TooLong> {
+        let Some((&byte, behind)) = rest.split_first() else {
+            return Ok(rest);
+        };
+        let is_long = head > MOST_DIGITS + 1;
+        let before = self.held.len() - head;
+        // At least 1: what fills it is not held here.
+        let left = count.saturating_sub(before as u64);
+        match (byte, before) {
+            (b'>', 2..=4) if is_long => return Err(TooLong),
+            (b'>', 2..=4) => {
+                self.held.push(byte);
+                self.held.drain(..head);
+                self.length = self.held.len() as u64;
+                self.state = State::Counted(left.saturating_sub(1));
+                if left == 1 {
+                    self.complete_counted(self.length, out);
+                }
+                return Ok(behind);
             }
+            (b'<', 0) | (b'0'..=b'9', 1..=3) if left > 1 => {
+                self.held.push(byte);
+                return Ok(behind);
+            }
+            _ => {}
         }
-        Ok(())
-    }
-
-    fn begin_counted(&mut self, count: u64) {
-        self.held.clear();
-        self.length = 0;
-        self.state = State::Counted(count);
+        if self.before == Before::Nothing && !is_long {
+            self.length = self.held.len() as u64;
+            self.state = State::Perhaps { head, left };
+        } else {
+            self.become_line();
+        }
+        Ok(rest)
     }
 
     /// What was held for a number is how a line begins.

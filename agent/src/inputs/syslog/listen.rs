@@ -6,7 +6,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -33,6 +32,9 @@ static HANDED: LazyLock<Mutex<Vec<OwnedFd>>> = LazyLock::new(|| Mutex::new(hande
 pub(super) fn open(address: &Address) -> io::Result<OwnedFd> {
     if let Some(socket) = take_handed(address) {
         rustix::io::ioctl_fionbio(&socket, true)?;
+        if matches!(address, Address::Udp(_) | Address::UnixDatagram(_)) {
+            enlarge(&socket);
+        }
         return Ok(socket);
     }
     match address {
@@ -95,7 +97,7 @@ fn local(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
             let what = "something that is no socket stands there";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
         }
-        Ok(_) if is_listened_at(path, kind) => return Err(io::ErrorKind::AddrInUse.into()),
+        Ok(_) if !is_stale(path)? => return Err(io::ErrorKind::AddrInUse.into()),
         _ => {}
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -162,11 +164,17 @@ fn made_name(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn is_listened_at(path: &Path, kind: SocketType) -> bool {
-    match kind {
-        SocketType::STREAM => UnixStream::connect(path).is_ok(),
-        _ => UnixDatagram::unbound().is_ok_and(|socket| socket.connect(path).is_ok()),
-    }
+/// Whether the socket that stands there is nobody's any more. Only a refusal says so: one of another
+/// kind is somebody's, and so is one whose owner takes no more connections just now, for which nobody
+/// here waits.
+fn is_stale(path: &Path) -> io::Result<bool> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let asked = rustix::net::connect(&socket, &SocketAddrUnix::new(path)?);
+    Ok(matches!(
+        asked,
+        Err(rustix::io::Errno::CONNREFUSED | rustix::io::Errno::NOENT)
+    ))
 }
 
 /// The socket that the service manager opened for this address.
@@ -223,4 +231,67 @@ fn adopt(number: i32) -> Option<OwnedFd> {
 pub(super) fn bound(socket: &OwnedFd) -> Option<SocketAddr> {
     let name: SocketAddrAny = rustix::net::getsockname(socket).ok()?;
     SocketAddr::try_from(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_kind_that_somebody_listens_at_is_not_taken_for_a_stale_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let (as_stream, as_datagrams) = (
+            Address::UnixStream(path.clone()),
+            Address::UnixDatagram(path.clone()),
+        );
+        let is_in_use = |address| {
+            let why = open(address).unwrap_err();
+            assert_eq!(why.kind(), io::ErrorKind::AddrInUse);
+        };
+        let datagrams = UnixDatagram::bind(&path).unwrap();
+        is_in_use(&as_stream);
+        is_in_use(&as_datagrams);
+        drop(datagrams);
+        let streams = open(&as_stream).unwrap();
+        is_in_use(&as_datagrams);
+        is_in_use(&as_stream);
+        drop(streams);
+        open(&as_datagrams).unwrap();
+    }
+
+    #[test]
+    fn a_daemon_that_takes_no_connections_keeps_its_socket_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let stuck = UnixListener::bind(&path).unwrap();
+        rustix::net::listen(&stuck, 0).unwrap();
+        let full = {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let kind = SocketType::STREAM;
+            let socket = || rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None);
+            let to = SocketAddrUnix::new(&path).unwrap();
+            let mut waiting = Vec::new();
+            loop {
+                waiting.push(socket().unwrap());
+                if rustix::net::connect(waiting.last().unwrap(), &to).is_err() {
+                    break waiting;
+                }
+            }
+        };
+        // With a connection that waits to be accepted each of these would hang for good.
+        for address in [
+            Address::UnixStream(path.clone()),
+            Address::UnixDatagram(path.clone()),
+        ] {
+            let why = open(&address).unwrap_err();
+            assert_eq!(why.kind(), io::ErrorKind::AddrInUse);
+        }
+        drop(full);
+        drop(stuck);
+        drop(UnixStream::connect(&path).unwrap_err());
+        open(&Address::UnixStream(path)).unwrap();
+    }
 }

@@ -5,6 +5,7 @@
 //! wait for their acknowledgement are bounded: with too many of them nothing more is read.
 
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use std::time::Duration;
 use lapwing_rules::model::Source;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::Spec;
 use super::frame::append;
 use super::relp::{Command, Frame, Reader, answer};
 use super::shared::{Closed, Current, Phase};
@@ -25,6 +27,8 @@ use crate::inputs::{Receipt, Settled};
 const MOST_WAITING: usize = 10_000;
 /// Bytes of answers that may wait to be taken.
 const MOST_ANSWERS: usize = 256 * 1024;
+/// A buffer for answers keeps its memory up to here.
+const KEEP_BYTES: usize = 4 * 1024;
 /// Answers that nobody takes are given up after this.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// At the end they get less.
@@ -70,6 +74,18 @@ struct Session {
     receipts: u64,
     back: UnboundedSender<Settled>,
     answers: Vec<u8>,
+    /// Whether answers were written that a TLS stream may still hold.
+    is_unflushed: bool,
+}
+
+/// How long a connection may go on as it is.
+struct Limits {
+    /// Within a frame, or before the first one.
+    frame: Duration,
+    /// Between frames.
+    silence: Duration,
+    /// With answers due to one that says nothing more: it may have closed its half only, and wait.
+    gone: Duration,
 }
 
 /// Serves a connection to its end.
@@ -92,6 +108,7 @@ pub(super) async fn serve(peer: Peer, stream: Box<dyn Stream>) {
         receipts: 0,
         back,
         answers: Vec::new(),
+        is_unflushed: false,
     };
     drop(current);
     let (mut input, mut output) = tokio::io::split(stream);
@@ -118,7 +135,7 @@ impl Session {
     ) -> Result<(), &'static str> {
         let shared = Rc::clone(&self.peer.shared);
         let mut phase = shared.phase();
-        let (mut has_ended, mut is_lost) = (false, false);
+        let (mut gone_at, mut is_lost) = (None, false);
         loop {
             let now = *phase.borrow_and_update();
             let Some(current) = shared.current(&self.peer.input) else {
@@ -133,32 +150,35 @@ impl Session {
                 return Ok(());
             }
             let is_done = self.waiting.is_empty();
-            if now == Phase::Ended || (is_done && (has_ended || intake.closing.is_some())) {
+            if now == Phase::Ended || (is_done && (gone_at.is_some() || intake.closing.is_some())) {
                 self.say_goodbye(intake.closing.filter(|_| is_done), output)
                     .await;
                 return Ok(());
             }
+            // Behind its last frame only its end can come.
             let may_read = now == Phase::Reading
-                && !has_ended
-                && intake.closing.is_none()
+                && gone_at.is_none()
                 && self.waiting_messages < MOST_WAITING
                 && self.answers.len() < MOST_ANSWERS;
             let now = Instant::now();
-            let until = intake.until(now, may_read, current.config.spec.idle_timeout);
+            let limits = self.limits(current.config.spec.idle_timeout);
+            let until = intake.until(now, may_read, &limits);
             let max = current.config.max_line_bytes;
             let take = |bytes: &[u8]| intake.take(bytes, max);
             tokio::select! {
                 biased;
                 _ = phase.changed() => {}
                 Some(settled) = settled.recv() => is_lost |= self.settle(settled) == Err(Lost),
-                written = timeout_at(now + PATIENCE, output.write(&self.answers)), if !self.answers.is_empty() => {
+                written = timeout_at(now + PATIENCE, self.write(output)), if self.has_answers() => {
                     match written {
-                        Ok(Ok(count)) if count > 0 => drop(self.answers.drain(..count)),
+                        Ok(Ok(count)) => self.written(count),
                         _ => return Ok(()),
                     }
                 }
+                () = sleep_until(gone_at.unwrap_or(now) + limits.gone), if gone_at.is_some() => return Ok(()),
                 got = timeout_at(until, read_some(&shared, input, take)), if may_read => match got {
-                    Ok(Ok((0, _)) | Err(_)) => has_ended = true,
+                    Ok(Ok((0, _))) => gone_at = Some(now),
+                    Ok(Err(_)) => return Ok(()),
                     Ok(Ok((_, (came, outcome)))) => {
                         self.hand_over(&current, came);
                         outcome?;
@@ -170,6 +190,44 @@ impl Session {
                     }
                 }
             }
+        }
+    }
+
+    /// Who waits for an answer of this side is not idle.
+    fn limits(&self, idle_timeout: Duration) -> Limits {
+        let silence = if self.waiting.is_empty() {
+            idle_timeout
+        } else {
+            idle_timeout.max(Spec::IDLE_TIMEOUT)
+        };
+        Limits {
+            frame: FRAME.min(idle_timeout),
+            silence,
+            gone: PATIENCE.min(idle_timeout),
+        }
+    }
+
+    fn has_answers(&self) -> bool {
+        self.is_unflushed || !self.answers.is_empty()
+    }
+
+    /// Writes some of the answers, or flushes where all are written: 0.
+    async fn write(&self, output: &mut WriteHalf<Box<dyn Stream>>) -> io::Result<usize> {
+        if self.answers.is_empty() {
+            output.flush().await?;
+            return Ok(0);
+        }
+        match output.write(&self.answers).await {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            written => written,
+        }
+    }
+
+    fn written(&mut self, count: usize) {
+        self.answers.drain(..count);
+        self.is_unflushed = count > 0;
+        if self.answers.is_empty() {
+            self.answers.shrink_to(KEEP_BYTES);
         }
     }
 
@@ -218,25 +276,34 @@ impl Session {
         }
         self.answers.extend_from_slice(b"0 serverclose 0\n");
         // Whoever takes it no more sends again what was not acknowledged.
-        timeout(GOODBYE, output.write_all(&self.answers)).await.ok();
+        let said = async {
+            output.write_all(&self.answers).await?;
+            output.flush().await
+        };
+        timeout(GOODBYE, said).await.ok();
     }
 }
 
 impl Intake {
     /// When it is closed if nothing comes. Only the time counts in which it `may_read`.
-    fn until(&mut self, now: Instant, may_read: bool, idle_timeout: Duration) -> Instant {
+    fn until(&mut self, now: Instant, may_read: bool, limits: &Limits) -> Instant {
         match &mut self.since {
+            // Nothing more is awaited.
+            _ if self.closing.is_some() => now + limits.silence,
             Some(since) => {
                 if !may_read {
                     *since = now;
                 }
-                *since + FRAME.min(idle_timeout)
+                *since + limits.frame
             }
-            None => now + idle_timeout,
+            None => now + limits.silence,
         }
     }
 
     fn take(&mut self, bytes: &[u8], max: usize) -> (Came, Result<(), &'static str>) {
+        if self.closing.is_some() {
+            return (Came::default(), Ok(()));
+        }
         self.reader.set_max(max);
         let (mut came, mut has_ended) = (Came::default(), false);
         let mut outcome = Ok(());
@@ -264,7 +331,7 @@ impl Intake {
             }
         };
         let read = self.reader.push(bytes, &mut each);
-        if outcome.is_ok() && read.is_err() {
+        if outcome.is_ok() && self.closing.is_none() && read.is_err() {
             outcome = Err("what it sends is no RELP");
         }
         self.since = match self.since {

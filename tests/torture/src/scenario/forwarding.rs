@@ -42,7 +42,7 @@ pub(super) fn killed(settings: &Settings) -> anyhow::Result<Verdict> {
     let log = rig.path("logs/app.log");
     let mut writer = only_writer(&rig, settings, &log)?;
     rig.start()?;
-    let _daemon = Daemon::rsyslog(&rig.path("logs"), "omrelp", port, "")?;
+    let _daemon = Daemon::rsyslog(settings, &rig.path("."), "relp", port)?;
     let mut progress = Progress::new(settings);
     let mut pace = Pace::new(settings.rate);
     let mut kills = 0;
@@ -132,21 +132,10 @@ fn forward(
     let mut agent = Agent::start(&mut command, at("agent.log"))?;
     agent.wait_ready()?;
     fs::create_dir(at("logs"))?;
-    let tls = format!(
-        "StreamDriver=\"gtls\" StreamDriverMode=\"1\" StreamDriverAuthMode=\"x509/name\" StreamDriverPermittedPeers=\"127.0.0.1\" StreamDriver.CAFile=\"{}\"",
-        at("cert.pem").display()
-    );
-    let relp_tls = format!(
-        "tls=\"on\" tls.caCert=\"{0}\" tls.myCert=\"{0}\" tls.myPrivKey=\"{1}\" tls.authMode=\"name\" tls.permittedPeer=[\"127.0.0.1\"]",
-        at("cert.pem").display(),
-        at("key.pem").display()
-    );
     let mut writer = Writer::open(0, &at("logs/app.log"), None)?;
     let _daemon = match (daemon, scheme) {
-        ("rsyslog", "tls") => Daemon::rsyslog(&at("logs"), "omfwd", port, &tls)?,
-        ("rsyslog", "relp") => Daemon::rsyslog(&at("logs"), "omrelp", port, "")?,
-        ("rsyslog", "relp+tls") => Daemon::rsyslog(&at("logs"), "omrelp", port, &relp_tls)?,
-        ("rsyslog", _) => Daemon::rsyslog(&at("logs"), "omfwd", port, "")?,
+        ("rsyslog", "relp+tls") => Daemon::rsyslog(settings, folder.path(), "relp-tls", port)?,
+        ("rsyslog", _) => Daemon::rsyslog(settings, folder.path(), scheme, port)?,
         _ => Daemon::syslog_ng(settings, folder.path(), scheme, port)?,
     };
     let began = clock::monotonic();
@@ -226,26 +215,29 @@ fn certificates(folder: &Path) -> anyhow::Result<()> {
 struct Daemon(Child);
 
 impl Daemon {
-    /// Configured as `lapwing setup rsyslog` prints it, but that it tries again at once.
-    fn rsyslog(logs: &Path, module: &str, port: u16, more: &str) -> anyhow::Result<Self> {
-        let logs = logs.display();
-        let load = if module == "omrelp" {
-            "module(load=\"omrelp\")\n"
-        } else {
-            ""
-        };
-        let framing = if module == "omfwd" {
-            "protocol=\"tcp\" TCP_Framing=\"octet-counted\""
-        } else {
-            ""
-        };
+    /// Forwards `logs/app.log` by what `lapwing setup rsyslog` prints.
+    fn rsyslog(
+        settings: &Settings,
+        folder: &Path,
+        transport: &str,
+        port: u16,
+    ) -> anyhow::Result<Self> {
+        let at = |name: &str| folder.join(name).display().to_string();
+        let (to, cert, key) = (format!("127.0.0.1:{port}"), at("cert.pem"), at("key.pem"));
+        let mut command = Command::new(&settings.lapwing);
+        command.args(["setup", "rsyslog", "--transport", transport, "--to", &to]);
+        command.args(["--ca", &cert, "--cert", &cert, "--key", &key]);
+        let printed = command.output().context("lapwing setup")?;
+        ensure!(
+            printed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&printed.stderr)
+        );
+        let logs = at("logs");
         let config = format!(
-            "global(workDirectory=\"{logs}\")\nmodule(load=\"imfile\")\n{load}\
-             input(type=\"imfile\" File=\"{logs}/app.log\" Tag=\"shop\" freshStartTail=\"off\" ruleset=\"lapwing\")\n\
-             ruleset(name=\"lapwing\" queue.type=\"LinkedList\" queue.filename=\"lapwing\" queue.maxDiskSpace=\"256m\"\n\
-                     queue.saveOnShutdown=\"on\" queue.timeoutEnqueue=\"60000\") {{\n\
-                 action(type=\"{module}\" target=\"127.0.0.1\" port=\"{port}\" {framing} {more}\n\
-                        template=\"RSYSLOG_SyslogProtocol23Format\" action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\")\n}}\n"
+            "global(workDirectory=\"{logs}\")\nmodule(load=\"imfile\")\n\
+             input(type=\"imfile\" File=\"{logs}/app.log\" Tag=\"shop\" freshStartTail=\"off\")\n{}",
+            String::from_utf8(printed.stdout)?
         );
         let file = format!("{logs}/rsyslog.conf");
         fs::write(&file, config)?;

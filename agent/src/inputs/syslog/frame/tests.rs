@@ -101,6 +101,44 @@ fn a_line_that_begins_with_a_number_and_a_space_swallows_nothing_behind_it() {
 }
 
 #[test]
+fn a_stream_whose_lines_begin_with_times_since_the_epoch_is_read_and_stays_open() {
+    // Squid; seconds, milliseconds and nanoseconds; behind a line, too.
+    check(
+        "1763715600.123    180 192.168.0.68 TCP_MISS/200\nb\n",
+        &["1763715600 CUT", "b"],
+    );
+    for stamp in ["1763715600", "1763715600000", "1763715600000000000"] {
+        for text in ["INFO boot", "<error> x", "<", "<13", "<1234>", ""] {
+            let line = format!("{stamp} {text}\n");
+            check(
+                &format!("{line}{line}b\n"),
+                &["1763715600 CUT", "1763715600 CUT", "b"],
+            );
+        }
+    }
+    check("1763715600", &["1763715600"]);
+    check("1763715600 ", &["1763715600 CUT"]);
+}
+
+#[test]
+fn a_number_with_a_tag_behind_it_is_no_count_where_a_priority_should_stand() {
+    check(
+        "<13>a\n60 <html> not found\n<13>b\n<13>c\n",
+        &["<13>a", "60 <html>  CUT", "<13>b", "<13>c"],
+    );
+    check("a\n9 <1234>x\nb\n", &["a", "9 <1234>x", "b"]);
+    check("a\n9 <>x\nb\n", &["a", "9 <>x", "b"]);
+    check("a\n2 <1>x\nb\n", &["a", "2 <1>x", "b"]);
+    check("a\n9 <1", &["a", "9 <1"]);
+    check("60 <p>\nb\n", &["60 <p>", "b"]);
+    check("3 <1>", &["<1>"]);
+    check("a\n3 <1>4 <2>b", &["a", "<1>", "<2>b"]);
+    check("a\n7 <191>xyb\n", &["a", "<191>xy", "b"]);
+    // Of the first frame the count may be of anything, as long as no LF comes within.
+    check("2 <12 ab", &["<1", "ab"]);
+}
+
+#[test]
 fn frames_with_a_count_need_no_priority_where_the_first_one_has_a_count() {
     check(
         "5 hello5 world4 <1>a2 hi",
@@ -135,28 +173,29 @@ fn what_came_before_the_end_of_a_stream_is_delivered() {
 }
 
 #[test]
-fn a_count_of_ten_thousand_million_ends_the_stream_and_what_came_before_it_is_kept() {
-    for count in ["10000000000 ", "9999999999", &"1".repeat(4096)] {
-        let stream = format!("<1>a\n4 <1>b{count}");
+fn a_count_of_ten_digits_or_four_kib_of_digits_ends_the_stream_and_what_came_before_it_is_kept() {
+    let long = "1".repeat(4096);
+    let counted = "<1>a\n4 <1>b";
+    for (before, bad) in [
+        (counted, "10000000000 "),
+        (counted, "9999999999"),
+        (counted, &long),
+        ("<1>a\n<1>b\n", "10000000000 <13>a"),
+        ("<1>a\n<1>b\n", &long),
+        ("", "10000000000 <13>a"),
+        ("", "1234567890 <1>"),
+        ("", &long),
+    ] {
+        let stream = format!("{before}{bad}");
         for piece in [1, 2, 5, 5000] {
             let (got, is_broken) = messages(stream.as_bytes(), 10, &[piece]);
-            assert!(is_broken);
-            assert_eq!(got[..2], ["<1>a", "<1>b"]);
-        }
-    }
-}
-
-#[test]
-fn a_count_of_ten_digits_or_four_kib_of_digits_ends_any_stream() {
-    let long = "1".repeat(4096);
-    for stream in [
-        "10000000000 ",
-        &long,
-        "a\n10000000000 <1>a",
-        &format!("a\n{long}"),
-    ] {
-        for piece in [1, 2, 5, 5000] {
-            assert!(messages(stream.as_bytes(), 10, &[piece]).1, "{stream:.20}");
+            assert!(is_broken, "{stream:.30}");
+            let kept: &[&str] = if before.is_empty() {
+                &[]
+            } else {
+                &["<1>a", "<1>b"]
+            };
+            assert_eq!(got[..kept.len()], *kept, "{stream:.30}");
         }
     }
 }
@@ -178,7 +217,8 @@ proptest! {
     fn however_a_stream_is_cut_the_same_messages_come_out(
         parts in prop::collection::vec(prop_oneof![
             Just("<1>a\n"), Just("4 <1>b"), Just("\n"), Just("\r"), Just("12 "), Just("0"), Just("\0"),
-            Just("<1>long long long long\n"), Just("2 "), Just("x"), Just("7"), Just(" "), Just("<"), Just("a\n"),
+            Just("<1>long long long long\n"), Just("2 "), Just("x"), Just("7"), Just(" "), Just("<"), Just(">"),
+            Just("a\n"), Just("1234567890"),
         ], 0..40),
         pieces in prop::collection::vec(1usize..9, 1..20),
     ) {

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use lapwing_rules::model::InputId;
-use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt as _, BufStream, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::super::counters::All;
@@ -68,6 +68,13 @@ fn configure(shared: &Shared, max_line_bytes: usize, idle_timeout: Duration) {
 
 /// A session, and the other side of it.
 fn begin(idle_timeout: Duration) -> (Rc<Shared>, Agent, DuplexStream) {
+    begin_over(idle_timeout, |stream| Box::new(stream))
+}
+
+fn begin_over(
+    idle_timeout: Duration,
+    over: fn(DuplexStream) -> Box<dyn Stream>,
+) -> (Rc<Shared>, Agent, DuplexStream) {
     let shared = Rc::new(Shared::new(All::default()));
     let agent = Agent::default();
     let theirs = agent.clone();
@@ -84,7 +91,11 @@ fn begin(idle_timeout: Duration) -> (Rc<Shared>, Agent, DuplexStream) {
         input: "net".into(),
         name: "127.0.0.1".into(),
     };
-    spawn_local(async move { serve(peer, Box::new(stream)).await });
+    let (shared_too, stream) = (Rc::clone(&shared), over(stream));
+    spawn_local(async move {
+        let _live = shared_too.live();
+        serve(peer, stream).await;
+    });
     (shared, agent, ours)
 }
 
@@ -216,14 +227,88 @@ async fn a_session_that_is_open_and_silent_keeps_its_connection() {
         since: Some(now),
     };
     let day = Duration::from_hours(24);
-    assert_eq!(intake.until(now, true, day), now + FRAME);
+    let limits = Limits {
+        frame: FRAME,
+        silence: day,
+        gone: PATIENCE,
+    };
+    assert_eq!(intake.until(now, true, &limits), now + FRAME);
     intake.take(b"1 open 0\n", 10).1.unwrap();
-    assert_eq!(intake.until(now, true, day), now + day);
+    assert_eq!(intake.until(now, true, &limits), now + day);
     intake.take(b"2 sys", 10).1.unwrap();
-    assert!(intake.until(now, true, day) <= Instant::now() + FRAME);
+    assert!(intake.until(now, true, &limits) <= Instant::now() + FRAME);
     // While nothing is read nobody can end a frame.
     let later = now + day;
-    assert_eq!(intake.until(later, false, day), later + FRAME);
+    assert_eq!(intake.until(later, false, &limits), later + FRAME);
     intake.take(b"log 1 x\n", 10).1.unwrap();
-    assert_eq!(intake.until(later, true, day), later + day);
+    assert_eq!(intake.until(later, true, &limits), later + day);
+}
+
+#[tokio::test]
+async fn acknowledgements_do_not_stay_in_a_stream_that_holds_them_until_it_is_flushed() {
+    let test = async {
+        // As TLS does where the socket took only a part.
+        let (_shared, agent, mut stream) =
+            begin_over(LONG, |stream| Box::new(BufStream::new(stream)));
+        send(&mut stream, "1 open 0\n2 syslog 1 a\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        agent.receipt().await.confirm();
+        expect(&mut stream, "2 rsp 6 200 OK\n").await;
+        send(&mut stream, "3 close 0\n").await;
+        assert_eq!(rest(&mut stream).await, "3 rsp 0\n0 serverclose 0\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_sender_is_gone_keeps_no_place_while_nothing_can_be_saved() {
+    let test = async {
+        for last in ["", "3 close 0\n", "3 syslog 9 x"] {
+            let (shared, agent, mut stream) = begin(Duration::from_millis(500));
+            send(&mut stream, "1 open 0\n2 syslog 1 a\n").await;
+            expect(&mut stream, "commands=syslog\n").await;
+            let receipt = agent.receipt().await;
+            send(&mut stream, last).await;
+            drop(stream);
+            let gone = async {
+                while shared.is_any_live() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(LONG, gone).await.unwrap();
+            drop(receipt);
+        }
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_for_its_acknowledgement_is_not_idle() {
+    let test = async {
+        let idle = Duration::from_millis(500);
+        let (shared, agent, mut stream) = begin(idle);
+        send(&mut stream, "1 open 0\n2 syslog 1 a\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        let receipt = agent.receipt().await;
+        tokio::time::sleep(3 * idle).await;
+        receipt.confirm();
+        expect(&mut stream, "2 rsp 6 200 OK\n").await;
+        assert_eq!(rest(&mut stream).await, "");
+        assert_eq!(shared.counters_of(&"net".into()).timed_out.get(), 1);
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_has_closed_its_half_hears_of_what_it_sent() {
+    let test = async {
+        let (_shared, agent, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n2 syslog 1 a\n3 close 0\n4 rubbish").await;
+        stream.shutdown().await.unwrap();
+        expect(&mut stream, "commands=syslog\n").await;
+        agent.receipt().await.confirm();
+        let expected = "2 rsp 6 200 OK\n3 rsp 0\n0 serverclose 0\n";
+        assert_eq!(rest(&mut stream).await, expected);
+    };
+    LocalSet::new().run_until(test).await;
 }
