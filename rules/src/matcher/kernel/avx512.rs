@@ -10,8 +10,8 @@
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_loadu_si512, _mm512_mullo_epi32, _mm512_or_si512,
     _mm512_permutex2var_epi8, _mm512_ror_epi32, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_sllv_epi32, _mm512_srli_epi32, _mm512_ternarylogic_epi32, _mm512_test_epi8_mask,
-    _mm512_testn_epi32_mask,
+    _mm512_set1_epi64, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_srli_epi32,
+    _mm512_ternarylogic_epi32, _mm512_test_epi8_mask, _mm512_testn_epi8_mask, _mm512_xor_si512,
 };
 
 use super::BLOCK;
@@ -21,6 +21,9 @@ use super::sieve::{Row, Rows};
 /// Whether this processor has what the loops are made of.
 pub(super) fn is_supported() -> bool {
     super::avx2::is_supported()
+        // The compiler takes these for granted where there is AVX-512.
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
@@ -41,75 +44,95 @@ pub(super) fn sift_rows(rows: &Rows, blocks: &[[u8; BLOCK]], masks: &mut [u64]) 
     // SAFETY: the processor has the features.
     unsafe {
         match rows.tables.len() {
-            3 => sift_tables::<3>(rows, blocks, masks),
-            4 => sift_tables::<4>(rows, blocks, masks),
-            5 => sift_tables::<5>(rows, blocks, masks),
-            6 => sift_tables::<6>(rows, blocks, masks),
-            8 => sift_tables::<8>(rows, blocks, masks),
+            3 => sift_tables::<3, 1>(rows, blocks, masks),
+            7 => sift_tables::<7, 2>(rows, blocks, masks),
+            11 => sift_tables::<11, 3>(rows, blocks, masks),
             _ => unreachable!("sieves are made with these numbers of tables"),
         }
     }
 }
 
-/// Four steps of 64 bytes make one mask: nothing is stored for what is not found.
+/// The 64 grams of a block at once: their hashes are brought into such an order that each lookup is
+/// about a byte of all of them. With `N` tables, `WORDS` words of hashes.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-fn sift_tables<const N: usize>(rows: &Rows, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
+fn sift_tables<const N: usize, const WORDS: usize>(
+    rows: &Rows,
+    blocks: &[[u8; BLOCK]],
+    masks: &mut [u64],
+) {
     let tables: &[Row; N] = (*rows.tables).try_into().expect("the caller counted them");
     let tables: [[__m512i; 2]; N] = std::array::from_fn(|index| both_halves(&tables[index].0));
-    let multipliers = rows.multipliers.0.map(|multiplier| splat(multiplier));
+    let [first, others @ ..] = rows.multipliers.0.map(|multiplier| splat(multiplier));
+    let order = [byte_order(0), byte_order(2)];
+    // The bit that a byte chooses: of its low half, whose highest bit does not count.
+    let bits = _mm512_set1_epi64(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]));
     for (block, mask) in blocks.iter().zip(masks) {
         let (steps, []) = block.as_chunks::<64>() else {
             return;
         };
-        let mut found = 0;
-        for (step, bytes) in steps.iter().enumerate() {
-            found |= u64::from(sift_step(&tables, multipliers, load(bytes))) << (16 * step);
+        let mixed: [__m512i; 4] = std::array::from_fn(|step| {
+            let grams = _mm512_or_si512(load(&steps[step]), _mm512_set1_epi32(0x2020_2020));
+            let product = _mm512_mullo_epi32(grams, first);
+            _mm512_xor_si512(product, _mm512_srli_epi32::<24>(product))
+        });
+        let bytes: [[__m512i; 4]; WORDS] = std::array::from_fn(|word| {
+            bytes_of(
+                order,
+                mixed.map(|mixed| {
+                    let turned = match word {
+                        0 => mixed,
+                        1 => _mm512_ror_epi32::<24>(mixed),
+                        _ => _mm512_ror_epi32::<16>(mixed),
+                    };
+                    _mm512_mullo_epi32(turned, others[word])
+                }),
+            )
+        });
+        let look = |index: usize| {
+            let [low, high] = tables[index];
+            // Bits above the seventh do not count.
+            _mm512_permutex2var_epi8(low, bytes[(index + 1) / 4][(index + 1) % 4], high)
+        };
+        let mut absent = look(0);
+        for index in (1..N).step_by(2) {
+            // 0xfe: any of the three. There is an odd number of tables.
+            absent = _mm512_ternarylogic_epi32::<0xfe>(absent, look(index), look(index + 1));
         }
-        *mask = found;
+        let bit = _mm512_and_si512(bytes[0][0], _mm512_set1_epi8(0x0f));
+        *mask = _mm512_testn_epi8_mask(absent, _mm512_shuffle_epi8(bits, bit));
     }
 }
 
-/// Sixteen grams: a bit for each that no table says is absent.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+/// Four times sixteen words → their first bytes in order, their second bytes, and so on.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 #[inline]
-fn sift_step<const N: usize>(
-    tables: &[[__m512i; 2]; N],
-    [first, second, third]: [__m512i; 3],
-    bytes: __m512i,
-) -> u16 {
-    let grams = _mm512_or_si512(bytes, _mm512_set1_epi32(0x2020_2020));
-    let hashes = [
-        _mm512_mullo_epi32(grams, first),
-        _mm512_mullo_epi32(_mm512_ror_epi32::<16>(grams), second),
-        _mm512_mullo_epi32(_mm512_ror_epi32::<8>(grams), third),
-    ];
-    let bit = _mm512_and_si512(
-        _mm512_srli_epi32::<{ Rows::BIT_SHIFT }>(hashes[1]),
-        _mm512_set1_epi32(7),
+fn bytes_of([low, high]: [__m512i; 2], words: [__m512i; 4]) -> [__m512i; 4] {
+    let [a, b, c, d] = words;
+    let (of_ab, of_cd) = (
+        _mm512_permutex2var_epi8(a, low, b),
+        _mm512_permutex2var_epi8(c, low, d),
     );
-    let bits = _mm512_sllv_epi32(_mm512_set1_epi32(1), bit);
-    let look = |index: usize| {
-        let (hash, shift) = Rows::PLACES[index];
-        let places = match shift {
-            25 => _mm512_srli_epi32::<25>(hashes[hash]),
-            18 => _mm512_srli_epi32::<18>(hashes[hash]),
-            _ => _mm512_srli_epi32::<11>(hashes[hash]),
-        };
-        let [low, high] = tables[index];
-        // Bits above the seventh do not count.
-        _mm512_permutex2var_epi8(low, places, high)
-    };
-    let mut absent = look(0);
-    let mut index = 1;
-    while index + 1 < N {
-        // 0xfe: any of the three.
-        absent = _mm512_ternarylogic_epi32::<0xfe>(absent, look(index), look(index + 1));
-        index += 2;
-    }
-    if index < N {
-        absent = _mm512_or_si512(absent, look(index));
-    }
-    _mm512_testn_epi32_mask(absent, bits)
+    let (more_of_ab, more_of_cd) = (
+        _mm512_permutex2var_epi8(a, high, b),
+        _mm512_permutex2var_epi8(c, high, d),
+    );
+    [
+        _mm512_shuffle_i64x2::<0x44>(of_ab, of_cd),
+        _mm512_shuffle_i64x2::<0xee>(of_ab, of_cd),
+        _mm512_shuffle_i64x2::<0x44>(more_of_ab, more_of_cd),
+        _mm512_shuffle_i64x2::<0xee>(more_of_ab, more_of_cd),
+    ]
+}
+
+/// Chooses, of 32 words, byte `byte` of each, then the next byte of each.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn byte_order(byte: u8) -> __m512i {
+    load(&std::array::from_fn(|place| {
+        let (word, next) = (place % 32, place / 32);
+        // Below 128.
+        u8::try_from(4 * word + next).unwrap_or(0) + byte
+    }))
 }
 
 /// See [`Classes::find`]: `masks` has one for each 64 bytes of `text`, but for the last few bytes.

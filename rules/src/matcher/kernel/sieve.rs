@@ -12,15 +12,15 @@ pub(in crate::matcher) struct Gram(pub(in crate::matcher) u32);
 
 /// What grams are multiplied by: the high bits of the product depend on all four bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Multipliers(pub(super) [u32; 3]);
+pub(super) struct Multipliers(pub(super) [u32; 4]);
 
 /// Odd, their bits well mixed: the golden ratio's and those of well known hashes, in some turns. A
 /// log has few grams and many of them, so now and then a hash is unlucky; then another one is not.
 const MULTIPLIERS: [Multipliers; 4] = [
-    Multipliers([0x9E37_79B1, 0xC2B2_AE3D, 0x85EB_CA77]),
-    Multipliers([0x27D4_EB2F, 0x1656_67B1, 0xCC9E_2D51]),
-    Multipliers([0x1B87_3593, 0xE654_6B65, 0x9E37_79B1]),
-    Multipliers([0x5BD1_E995, 0x85EB_CA77, 0x27D4_EB2F]),
+    Multipliers([0x9E37_79B1, 0xC2B2_AE3D, 0x85EB_CA77, 0x27D4_EB2F]),
+    Multipliers([0x27D4_EB2F, 0x1656_67B1, 0xCC9E_2D51, 0x9E37_79B1]),
+    Multipliers([0x1B87_3593, 0xE654_6B65, 0x9E37_79B1, 0xC2B2_AE3D]),
+    Multipliers([0x5BD1_E995, 0x85EB_CA77, 0x27D4_EB2F, 0x1656_67B1]),
 ];
 
 /// See the head of this file.
@@ -39,7 +39,7 @@ enum Tables {
     Words(Words),
 }
 
-/// Up to [`Rows::MOST`] tables of 128 bytes. A gram is absent if in any of the tables, in the byte
+/// Some tables of 128 bytes. A gram is absent if in any of the tables, in the byte
 /// that its hash chooses there, the bit that its hash chooses is set.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
@@ -83,35 +83,27 @@ impl Gram {
 }
 
 impl Multipliers {
-    /// The hashes: of the gram, and of its bytes turned around by two and by one, so that each byte
-    /// is once among those that the lower bits depend on.
-    fn hashes(self, gram: Gram) -> [u32; 3] {
-        let Self([first, second, third]) = self;
+    /// Four hashes of seven bits and more in each word, one in each byte. The lowest byte of a
+    /// product depends on the lowest byte alone of what is multiplied: so the highest of a first
+    /// product, which depends on all, is put there, and others are turned there for further words.
+    fn words(self, gram: Gram) -> [u32; 3] {
+        let Self([first, others @ ..]) = self;
+        let product = gram.0.wrapping_mul(first);
+        let mixed = product ^ product >> 24;
+        let [second, third, fourth] = others;
         [
-            gram.0.wrapping_mul(first),
-            gram.0.rotate_right(16).wrapping_mul(second),
-            gram.0.rotate_right(8).wrapping_mul(third),
+            mixed.wrapping_mul(second),
+            mixed.rotate_right(24).wrapping_mul(third),
+            mixed.rotate_right(16).wrapping_mul(fourth),
         ]
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Rows {
-    pub(super) const MOST: usize = 8;
-    /// Where the seven bits lie that choose the byte in each of the tables: in which hash, and how
-    /// far up in it.
-    pub(super) const PLACES: [(usize, u32); Self::MOST] = [
-        (0, 25),
-        (1, 25),
-        (0, 18),
-        (1, 18),
-        (2, 25),
-        (2, 18),
-        (0, 11),
-        (1, 11),
-    ];
-    /// Where in the second hash the three bits lie that choose the bit.
-    pub(super) const BIT_SHIFT: u32 = 15;
+    /// How many tables there may be: all bytes of one word of hashes, of two, of three; but for the
+    /// first one, which chooses the bit.
+    pub(super) const COUNTS: [usize; 3] = [3, 7, 11];
 
     fn new(grams: &[Gram], tables: usize, multipliers: Multipliers) -> Self {
         let mut rows = Self {
@@ -119,26 +111,34 @@ impl Rows {
             multipliers,
         };
         for gram in grams {
-            let hashes = multipliers.hashes(*gram);
-            let bit = hashes[1] >> Self::BIT_SHIFT & 7;
-            for (table, (hash, shift)) in rows.tables.iter_mut().zip(Self::PLACES) {
-                if let Some(byte) = table.0.get_mut((hashes[hash] >> shift & 127) as usize) {
-                    *byte &= !(1 << bit);
+            let (bit, places) = Self::places(multipliers, *gram);
+            for (table, place) in rows.tables.iter_mut().zip(places) {
+                if let Some(byte) = table.0.get_mut(place) {
+                    *byte &= !bit;
                 }
             }
         }
         rows
     }
 
+    /// Of a gram: the bit, and for each table the byte.
+    fn places(multipliers: Multipliers, gram: Gram) -> (u8, impl Iterator<Item = usize>) {
+        let words = multipliers.words(gram).map(u32::to_le_bytes);
+        let places = words.into_iter().flatten().skip(1);
+        (
+            1 << (words[0][0] & 7),
+            places.map(|byte| usize::from(byte & 127)),
+        )
+    }
+
     /// What the kernel must say of one gram.
     #[cfg(test)]
     fn contains(&self, gram: Gram) -> bool {
-        let hashes = self.multipliers.hashes(gram);
-        let bit = hashes[1] >> Self::BIT_SHIFT & 7;
-        let tables = self.tables.iter().zip(Self::PLACES);
-        tables
-            .map(|(table, (hash, shift))| table.0[(hashes[hash] >> shift & 127) as usize])
-            .all(|byte| byte >> bit & 1 == 0)
+        let (bit, places) = Self::places(self.multipliers, gram);
+        let bytes = self.tables.iter().zip(places);
+        bytes
+            .map(|(table, place)| table.0[place])
+            .all(|byte| byte & bit == 0)
     }
 }
 
@@ -233,7 +233,7 @@ impl Sieve {
                 /// More grams than this fill the rows.
                 const MOST_IN_ROWS: usize = 2_000;
                 let fit = kernel == Kernel::Avx512 && grams.len() <= MOST_IN_ROWS;
-                let counts: &[usize] = if fit { &[3, 4, 5, 6, 8] } else { &[] };
+                let counts: &[usize] = if fit { &Rows::COUNTS } else { &[] };
                 let rows = counts
                     .iter()
                     .map(move |count| Rows::new(grams, *count, multipliers));
@@ -247,8 +247,8 @@ impl Sieve {
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     fn cost(&self, sample: &[[u8; BLOCK]]) -> f64 {
         /// Of a step with tables in registers, without any and for each of them.
-        const STEP: f64 = 1.9;
-        const TABLE: f64 = 0.4;
+        const STEP: f64 = 0.85;
+        const TABLE: f64 = 0.27;
         /// Of a step that gathers from memory, and of one without vectors.
         const GATHERING: f64 = 6.4;
         const SCALAR: f64 = 18.0;
