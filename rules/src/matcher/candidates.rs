@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::need::Meaning;
 use super::runs::{RunId, Stands};
 use crate::model::Text;
-use crate::model::line::line_about;
 
 /// A rule and a line, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,28 +38,47 @@ struct Stamp {
     start: usize,
 }
 
-/// Collects candidates of one batch. Warm, it allocates nothing.
+/// Collects candidates of a piece of text. Warm, it allocates nothing; and it never holds more than
+/// [`Candidates::MOST`], or one for each rule.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     found: Vec<Candidate>,
+    /// More than this are not taken.
+    most: usize,
+    /// Some were not taken.
+    is_over: bool,
     /// For each rule.
     stamps: Vec<Stamp>,
     /// For each crowd the turn and the start of the line that it was last found in.
     crowds: Vec<(u32, usize)>,
     turn: u32,
-    /// Some lines are parts of records: what a rule needs besides may stand in another one.
-    are_joined: bool,
-    /// The line found last: hits come in clusters.
-    line: Range<usize>,
+    /// The records of several lines.
+    records: Vec<Range<usize>>,
+    /// The record found last: hits come in clusters.
+    last: Record,
+}
+
+/// A line, or what several were joined to.
+#[derive(Clone, Debug, Default)]
+struct Record {
+    /// Without its terminator.
+    place: Range<usize>,
+    is_joined: bool,
 }
 
 impl Candidates {
+    /// Room for all of an ordinary piece, many times over; some megabytes.
+    pub(super) const MOST: usize = 64 * 1024;
+
     /// Ready for a piece of text, so many rules and so many crowds; `records`: those of several lines
     /// in it. It may go from one matcher to another.
     pub(super) fn begin(&mut self, rules: usize, crowds: usize, records: &[Range<usize>]) {
         self.found.clear();
-        self.are_joined = !records.is_empty();
-        self.line = 0..0;
+        self.most = Self::MOST.max(rules);
+        self.is_over = false;
+        self.records.clear();
+        self.records.extend_from_slice(records);
+        self.last = Record::default();
         self.turn = self.turn.wrapping_add(1);
         if self.turn == 0 {
             // Once in four billion batches old stamps would look new.
@@ -82,58 +100,76 @@ impl Candidates {
         self.turn = u32::MAX - 5;
     }
 
-    /// Whether a line may be a part of a record only.
-    #[inline]
-    pub(super) fn are_joined(&self) -> bool {
-        self.are_joined
+    /// How many there is memory for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.found.capacity()
     }
 
-    /// The run of the crowd with this index stands in `lines`: gives the line, once.
+    /// Whether there were more candidates than are held: the piece is to be searched in parts. One
+    /// record never has so many.
+    #[inline]
+    pub(super) fn are_too_many(&self) -> bool {
+        self.is_over
+    }
+
+    /// The run of the crowd with this index stands in `lines`: gives the record, once.
     pub(super) fn crowd(
         &mut self,
         lines: &[u8],
         stands: Stands,
         index: usize,
     ) -> Option<Range<usize>> {
-        let line = self.line_about(lines, stands);
-        let stamp = (self.turn, line.start);
+        let place = self.record_about(lines, stands).place.clone();
+        let stamp = (self.turn, place.start);
         let last = self.crowds.get_mut(index)?;
-        (std::mem::replace(last, stamp) != stamp).then_some(line)
+        (std::mem::replace(last, stamp) != stamp).then_some(place)
     }
 
     #[inline]
-    fn line_about(&mut self, lines: &[u8], stands: Stands) -> Range<usize> {
-        if !self.line.contains(&stands.inside) {
-            self.line = line_about(lines, stands.inside);
+    fn record_about(&mut self, lines: &[u8], stands: Stands) -> &Record {
+        if !self.last.place.contains(&stands.inside) {
+            let text = Text {
+                bytes: lines,
+                records: &self.records,
+            };
+            self.last = Record {
+                place: text.about(stands.inside),
+                is_joined: text.is_joined_at(stands.inside),
+            };
         }
-        self.line.clone()
+        &self.last
     }
 
     /// A run of `rule` stands in `lines`. Every place where one does is told, or [`Self::add_any`] is
     /// called.
     #[inline]
     pub(super) fn add(&mut self, lines: &[u8], stands: Stands, rule: u32) {
-        let line = self.line_about(lines, stands);
-        let from = isize::try_from(line.start).unwrap_or(isize::MAX);
+        let record = self.record_about(lines, stands);
+        let from = isize::try_from(record.place.start).unwrap_or(isize::MAX);
         let only = i32::try_from(stands.at - from).ok().map(|at| Stand {
             run: stands.run,
             at,
         });
-        self.add_in(&line, rule, stands.meaning, only);
+        self.add_in_last(rule, stands.meaning, only);
     }
 
     /// The same, where further runs of `rule` in the line may go untold.
     pub(super) fn add_any(&mut self, lines: &[u8], stands: Stands, rule: u32) {
-        let line = self.line_about(lines, stands);
-        self.add_in(&line, rule, stands.meaning, None);
+        self.record_about(lines, stands);
+        self.add_in_last(rule, stands.meaning, None);
     }
 
+    /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
+    /// up is not known there: an anchor may have been held against the end of a line within.
     #[inline]
-    fn add_in(&mut self, line: &Range<usize>, rule: u32, meaning: Meaning, only: Option<Stand>) {
+    fn add_in_last(&mut self, rule: u32, meaning: Meaning, only: Option<Stand>) {
+        let Record { place, is_joined } = &self.last;
+        let only = only.filter(|_| !is_joined);
         let Some(last) = self.stamps.get_mut(rule as usize) else {
             return;
         };
-        if last.turn == self.turn && last.start == line.start {
+        if last.turn == self.turn && last.start == place.start {
             if let Some(known) = self.found.get_mut(last.found as usize)
                 && known.only != only
             {
@@ -141,33 +177,23 @@ impl Candidates {
             }
             return;
         }
+        if self.found.len() == self.most {
+            self.is_over = true;
+            return;
+        }
         *last = Stamp {
             turn: self.turn,
             // More than there is memory for.
             found: u32::try_from(self.found.len()).unwrap_or(u32::MAX),
-            start: line.start,
+            start: place.start,
         };
         self.found.push(Candidate {
-            start: line.start,
-            end: line.end,
+            start: place.start,
+            end: place.end,
             rule,
-            is_possible: meaning == Meaning::Possible,
+            is_possible: meaning == Meaning::Possible || *is_joined,
             only,
         });
-    }
-
-    /// What was found in a line of a record was found in the record. Whether it makes the rule's mind
-    /// up is not known there: an anchor may have been held against the end of a line within.
-    pub(super) fn join(&mut self, text: Text<'_>) {
-        for candidate in &mut self.found {
-            let record = text.about(candidate.start);
-            if (candidate.start, candidate.end) != (record.start, record.end) {
-                candidate.start = record.start;
-                candidate.end = record.end;
-                candidate.is_possible = true;
-                candidate.only = None;
-            }
-        }
     }
 
     /// Those of the batch: lines ascending, rules ascending, each pair once.

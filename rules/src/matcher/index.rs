@@ -219,7 +219,6 @@ impl Index {
         let rules = rules.unwrap_or_default();
         if rules.len() >= Crowd::LEAST
             && stands.meaning == Meaning::Possible
-            && !candidates.are_joined()
             && let Ok(index) = self.crowds.binary_search_by_key(&run, |(run, _)| *run)
             && let Some((_, crowd)) = self.crowds.get(index)
         {

@@ -49,6 +49,15 @@ impl Scratch {
     }
 }
 
+/// What became of a piece of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All rules that may accept a record of it were asked.
+    Asked,
+    /// There are too many of them to be held at once: none was asked. The piece has several records.
+    TooMany,
+}
+
 /// Asks a rule about the line at a place.
 type Ask<'a> = dyn FnMut(Candidate, &mut LineFields) + 'a;
 
@@ -72,12 +81,12 @@ impl Search {
     ) {
         let mut from = 0;
         let mut records = text.records;
+        let mut most = PIECE_BYTES;
         while let Some(rest) = text.bytes.get(from..).filter(|rest| !rest.is_empty()) {
-            let end = piece_end(rest, from, records);
+            let end = piece_end(rest, most, from, records);
             let piece = rest.get(..end).unwrap_or(rest);
             let (of_piece, behind) =
                 records.split_at(records.partition_point(|record| record.start < from + end));
-            records = behind;
             scratch.records.clear();
             let shifted = of_piece.iter().map(|r| r.start - from..r.end - from);
             scratch.records.extend(shifted);
@@ -89,12 +98,24 @@ impl Search {
                 };
                 ask(candidate, fields);
             };
-            self.scan_piece(piece, rules, scratch, ask);
-            from += piece.len();
+            match self.scan_piece(piece, rules, scratch, ask) {
+                Outcome::Asked => {
+                    from += piece.len();
+                    records = behind;
+                    most = (2 * most).min(PIECE_BYTES);
+                }
+                Outcome::TooMany => most = piece.len() / 2,
+            }
         }
     }
 
-    fn scan_piece(&self, lines: &[u8], rules: usize, scratch: &mut Scratch, ask: &mut Ask<'_>) {
+    fn scan_piece(
+        &self,
+        lines: &[u8],
+        rules: usize,
+        scratch: &mut Scratch,
+        ask: &mut Ask<'_>,
+    ) -> Outcome {
         let candidates = &mut scratch.candidates;
         let crowds = self.index.as_ref().map_or(0, Index::crowds);
         candidates.begin(rules, crowds, &scratch.records);
@@ -107,15 +128,18 @@ impl Search {
                 for pass in &self.passes {
                     pass.search(lines, from, &self.runs, masks, candidates);
                 }
+                if candidates.are_too_many() {
+                    return;
+                }
             }
         });
+        if candidates.are_too_many() {
+            return Outcome::TooMany;
+        }
         let text = Text {
             bytes: lines,
             records: &scratch.records,
         };
-        if !text.records.is_empty() {
-            scratch.candidates.join(text);
-        }
         let candidates = scratch.candidates.sorted();
         if self.automaton.is_some() || !self.every_line.is_empty() {
             self.every_line(
@@ -125,7 +149,7 @@ impl Search {
                 &mut scratch.fields,
                 ask,
             );
-            return;
+            return Outcome::Asked;
         }
         let mut last = usize::MAX;
         for candidate in candidates {
@@ -135,6 +159,7 @@ impl Search {
             }
             ask(*candidate, &mut scratch.fields);
         }
+        Outcome::Asked
     }
 
     /// Asks the rules of the last tiers about each record, together with those that were found there.
@@ -202,10 +227,10 @@ fn merge(lists: &mut [&mut dyn Iterator<Item = (u32, bool)>; 3], each: &mut dyn 
     }
 }
 
-/// Where the first piece of `lines` ends: behind a LF, or at their end, and not within a record.
-/// `lines` begin at `from` of the text that `records` are of.
-fn piece_end(lines: &[u8], from: usize, records: &[Range<usize>]) -> usize {
-    let end = line_end(lines);
+/// Where the first piece of `lines` ends: behind a LF, or at their end, and not within a record; about
+/// `most` bytes behind their start. `lines` begin at `from` of the text that `records` are of.
+fn piece_end(lines: &[u8], most: usize, from: usize, records: &[Range<usize>]) -> usize {
+    let end = line_end(lines, most);
     let last = records.partition_point(|record| record.start < from + end);
     match last.checked_sub(1).and_then(|last| records.get(last)) {
         Some(record) if record.end > from + end && record.start > from => record.start - from,
@@ -214,14 +239,14 @@ fn piece_end(lines: &[u8], from: usize, records: &[Range<usize>]) -> usize {
     }
 }
 
-/// The end of a line about so far behind the start of `lines` as a piece is long.
-fn line_end(lines: &[u8]) -> usize {
-    if lines.len() <= PIECE_BYTES + PIECE_BYTES / 2 {
+/// The end of a line about `most` bytes behind the start of `lines`.
+fn line_end(lines: &[u8], most: usize) -> usize {
+    if lines.len() <= most + most / 2 {
         return lines.len();
     }
-    let (head, tail) = lines.split_at(PIECE_BYTES);
+    let (head, tail) = lines.split_at(most);
     match memchr::memrchr(b'\n', head) {
         Some(lf) => lf + 1,
-        None => memchr::memchr(b'\n', tail).map_or(lines.len(), |lf| PIECE_BYTES + lf + 1),
+        None => memchr::memchr(b'\n', tail).map_or(lines.len(), |lf| most + lf + 1),
     }
 }

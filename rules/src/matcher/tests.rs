@@ -1,5 +1,6 @@
 //! The matcher against a naive one that knows no literals: every rule on every line, one by one.
 
+mod crowded;
 pub(super) mod draw;
 mod oracle;
 mod placed;

@@ -127,6 +127,11 @@ impl Text<'_> {
         memchr::memchr(b'\n', rest).map_or(self.bytes.len(), |lf| at + lf + 1)
     }
 
+    /// Whether the byte at `at` is in a record of several lines.
+    pub fn is_joined_at(self, at: usize) -> bool {
+        self.joined_at(at).is_some()
+    }
+
     /// The lines of the record that `at` is in, if it has several.
     fn joined_at(&self, at: usize) -> Option<&Range<usize>> {
         let index = self.records.partition_point(|record| record.end <= at);

@@ -1,0 +1,53 @@
+//! Many rules that accept many lines: what a sender can do to the memory of a scan.
+
+use super::super::candidates::Candidates;
+use super::{Scratch, Written, matcher, scan};
+use crate::fields::Format;
+use crate::model::Text;
+
+const RULES: usize = 300;
+const LINES: usize = 1_000;
+
+fn rules() -> Vec<Written> {
+    let rule = |number: usize| match number % 3 {
+        0 => Written::contains(&["session closed"]),
+        1 => Written::regex(&["session closed|gone"]),
+        _ => Written::regex(&["session [a-z]+d for (?:root|bob)"]),
+    };
+    (0..RULES).map(rule).collect()
+}
+
+#[test]
+fn a_flood_of_lines_that_all_rules_want_is_searched_in_parts() {
+    let rules = rules();
+    let lines = b"session closed for bob\n".repeat(LINES);
+    let (matcher, mut scratch) = (matcher(&rules), Scratch::default());
+    let pairs = scan(&matcher, &lines, &mut scratch);
+    assert_eq!(pairs.len(), RULES * LINES);
+    assert!(pairs.is_sorted_by_key(|(start, _, rule)| (*start, *rule)));
+    assert!(
+        scratch.candidates.room() <= 2 * Candidates::MOST,
+        "{}",
+        scratch.candidates.room()
+    );
+}
+
+#[test]
+fn a_record_of_many_lines_is_one_candidate_for_each_rule() {
+    let rules = rules();
+    let bytes = b"session closed for bob\n".repeat(LINES);
+    let record = 0..bytes.len();
+    let text = Text {
+        bytes: &bytes,
+        records: std::slice::from_ref(&record),
+    };
+    let (matcher, mut scratch) = (matcher(&rules), Scratch::default());
+    let mut found = 0;
+    matcher.scan_records(text, &Format::Plain, &mut scratch, &mut |_| found += 1);
+    assert_eq!(found, RULES);
+    assert!(
+        scratch.candidates.room() <= 2 * RULES,
+        "{}",
+        scratch.candidates.room()
+    );
+}
