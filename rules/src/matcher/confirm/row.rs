@@ -126,7 +126,7 @@ impl Rows {
     }
 
     /// Whether the pattern matches somewhere in `line`, any bytes. Allocates nothing; O(length of
-    /// the line) plus a bounded number of steps.
+    /// the line) for each alternative, plus a bounded number of steps.
     pub(super) fn is_match(&self, line: &[u8]) -> Verdict {
         if !line.is_ascii() {
             return Verdict::Unknown;

@@ -372,3 +372,13 @@ fn knows_ordinary_patterns_on_ordinary_lines() {
         }
     }
 }
+
+#[test]
+fn a_long_line_full_of_beginnings_is_left_to_the_regex() {
+    let line = b"XFS mount ".repeat(26 * 1024);
+    for pattern in ["XFS mount.*zq", "z.* XFS mount", "XFS .*m.*zq"] {
+        assert_eq!(ask(pattern, &line), Some(Verdict::Unknown), "{pattern}");
+        let short = ask(pattern, &line[..100]);
+        assert_eq!(short, Some(Verdict::No), "{pattern}");
+    }
+}

@@ -184,7 +184,7 @@ impl<'a> Walk<'a> {
         };
         loop {
             if let Some(byte) = jumps_to {
-                let Some(found) = way.find(self.line, at, byte) else {
+                let Some(found) = self.jumps(way, at, byte) else {
                     return false;
                 };
                 at = found;
@@ -204,6 +204,22 @@ impl<'a> Walk<'a> {
         way.byte(self.line, at)
             .is_some_and(|byte| self.rows.has(set, byte))
             && self.pays()
+    }
+
+    /// The first place, beginning with `at`, next to a `byte`: see [`Way::find`]. What it goes past
+    /// is paid for, so that a line full of places to jump from costs no more than any other.
+    fn jumps(&mut self, way: Way, at: usize, byte: u8) -> Option<usize> {
+        /// As many as are searched in the time of a step.
+        const BYTES_OF_A_STEP: usize = 64;
+        let found = way.find(self.line, at, byte);
+        let gone = match (found, way) {
+            (Some(place), _) => place.abs_diff(at),
+            (None, Way::Forward) => self.line.len() - at,
+            (None, Way::Backward) => at,
+        };
+        let price = u32::try_from(gone / BYTES_OF_A_STEP).unwrap_or(u32::MAX);
+        self.steps = self.steps.saturating_sub(price);
+        found.filter(|_| self.pays())
     }
 
     /// `false` where `codes` cannot begin with what is at `at`.
