@@ -69,16 +69,38 @@ impl Frequencies {
         blocks.get(..MOST).unwrap_or(blocks)
     }
 
-    /// How often bytes of `sets`, one behind the other, begin in [`Self::OF_BYTES`] of text: looked
-    /// up in `most` bytes of the sample. O(`most`).
-    pub(super) fn count_run(&self, sets: &[ByteSet], most: usize) -> u64 {
+    /// For each place in `sets`, some dozen at the most, where `length` of them begin: how often bytes
+    /// of those, one behind the other, begin in [`Self::OF_BYTES`] of text: looked up in `most` bytes of
+    /// the sample. O(`most`).
+    pub(super) fn count_parts(&self, sets: &[ByteSet], length: usize, most: usize) -> Vec<u64> {
         let text = self.text.get(..most).unwrap_or(&self.text);
-        let holds = |window: &&[u8]| {
-            let mut pairs = window.iter().zip(sets);
-            pairs.all(|(byte, set)| set.contains(*byte))
-        };
-        let count = text.windows(sets.len().max(1)).filter(holds).count() as u64;
-        count * Self::OF_BYTES / text.len().max(1) as u64
+        // For each byte the sets that have it.
+        let mut having = [0u64; 256];
+        for (set, index) in sets.iter().zip(0..u64::BITS) {
+            for byte in set.iter() {
+                if let Some(sets) = having.get_mut(usize::from(byte)) {
+                    *sets |= 1 << index;
+                }
+            }
+        }
+        let places = sets.len().min(64) + 1 - length.min(sets.len());
+        let mut counts = vec![0u64; places];
+        for window in text.windows(length.max(1)) {
+            let mut begins = u64::MAX;
+            for (byte, behind) in window.iter().zip(0..) {
+                begins &= having.get(usize::from(*byte)).copied().unwrap_or(0) >> behind;
+            }
+            while begins != 0 {
+                if let Some(count) = counts.get_mut(begins.trailing_zeros() as usize) {
+                    *count += 1;
+                }
+                begins &= begins - 1;
+            }
+        }
+        let scaled = counts.iter();
+        scaled
+            .map(|count| count * Self::OF_BYTES / text.len().max(1) as u64)
+            .collect()
     }
 
     /// Whether `gram` is a new one.
@@ -126,9 +148,10 @@ mod tests {
         let counts = Frequencies::of(&sample);
         assert_eq!(counts.count(Gram::of(*b"ABC1")), 2 * 64);
         assert_eq!(counts.count(Gram::of(*b"abd1")), 0);
-        let sets = [ByteSet::of(b'B'), ByteSet::of(b'c')];
-        assert_eq!(counts.count_run(&sets, usize::MAX), 64);
-        assert_eq!(counts.count_run(&sets, 1500), 0);
+        let sets = [b'A', b'b', b'B', b'c'].map(ByteSet::of);
+        assert_eq!(counts.count_parts(&sets, 2, usize::MAX), [64, 0, 64]);
+        let of_sample = Frequencies::OF_BYTES / 1500;
+        assert_eq!(counts.count_parts(&sets, 2, 1500), [of_sample, 0, 0]);
     }
 
     #[test]

@@ -27,21 +27,12 @@ pub(super) struct Choice<'n> {
     pub(super) count: u64,
 }
 
-/// Bytes of the sample that a part is counted in: a rule may have some dozen, and there may be
-/// hundreds of rules.
+/// Bytes of the sample that parts are counted in: there may be hundreds of rules.
 const COUNTED_BYTES: usize = 64 * 1024;
 /// Places in a run where a part may begin.
 const MOST_PLACES: usize = 24;
 
-impl<'n> Part<&'n Run> {
-    fn of(run: &'n Run) -> impl Iterator<Item = Self> {
-        let length = run.sets.len().min(Classes::SETS);
-        let places = run.sets.len() - length;
-        (0..=places)
-            .take(MOST_PLACES)
-            .map(move |at| Self { run, at, length })
-    }
-
+impl Part<&Run> {
     /// With a run of its own.
     pub(super) fn cloned(&self) -> Part<Run> {
         Part {
@@ -76,13 +67,20 @@ pub(super) fn choose<'n>(
     most: usize,
 ) -> Option<Choice<'n>> {
     match need {
-        Need::Run(run) => Part::of(run)
-            .map(|part| (frequencies.count_run(part.sets(), COUNTED_BYTES), part))
-            .min_by_key(|(count, _)| *count)
-            .map(|(count, part)| Choice {
-                parts: vec![part],
-                count,
-            }),
+        Need::Run(run) => {
+            let length = run.sets.len().min(Classes::SETS);
+            let most = run.sets.len().min(MOST_PLACES - 1 + length);
+            let sets = run.sets.get(..most).unwrap_or(&run.sets);
+            let counts = frequencies.count_parts(sets, length, COUNTED_BYTES);
+            let parts = (0..).map(|at| Part { run, at, length });
+            let rarest = counts.into_iter().zip(parts);
+            rarest
+                .min_by_key(|(count, _)| *count)
+                .map(|(count, part)| Choice {
+                    parts: vec![part],
+                    count,
+                })
+        }
         Need::All(needs) => needs
             .iter()
             .filter_map(|need| choose(need, frequencies, most))
