@@ -5,10 +5,12 @@ use std::fmt;
 
 use regex_automata::meta::{self, Regex};
 use regex_automata::{Input, MatchKind, PatternSet};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, Look, LookSet};
 
 use crate::language::pattern::Pattern;
 use crate::language::rule::Match;
+
+use super::need::without_looks;
 
 /// All patterns of some rules.
 pub(super) struct Automaton {
@@ -29,10 +31,16 @@ impl Automaton {
     const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
     /// Of rules with patterns. `None` when all of them together are too large for one automaton.
+    ///
+    /// It knows nothing of the word boundaries of Unicode: with them it would have to give up on any
+    /// line that is not ASCII, and leave it to an engine that is slower by far. A rule that has them is
+    /// asked itself.
     pub(super) fn new(rules: &[(u32, &Match)]) -> Option<Self> {
-        let patterns: Vec<&Hir> = rules
+        let is_unicode = |look: Look| LookSet::singleton(look).contains_word_unicode();
+        let patterns: Vec<Hir> = rules
             .iter()
             .flat_map(|(_, matching)| matching.regex.iter().map(Pattern::hir))
+            .map(|hir| without_looks(hir, &is_unicode))
             .collect();
         if patterns.is_empty() {
             return None;
@@ -46,11 +54,16 @@ impl Automaton {
             .configure(config)
             .build_many_from_hir(&patterns)
             .ok()?;
+        let has_unicode = |pattern: &Pattern| {
+            let looks = pattern.hir().properties().look_set();
+            looks.contains_word_unicode()
+        };
         let of_pattern = rules.iter().flat_map(|(rule, matching)| {
             let asks_more = !matching.contains.is_empty()
                 || !matching.not_contains.is_empty()
                 || !matching.not_regex.is_empty()
-                || matching.condition.is_some();
+                || matching.condition.is_some()
+                || matching.regex.iter().any(has_unicode);
             matching.regex.iter().map(move |_| (*rule, asks_more))
         });
         Some(Self {

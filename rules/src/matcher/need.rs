@@ -16,7 +16,7 @@ mod condition;
 
 use std::fmt;
 
-pub(super) use condition::of_condition;
+pub(super) use condition::{of_condition, without_looks};
 pub(super) use pattern::of_pattern;
 pub(super) use texts::of_match;
 

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use regex_syntax::hir::{Capture, Hir, HirKind};
+use regex_syntax::hir::{Capture, Hir, HirKind, Look};
 
 use self::place::Place;
 use super::{ByteSet, Meaning, Need, Run};
@@ -79,7 +79,7 @@ impl Reading<'_> {
                 ])
             }),
             Shape::Matches(name, pattern) => self.at(name, |place| {
-                let in_value = (self.of_pattern)(&without_looks(pattern.hir()));
+                let in_value = (self.of_pattern)(&without_looks(pattern.hir(), &|_| true));
                 all(vec![
                     place.present.clone(),
                     place.holding(possible(in_value)),
@@ -256,21 +256,22 @@ fn exact_cover(texts: &[&[u8]]) -> Vec<Vec<ByteSet>> {
     runs
 }
 
-/// The same pattern without its assertions, which are about the value's ends, not the line's.
-fn without_looks(hir: &Hir) -> Hir {
-    let each = |subs: &[Hir]| subs.iter().map(without_looks).collect();
+/// The same pattern without those of its assertions that are `dropped`: it matches wherever `hir`
+/// does, and elsewhere, too. (Without all of them where they are about a value's ends, not the line's.)
+pub(in crate::matcher) fn without_looks(hir: &Hir, dropped: &dyn Fn(Look) -> bool) -> Hir {
+    let each = |subs: &[Hir]| subs.iter().map(|sub| without_looks(sub, dropped)).collect();
     match hir.kind() {
-        HirKind::Look(_) => Hir::empty(),
-        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => hir.clone(),
+        HirKind::Look(look) if dropped(*look) => Hir::empty(),
+        HirKind::Empty | HirKind::Look(_) | HirKind::Literal(_) | HirKind::Class(_) => hir.clone(),
         HirKind::Repetition(repetition) => {
             let mut repetition = repetition.clone();
-            repetition.sub = Box::new(without_looks(&repetition.sub));
+            repetition.sub = Box::new(without_looks(&repetition.sub, dropped));
             Hir::repetition(repetition)
         }
         HirKind::Capture(capture) => Hir::capture(Capture {
             index: capture.index,
             name: capture.name.clone(),
-            sub: Box::new(without_looks(&capture.sub)),
+            sub: Box::new(without_looks(&capture.sub, dropped)),
         }),
         HirKind::Concat(subs) => Hir::concat(each(subs)),
         HirKind::Alternation(subs) => Hir::alternation(each(subs)),
