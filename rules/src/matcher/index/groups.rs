@@ -38,20 +38,16 @@ struct Group {
 /// A run that may stand about a gram. Half a line of the cache, and all that is looked at before the
 /// run itself, which lies further away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(align(32))]
 struct Leaf {
     /// A hash of the group's bytes.
     hash: u32,
     run: RunId,
     /// Index in the run of the gram's first byte; -1 for one before the run.
     at: i16,
-    further: Further,
-}
-
-/// Eight more bytes that a run must have: of those that the hash does not tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Further {
-    /// Where the first of them is, counted from the gram.
-    at: i16,
+    /// Where the first of eight more bytes is that the run must have, counted from the gram: of
+    /// those that the hash does not tell.
+    further: i16,
     /// All bits of those that count.
     mask: u64,
     /// Folded, the others 0.
@@ -164,10 +160,9 @@ impl Groups {
 impl Leaf {
     #[inline]
     fn may_be(&self, lines: &[u8], few: &Few) -> bool {
-        let Further { at, mask, text } = self.further;
-        let bytes = word_at(lines, signed(few.place) + isize::from(at));
+        let bytes = word_at(lines, signed(few.place) + isize::from(self.further));
         // One test, so that there is nothing to predict.
-        ((bytes | FOLDED) & mask ^ text) | u64::from(self.hash ^ few.hash) == 0
+        ((bytes | FOLDED) & self.mask ^ self.text) | u64::from(self.hash ^ few.hash) == 0
     }
 }
 

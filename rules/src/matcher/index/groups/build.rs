@@ -1,6 +1,6 @@
 //! The windows about a gram → groups that are told apart by the bytes which tell most of them.
 
-use super::{Further, Group, Groups, Leaf, hash_of};
+use super::{Group, Groups, Leaf, hash_of};
 use crate::matcher::index::build::{Spelt, narrow};
 use crate::matcher::need::fold;
 use crate::matcher::runs::{RunId, Runs};
@@ -15,10 +15,10 @@ pub(in crate::matcher::index) struct Item {
     pub(in crate::matcher::index) offset: u8,
 }
 
-impl Further {
-    /// For `run`, of which the gram's first byte has index `at`, and the bytes of `known` are told
-    /// already: the eight with most others.
-    fn of(runs: &Runs, run: RunId, at: i16, known: &[isize]) -> Self {
+impl Leaf {
+    /// For `run`, of which the gram's first byte has index `at`. The bytes of `known` are told by
+    /// `hash` already: the eight with most others are further ones.
+    fn of(runs: &Runs, (run, at): (RunId, i16), hash: u32, known: &[isize]) -> Self {
         let length = runs.length(run);
         let bytes: Vec<Option<u8>> = (0..length).map(|at| runs.folded_byte(run, at)).collect();
         let worth = |(byte, at): (&Option<u8>, isize)| match byte {
@@ -40,7 +40,10 @@ impl Further {
         // Runs are some hundred bytes long at the most.
         let from = i16::try_from(from).unwrap_or(0);
         Self {
-            at: from - at,
+            hash,
+            run,
+            at,
+            further: from - at,
             mask,
             text,
         }
@@ -135,12 +138,8 @@ impl<'a> GroupsBuilder<'a> {
                 known.extend(told.map(|bit| {
                     isize::from(gram) + (at + bit).cast_signed() - BEFORE.cast_signed()
                 }));
-                Some(Leaf {
-                    hash: hash_of(about.word(at, mask)),
-                    run: spelt.run,
-                    at: gram,
-                    further: Further::of(self.runs, spelt.run, gram, &known),
-                })
+                let hash = hash_of(about.word(at, mask));
+                Some(Leaf::of(self.runs, (spelt.run, gram), hash, &known))
             })
             .collect();
         leaves.sort_unstable();
