@@ -20,7 +20,7 @@ use super::scan::Search;
 use row::{Rows, Verdict};
 
 /// The field that says who sent a line.
-const PEER: &str = "peer";
+pub(super) const PEER: &str = "peer";
 
 /// Whether [`super::Found::fields`] is wanted for a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

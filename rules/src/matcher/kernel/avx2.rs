@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 
 use super::BLOCK;
 use super::classes::{ClassRow, ClassRows, Classes};
-use super::sieve::Words;
+use super::sieve::{Test, Words};
 
 /// Whether this processor has what the loops are made of.
 pub(super) fn is_supported() -> bool {
@@ -58,6 +58,10 @@ fn sift_gathering(words: &Words, blocks: &[[u8; BLOCK]], masks: &mut [u64]) {
     assert!(
         (10..=31).contains(&words.shift) && table.len() >= 1 << (32 - words.shift),
         "a shifted hash is an index of the table"
+    );
+    assert!(
+        words.test == Test::TwoBits,
+        "two bits are what is looked at"
     );
     let base = table.as_ptr().cast::<i32>();
     let to_index = _mm_cvtsi32_si128(words.shift.cast_signed());

@@ -6,6 +6,7 @@ use regex_syntax::hir::Hir;
 use super::spelling::{self, Escaped};
 use super::{all, any, possible, run};
 use crate::fields::Format;
+use crate::matcher::confirm::PEER;
 use crate::matcher::need::{ByteSet, Need};
 
 /// White space within JSON.
@@ -60,6 +61,10 @@ impl Place {
         name: &str,
         of_pattern: &dyn Fn(&Hir) -> Need,
     ) -> Option<Self> {
+        if name == PEER {
+            // Who sent a line is no part of it, whatever its format.
+            return Some(Self::fixed(Vec::new()));
+        }
         match format {
             Format::Nginx | Format::Apache => Some(access(name)),
             Format::NginxError => nginx_error(name),
@@ -349,12 +354,11 @@ fn logfmt(name: &str) -> Option<Place> {
     })
 }
 
-/// The names of facilities and severities are made of a number, and the peer is no part of the
-/// line; the words of the header and the text stand somewhere as they are. Structured data has its
-/// own escapes.
+/// The names of facilities and severities are made of a number; the words of the header and the text
+/// stand somewhere as they are. Structured data has its own escapes.
 fn syslog(name: &str) -> Option<Place> {
     match name {
-        "facility" | "facility_code" | "severity" | "severity_code" | "peer" => {
+        "facility" | "facility_code" | "severity" | "severity_code" => {
             Some(Place::fixed(Vec::new()))
         }
         "hostname" | "appname" | "procid" | "msgid" | "message" => {
