@@ -1,5 +1,5 @@
 """Looks at the status page in a real browser: no console errors, no foreign requests, live, 500 rules,
-hostile text shown as text; takes the pictures of docs/.
+hostile text shown as text; and at `lapwing top` on a terminal. Takes the pictures of docs/.
 
     tests/page/run [FOLDER FOR PICTURES]
 """
@@ -14,6 +14,8 @@ import datetime
 import random
 
 from playwright.sync_api import sync_playwright
+
+import screen
 
 LAPWING, CHROMIUM, PICTURES = sys.argv[1:4]
 HOSTILE = '<img src=x onerror="document.title=\'owned\'"> \x1b[31m<!channel>'
@@ -88,6 +90,7 @@ outputs:
         threading.Thread(target=lambda: agent.stderr.read(), daemon=True).start()
         threading.Thread(target=feed, args=(folder, stop), daemon=True).start()
         look(address)
+        look_at_top(folder)
     finally:
         stop.set()
         agent.terminate()
@@ -127,6 +130,15 @@ def look(address):
         browser.close()
     assert not complaints, complaints
     assert not foreign, foreign
+
+
+def look_at_top(folder):
+    shown = screen.show([LAPWING, "top", "-c", "lapwing.yaml"], folder, 8)
+    text = "\n".join(shown.display)
+    for part in ["web-1.example.com", "bad-gateways", "10.2.0.7:8080", "payments-fail", "pager", "nginx-access"]:
+        assert part in text, f"{part} is not on the screen:\n{text}"
+    assert "\x1b" not in text
+    screen.draw(shown, f"{PICTURES}/top.png")
 
 
 def watch(page, address, complaints, foreign):

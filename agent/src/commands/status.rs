@@ -362,7 +362,7 @@ fn output(out: &mut String, name: &str, output: &OutputStatus, palette: Palette)
 }
 
 /// `1.2 MiB`.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] = [
         ("TiB", 1 << 40),
         ("GiB", 1 << 30),

@@ -85,10 +85,8 @@ pub struct Sight {
 #[derive(Debug, Default)]
 pub(super) struct EngineSays {
     pub(super) rules: BTreeMap<String, RuleStatus>,
-    /// Lines that bore a time too far in the future, by input id.
-    skewed: BTreeMap<usize, u64>,
-    /// Lines that were matched, by input id.
-    lines: BTreeMap<usize, u64>,
+    /// Of each input, by its id.
+    figures: BTreeMap<usize, pump::Figures>,
     /// Alerts that are firing, with their rules' names, by the order of the rules.
     pub(super) firing: Vec<(String, AlertView)>,
     silences: u64,
@@ -132,10 +130,11 @@ impl Sight {
 
     fn input_statuses(&self, said: &EngineSays) -> BTreeMap<String, InputStatus> {
         let one = |(id, (name, kind)): (usize, &(Arc<str>, &str))| {
+            let figures = said.figures.get(&id).copied().unwrap_or_default();
             let status = InputStatus {
                 kind: (*kind).to_owned(),
-                skewed: said.skewed.get(&id).copied().unwrap_or_default(),
-                lines: said.lines.get(&id).copied().unwrap_or_default(),
+                skewed: figures.skewed,
+                lines: figures.lines,
                 ..InputStatus::default()
             };
             (name.to_string(), status)
@@ -333,8 +332,7 @@ fn look_at(pump: &pump::Pump, rules: &RuleSet) -> EngineSays {
     });
     EngineSays {
         rules: rules.iter().map(status).collect(),
-        skewed: pump.skewed(),
-        lines: pump.lines(),
+        figures: pump.figures(),
         firing: firing.take(MOST_FIRING).collect(),
         silences: active(engine.silences()),
     }

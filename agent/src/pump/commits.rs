@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::SavedGroup;
 use lapwing_rules::model::{InputId, Notification, Status, Timestamp};
 
-use super::habits::{Figures, HABITS, SAVE_EVERY};
+use super::habits::{HABITS, SAVE_EVERY};
 use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
@@ -271,10 +271,10 @@ impl Pump {
 
     /// What is wrong with its inputs and outputs is told.
     pub(super) fn look_at_itself(&mut self, mut troubles: Vec<Trouble>) {
-        let skewed = self.skewed();
+        let figures = self.figures();
         let (now, at) = (clock::monotonic(), clock::now());
         let names = &self.setup.input_names;
-        troubles.extend(self.self_watch.skew(&skewed, names, now));
+        troubles.extend(self.self_watch.skew(&figures, names, now));
         troubles.extend(self.unusual(now, &troubles));
         let (silences, specs) = (self.setup.engine.silences(), &self.setup.outputs);
         let route = |alert: &Notification| {
@@ -291,10 +291,7 @@ impl Pump {
     fn unusual(&mut self, now: Instant, known: &[Trouble]) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         for (id, name) in (0..).map(InputId).zip(&self.setup.input_names) {
-            let figures = Figures {
-                lines: self.lines.get(&id).copied().unwrap_or_default(),
-                fit: self.fits.get(&id).copied().unwrap_or_default(),
-            };
+            let figures = self.figures.get(&id).copied().unwrap_or_default();
             let is_known = known
                 .iter()
                 .any(|it| it.kind == Kind::Unreadable && *it.about == **name);

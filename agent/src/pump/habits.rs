@@ -10,6 +10,7 @@ use lapwing_rules::scanner::Fit;
 use serde::{Deserialize, Serialize};
 
 use super::self_watch::{EVERY, Kind, Trouble};
+use crate::outputs::render::span;
 
 /// Under what name it is saved.
 pub const HABITS: &str = "habits";
@@ -33,11 +34,13 @@ const ENOUGH: u64 = 20;
 
 /// What an input has had since the start.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
+pub struct Figures {
     /// Lines that were matched.
-    pub(super) lines: u64,
+    pub lines: u64,
+    /// Lines whose own time was too far in the future.
+    pub skewed: u64,
     /// Of the records that were looked at.
-    pub(super) fit: Fit,
+    pub fit: Fit,
 }
 
 /// By the input's name.
@@ -101,8 +104,8 @@ impl Habits {
                 what: format!(
                     "no line of the input {name} has come for {}; for a week the longest silence was {}: \
                      is it still written where lapwing reads?",
-                    span(silence),
-                    span(longest)
+                    span(Duration::from_secs(silence)),
+                    span(Duration::from_secs(longest))
                 ),
             }
         });
@@ -172,7 +175,7 @@ impl Run {
             misfits: fit.misfits.saturating_sub(self.fit.misfits),
         });
         self.fit = fit;
-        let recent = self.recent.iter().fold(Fit::default(), add);
+        let recent: Fit = self.recent.iter().copied().sum();
         let used_to_fit = self.before.fits + self.before.misfits >= ENOUGH
             && self.before.fits >= 9 * self.before.misfits;
         let is_wrong =
@@ -182,7 +185,7 @@ impl Run {
             && let Some(oldest) = self.recent.pop_front()
             && !is_wrong
         {
-            self.before = add(self.before, &oldest);
+            self.before += oldest;
         }
         let minutes = EVERY.as_secs() * self.recent.len() as u64 / 60;
         is_wrong.then(|| Trouble {
@@ -195,21 +198,6 @@ impl Run {
                 recent.fits + recent.misfits
             ),
         })
-    }
-}
-
-fn add(sum: Fit, one: &Fit) -> Fit {
-    Fit {
-        fits: sum.fits + one.fits,
-        misfits: sum.misfits + one.misfits,
-    }
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
     }
 }
 

@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, InputId, Mode, Notification, Status, Timestamp};
-use lapwing_rules::scanner::{Fit, Memory, Replan, Replanned, Scanner, SourceState};
+use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::canary;
 use crate::clock;
@@ -51,7 +51,7 @@ use pending::Pending;
 use self_watch::{SelfWatch, Trouble};
 use tap::{Tap, Taps};
 
-pub use habits::{HABITS, Habits};
+pub use habits::{Figures, HABITS, Habits};
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
 pub(crate) use own_alert::may_be_meant as may_mean_own_alert;
@@ -169,10 +169,8 @@ pub struct Setup {
 pub struct Pump {
     setup: Setup,
     sources: HashMap<(InputId, Arc<str>), SourceState>,
-    /// Lines that were matched.
-    lines: HashMap<InputId, u64>,
-    /// Of the records that were held against their format.
-    fits: HashMap<InputId, Fit>,
+    /// Of each input.
+    figures: HashMap<InputId, Figures>,
     habits: Habits,
     habits_saved_at: Instant,
     /// Of each file, as of its last line.
@@ -214,8 +212,7 @@ impl Pump {
         let mut pump = Self {
             setup,
             sources: HashMap::new(),
-            lines: HashMap::new(),
-            fits: HashMap::new(),
+            figures: HashMap::new(),
             habits,
             habits_saved_at: clock::monotonic(),
             memories,
@@ -278,19 +275,10 @@ impl Pump {
         &self.setup.engine
     }
 
-    /// Lines that were matched, by the index of their input.
-    pub fn lines(&self) -> BTreeMap<usize, u64> {
-        let by_index = |(input, lines): (&InputId, &u64)| (input.0 as usize, *lines);
-        self.lines.iter().map(by_index).collect()
-    }
-
-    /// Lines whose own time was too far in the future, by the index of their input.
-    pub fn skewed(&self) -> BTreeMap<usize, u64> {
-        let mut sums = BTreeMap::new();
-        for ((input, _), state) in &self.sources {
-            *sums.entry(input.0 as usize).or_default() += state.skewed;
-        }
-        sums
+    /// What every input has had that has had anything, by its index.
+    pub fn figures(&self) -> BTreeMap<usize, Figures> {
+        let by_index = |(input, figures): (&InputId, &Figures)| (input.0 as usize, *figures);
+        self.figures.iter().map(by_index).collect()
     }
 
     fn take(&mut self, event: Event) {
@@ -359,7 +347,8 @@ impl Pump {
             self.sources.clear();
         }
         let lines = memchr::memchr_iter(b'\n', &batch.bytes).count();
-        *self.lines.entry(batch.source.input).or_default() += lines as u64;
+        let figures = self.figures.entry(batch.source.input).or_default();
+        figures.lines += lines as u64;
         let key = (batch.source.input, Arc::clone(&batch.source.name));
         let saved = position
             .as_ref()
@@ -384,10 +373,8 @@ impl Pump {
             taps.hit(rule, input, hit);
             engine.observe(hit, told);
         });
-        let fit = std::mem::take(&mut state.fit);
-        let fits = self.fits.entry(batch.source.input).or_default();
-        fits.fits += fit.fits;
-        fits.misfits += fit.misfits;
+        figures.fit += std::mem::take(&mut state.fit);
+        figures.skewed += state.skewed - skewed;
         engine.heard(batch.source.input, &state.take_heard());
         if let Some(replan) = self.setup.scanner.replan() {
             (self.setup.planner)(replan);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::{Notification, Reason, Severity, Status, Timestamp};
 
+use super::habits::Figures;
 use super::own_alert::{blank, id};
 use crate::store::Routed;
 
@@ -187,13 +188,13 @@ impl SelfWatch {
     /// the future.
     pub(super) fn skew(
         &mut self,
-        skewed: &BTreeMap<usize, u64>,
+        figures: &BTreeMap<usize, Figures>,
         names: &[Arc<str>],
         now: Instant,
     ) -> Vec<Trouble> {
-        let named = skewed.iter().filter_map(|(index, count)| {
+        let named = figures.iter().filter_map(|(index, figures)| {
             let name = names.get(*index)?.to_string();
-            Some((name, *count))
+            Some((name, figures.skewed))
         });
         let growing = named.filter(|(name, count)| self.growth.is(Kind::Skewed, name, *count, now));
         let trouble = |(about, count): (String, u64)| Trouble {

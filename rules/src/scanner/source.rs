@@ -1,6 +1,8 @@
 //! What is known of a source from batch to batch and over a restart: how its lines are written, and
 //! the time of the last one that bore one. Asked and told by the scanner; nothing is read here.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +67,21 @@ pub struct Fit {
     pub fits: u64,
     /// They gave none.
     pub misfits: u64,
+}
+
+impl AddAssign for Fit {
+    fn add_assign(&mut self, other: Self) {
+        self.fits += other.fits;
+        self.misfits += other.misfits;
+    }
+}
+
+impl Sum for Fit {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let mut sum = Self::default();
+        all.for_each(|one| sum += one);
+        sum
+    }
 }
 
 impl Fit {

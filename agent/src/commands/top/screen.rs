@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapwing_rules::model::{Notification, Timestamp};
+use lapwing_rules::model::{Notification, Severity, Timestamp};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
@@ -11,7 +11,8 @@ use ratatui::widgets::{Block, Row, Table};
 
 use super::seen::{Alert, Seen};
 use super::view::{Focus, View};
-use crate::operate::status::RuleStatus;
+use crate::commands::status::size;
+use crate::operate::status::{InputStatus, OutputStatus, RuleStatus};
 use crate::outputs::render::span;
 use crate::outputs::safe::{short, visible};
 
@@ -73,6 +74,10 @@ fn header(seen: &Seen) -> Line<'static> {
     if !status.ready {
         spans.push(Span::from("  not ready yet").red());
     }
+    if let Some(seconds) = status.canary.seconds {
+        let millis = seconds * 1_000.0;
+        spans.push(Span::from(format!("  disk to alert {millis:.0} ms")).dim());
+    }
     for wrong in [&seen.error, &status.state.error].into_iter().flatten() {
         spans.push(Span::from(format!("  {}", visible(wrong))).red());
     }
@@ -96,7 +101,7 @@ fn table<'a>(title: [&'static str; 4], widths: [u16; 3], rows: Vec<Row<'a>>) -> 
 }
 
 fn draw_inputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
-    let row = |(name, input): (&String, &crate::operate::status::InputStatus)| {
+    let row = |(name, input): (&String, &InputStatus)| {
         let each_second = seen.bytes.get(name).copied().unwrap_or(0) / 1024;
         let wrong = input.unreadable.first();
         let wrong = wrong.map(|it| format!("{}: {}", visible(&it.path), visible(&it.error)));
@@ -105,13 +110,7 @@ fn draw_inputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
             visible(name).into_owned(),
             format!("{} lines", input.lines),
             format!("{each_second} KiB/s"),
-            wrong.unwrap_or_else(|| {
-                format!(
-                    "{} files, {} KiB behind",
-                    input.files,
-                    input.lag_bytes / 1024
-                )
-            }),
+            wrong.unwrap_or_else(|| how_far(input)),
         ]);
         if is_bad { row.red() } else { row }
     };
@@ -122,8 +121,21 @@ fn draw_inputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
     );
 }
 
+/// What an input that can be read has read.
+fn how_far(input: &InputStatus) -> String {
+    let behind = match input.lag_bytes {
+        0 => "all read".to_owned(),
+        bytes => format!("{} behind", size(bytes)),
+    };
+    match (input.kind.as_str(), input.files) {
+        ("file", 1) => format!("1 file, {behind}"),
+        ("file", files) => format!("{files} files, {behind}"),
+        _ => String::new(),
+    }
+}
+
 fn draw_outputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen, now: Timestamp) {
-    let row = |(name, output): (&String, &crate::operate::status::OutputStatus)| {
+    let row = |(name, output): (&String, &OutputStatus)| {
         let last = output
             .delivered_at
             .map(|at| format!("last {} ago", span(now.since(at))));
@@ -161,12 +173,24 @@ fn draw_alerts(frame: &mut Frame<'_>, area: Rect, seen: &Seen, view: &mut View, 
             format!("for {}", span(now.since(told.started_at))),
             format!("{}  {}", what(told), short(&state, 200)),
         ]);
-        if is_seen_to { row.dim() } else { row.red() }
+        if is_seen_to {
+            row.dim()
+        } else {
+            row.fg(colour(told.severity))
+        }
     };
     let rows = seen.alerts.iter().map(row).collect();
     let table = table(["alert", "lines", "fires", "what"], [32, 14, 22], rows)
         .row_highlight_style(highlight(view.focus == Focus::Alerts));
     frame.render_stateful_widget(table, area, &mut view.alerts.table);
+}
+
+fn colour(severity: Severity) -> Color {
+    match severity {
+        Severity::Critical => Color::Red,
+        Severity::Warning => Color::Yellow,
+        Severity::Info => Color::Blue,
+    }
 }
 
 /// Which group it is about, unless the summary says so, and the summary.
