@@ -125,7 +125,9 @@ fn drop_pages(range: Range<usize>) -> Option<usize> {
 
     let start = std::ptr::without_provenance_mut(range.start);
     // SAFETY: the range is one whole mapping, private, not writable, without a page of its own: every
-    // byte of it is that of the file, before and after. No Rust object lies in it that could change.
+    // byte of it is that of the file, before and after. No Rust object lies in it that could change. It
+    // is still what it was when it was read of a moment ago, because nothing in this process unloads a
+    // library or unmaps code.
     unsafe { madvise(start, range.len(), Advice::LinuxDontNeed) }.ok()?;
     Some(range.len())
 }
