@@ -140,6 +140,7 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
         })
         .collect();
     order.sort_unstable();
+    rehearse(&order, &needs, &mut chooser);
     let mut builder = Builder::new(setup.kernel, limits, &frequencies);
     let mut tiers = vec![Tier::Never; wanted.len()];
     for (_, index) in order {
@@ -161,6 +162,16 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
             .collect(),
     };
     (plan, search)
+}
+
+/// Lets rules choose their windows in vain: so that those that choose first then know what those
+/// behind them would share with them. Without it a tenth more grams are looked for.
+fn rehearse(order: &[(Reverse<Option<u64>>, u32)], needs: &Needs<'_>, chooser: &mut Chooser<'_>) {
+    // Of very many rules those whose needs are at hand: enough to know what is popular.
+    for need in order.iter().filter_map(|(_, index)| needs.kept.get(index)) {
+        chooser.take_cheapest(need);
+    }
+    chooser.begin_anew();
 }
 
 /// What the rules need, asked for twice. It takes some kilobytes a rule: that of the first few

@@ -226,6 +226,14 @@ impl<'f> Chooser<'f> {
         is_small.then_some((cost, hits))
     }
 
+    /// Forgets what was taken, but for the grams that several windows asked for: they count as taken
+    /// from now on.
+    pub(super) fn begin_anew(&mut self) {
+        self.taken.retain(|_, windows| *windows > 1);
+        self.taken.values_mut().for_each(|windows| *windows = 1);
+        self.sharing.begin_anew();
+    }
+
     fn take(&mut self, choice: &Choice<'_>) {
         for window in &choice.windows {
             self.sharing.take(window);

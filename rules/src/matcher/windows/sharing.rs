@@ -51,6 +51,11 @@ impl Sharing {
         OTHER * u64::from(others).min(MOST_OTHERS)
     }
 
+    /// Forgets which windows are searched for.
+    pub(super) fn begin_anew(&mut self) {
+        self.places.clear();
+    }
+
     /// From now on `window` is searched for.
     pub(super) fn take(&mut self, window: &Window<'_>) {
         *self.places.entry(place_of(window)).or_default() += 1;
