@@ -361,8 +361,9 @@ impl<'f> Builder<'f> {
             .collect();
         search.automaton = Automaton::new(&of_automaton);
         for (index, tier) in (0..).zip(&mut tiers) {
+            let is_known = |automaton: &Automaton| automaton.knows(index);
             if let Tier::Automaton(why) = tier
-                && search.automaton.is_none()
+                && !search.automaton.as_ref().is_some_and(is_known)
             {
                 *tier = Tier::EveryLine(*why);
             }

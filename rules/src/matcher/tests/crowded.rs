@@ -1,7 +1,7 @@
 //! Many rules that accept many lines: what a sender can do to the memory of a scan.
 
 use super::super::candidates::Candidates;
-use super::{Scratch, Written, matcher, scan};
+use super::{Scratch, Tier, Written, check, matcher, scan};
 use crate::fields::Format;
 use crate::model::Text;
 
@@ -50,4 +50,28 @@ fn a_record_of_many_lines_is_one_candidate_for_each_rule() {
         "{}",
         scratch.candidates.room()
     );
+}
+
+#[test]
+fn patterns_too_large_for_one_automaton_leave_it_to_the_smaller_ones() {
+    let mut patterns: Vec<String> = (12..32)
+        .map(|count| format!(r"\b\w{{{count}}}\b"))
+        .collect();
+    patterns.push(r"\b\w\b".to_owned());
+    let rules: Vec<Written> = patterns
+        .iter()
+        .map(|pattern| Written::regex(&[pattern]))
+        .collect();
+    let tiers = matcher(&rules).plan().rules.clone();
+    let count = |is_of: fn(&Tier) -> bool| tiers.iter().filter(|plan| is_of(&plan.tier)).count();
+    assert!(
+        count(|tier| matches!(tier, Tier::Automaton(_))) > 2,
+        "{tiers:?}"
+    );
+    assert!(
+        count(|tier| matches!(tier, Tier::EveryLine(_))) > 2,
+        "{tiers:?}"
+    );
+    let lines = "a twelve_bytes \u{e9}\u{e9}\u{e9}bcdefghij0 -\nb\u{e9} fourteen_bytes\n\u{e9}\n";
+    assert_eq!(check(&rules, lines.as_bytes()), 5);
 }
