@@ -40,6 +40,7 @@ mod files;
 mod hostile_senders;
 #[cfg(test)]
 mod irc_accounts;
+mod journal;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]

@@ -178,7 +178,7 @@ pub fn start(
     };
     let pump = engine::pump(config, rules, &saved, outputs.feed(), ends);
     let engine_thread = threads.start("engine", move || pump.run(&engine_inbox))?;
-    let journals = inputs::journals(config, &saved);
+    let journals = inputs::journals(config, &saved, &counters);
     let files = std::mem::take(&mut kept.files);
     let setup = inputs::tail_setup(config, saved, Arc::clone(&counters), files, &canary);
     let to_engine = inbox.clone();

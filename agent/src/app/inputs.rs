@@ -117,7 +117,11 @@ fn own_files(config: &Config) -> Vec<tail::Own> {
     alerts.chain([log]).collect()
 }
 
-pub(super) fn journals(config: &Config, saved: &Saved) -> Vec<journal::Config> {
+pub(super) fn journals(
+    config: &Config,
+    saved: &Saved,
+    counters: &Arc<tail::Counters>,
+) -> Vec<journal::Config> {
     let inputs = (0u32..).map(InputId).zip(&config.inputs);
     let journals = inputs.filter_map(|(id, input)| match &input.kind {
         InputKind::Journal(spec) => {
@@ -129,6 +133,7 @@ pub(super) fn journals(config: &Config, saved: &Saved) -> Vec<journal::Config> {
                 spec: spec.clone(),
                 max_line_bytes: input.framing.max_line_bytes,
                 saved: positions.find(|position| position.key == key).cloned(),
+                counters: Arc::clone(counters),
             })
         }
         InputKind::File { .. } | InputKind::Syslog(_) | InputKind::Stdin => None,

@@ -151,7 +151,10 @@ impl Looker {
         let mut lost: BTreeMap<String, (u64, String)> = BTreeMap::new();
         for loss in self.counters.losses() {
             let is_lost = match loss.kind {
-                LossKind::Truncated | LossKind::Vanished | LossKind::Archive => true,
+                LossKind::Truncated
+                | LossKind::Vanished
+                | LossKind::Archive
+                | LossKind::Oversize => true,
                 LossKind::Unreadable | LossKind::Cut | LossKind::Hole => false,
             };
             if is_lost {

@@ -122,7 +122,7 @@ pub struct Unreadable {
 pub struct Loss {
     /// Its name; `null` sums up all files that found no row of their own.
     pub path: Option<String>,
-    /// One word: `truncated`, `vanished`, `unreadable`, `cut`, `hole`, `archive`.
+    /// One word: `truncated`, `vanished`, `unreadable`, `cut`, `hole`, `archive`, `oversize`.
     pub kind: String,
     /// Why, to follow the name.
     pub why: String,

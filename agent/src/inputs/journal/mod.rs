@@ -2,25 +2,30 @@
 //!
 //! The position is the cursor of the last entry that was handed over, committed with all else. It
 //! stands in the position's `path`, because a journal has no file of its own and the form on disk
-//! stays as it is; device and inode are 0.
+//! stays as it is; device and inode are 0. Before each start another child looks: whether the journal
+//! can be read, where reading begins, and whether the entry of the cursor is still there.
 
+mod child;
+mod cursor;
 mod entry;
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapwing_rules::model::{Batch, InputId, Source};
+use lapwing_rules::model::{Batch, InputId, Source, Timestamp};
 use lapwing_rules::scanner::Memory;
 
+pub use self::child::Handle;
+use self::cursor::{BEGINNING, Missing, missing};
 use self::entry::Entry;
 use super::framer::Framed;
+use super::stdin;
 use super::syslog::frame::append;
-use super::tail::StartAt;
+use super::tail::{self, LossKind, StartAt};
 use super::{Check, Event, Position, PositionKey};
 use crate::clock;
 use crate::threads;
@@ -34,6 +39,10 @@ const MOST_TIMES: usize = 8;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How often a pause looks whether the agent ends.
 const LOOK: Duration = Duration::from_millis(100);
+/// A child that ended again and again, and now goes on for so long, is well.
+const STEADY: Duration = Duration::from_secs(30);
+/// What is said to be unreadable, or to have lost something.
+const NAME: &str = "the journal";
 
 /// Which entries are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,37 +68,8 @@ pub struct Config {
     pub max_line_bytes: usize,
     /// The saved position, if there is one.
     pub saved: Option<Position>,
-}
-
-/// Ends a reader.
-#[derive(Clone, Debug, Default)]
-pub struct Handle(Arc<Inner>);
-
-#[derive(Debug, Default)]
-struct Inner {
-    child: Mutex<Option<Child>>,
-    is_over: AtomicBool,
-}
-
-impl Handle {
-    /// Ends the child process; what it has written is still handed over.
-    pub fn stop(&self) {
-        self.0.is_over.store(true, Ordering::SeqCst);
-        self.end_child();
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_over.load(Ordering::SeqCst)
-    }
-
-    fn end_child(&self) {
-        let mut child = self.0.child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut child) = child.take() {
-            // It may have ended by itself.
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
+    /// Told when the journal cannot be read, and when entries are lost.
+    pub counters: Arc<tail::Counters>,
 }
 
 /// Reads until [`Handle::stop`], or until nobody holds the other end of the inbox.
@@ -100,28 +80,34 @@ pub fn run<T: From<Event>>(config: Config, handle: &Handle, inbox: &SyncSender<T
             name: "journald".into(),
         }),
         cursor: config.saved.as_ref().map(cursor_of),
+        is_troubled: false,
         config,
     };
-    if inbox.send(Event::Ready(reader.config.id).into()).is_err() {
-        return;
-    }
-    let mut pause = PAUSES.0;
+    let (mut is_ready, mut pause, mut failures) = (false, PAUSES.0, 0);
     while !handle.is_over() {
         let before = reader.cursor.clone();
-        match reader.follow(handle, inbox) {
-            Ok(()) if handle.is_over() => break,
-            Err(Ended::Closed) => break,
-            outcome => {
-                let why = match outcome {
-                    Err(Ended::Failed(error)) => error.to_string(),
-                    _ => "it ended".to_owned(),
-                };
-                let input = &reader.config.input;
-                tracing::warn!(%input, "journalctl has to be started again: {why}");
-            }
+        let looked = reader.look(handle, inbox);
+        // Where there is nothing to be read nobody is kept waiting for it.
+        if !is_ready && inbox.send(Event::Ready(reader.config.id).into()).is_err() {
+            break;
         }
+        is_ready = true;
+        let has_looked = looked.is_ok();
+        let why = match looked.and_then(|()| reader.follow(handle, inbox)) {
+            _ if handle.is_over() => break,
+            Err(Ended::Closed) => break,
+            Err(Ended::Failed(error)) => error.to_string(),
+            Ok(why) => why,
+        };
+        let input = &reader.config.input;
+        tracing::warn!(%input, "journalctl has to be started again: {why}");
+        failures += 1;
         if reader.cursor != before {
-            pause = PAUSES.0;
+            (pause, failures) = (PAUSES.0, 0);
+        }
+        // A child that somebody killed says nothing of the next one.
+        if !has_looked || failures > 1 {
+            reader.be_troubled(why);
         }
         let until = clock::monotonic() + pause;
         while clock::monotonic() < until && !handle.is_over() {
@@ -129,7 +115,7 @@ pub fn run<T: From<Event>>(config: Config, handle: &Handle, inbox: &SyncSender<T
         }
         pause = (pause * 2).min(PAUSES.1);
     }
-    handle.end_child();
+    handle.end();
 }
 
 fn cursor_of(position: &Position) -> String {
@@ -145,62 +131,148 @@ enum Ended {
 struct Reader {
     config: Config,
     source: Arc<Source>,
-    /// Of the last entry that was handed over.
+    /// Of the last entry that was handed over; `None` before the first look.
     cursor: Option<String>,
+    /// Whether it is said to be unreadable.
+    is_troubled: bool,
 }
 
 impl Reader {
     fn command(&self) -> Command {
         let mut command = Command::new("journalctl");
-        command.args(["--output=json", "--follow", "--all", "--quiet"]);
-        command.arg(format!("--output-fields={}", entry::FIELDS));
-        match (&self.cursor, self.config.spec.start_at) {
-            (Some(cursor), _) => {
-                command.arg("--no-tail");
-                command.arg(format!("--after-cursor={cursor}"))
-            }
-            (None, StartAt::Beginning) => command.arg("--no-tail"),
-            (None, StartAt::End) => command.arg("--lines=0"),
-        };
+        command.args(["--output=json", "--quiet"]);
         if let Some(directory) = &self.config.spec.directory {
             command.arg("--directory").arg(directory);
-        }
-        for unit in &self.config.spec.units {
-            command.arg(format!("--unit={unit}"));
         }
         command
     }
 
-    /// Reads one child to its end.
-    fn follow<T: From<Event>>(
+    fn add_units(&self, command: &mut Command) {
+        let units = self.config.spec.units.iter();
+        command.args(units.map(|unit| format!("--unit={unit}")));
+    }
+
+    /// Looks whether it can be read and what has become of the place where reading goes on. At the very
+    /// first start finds that place, and has it saved: what is written from now on is read, whenever
+    /// that is.
+    fn look<T: From<Event>>(
         &mut self,
         handle: &Handle,
         inbox: &SyncSender<T>,
     ) -> Result<(), Ended> {
         let mut command = self.command();
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(Ended::Failed)?;
-        let output = child.stdout.take();
-        {
-            let mut place = handle
-                .0
-                .child
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *place = Some(child);
+        command.args(["--lines=1", "--output-fields=PRIORITY"]);
+        match self.cursor.as_deref() {
+            // By itself: what it was of may be configured no more.
+            Some(cursor) if cursor != BEGINNING => {
+                command.arg(format!("--cursor={cursor}"));
+            }
+            _ => self.add_units(&mut command),
         }
-        if handle.is_over() {
-            handle.end_child();
-        }
-        let result = match output {
-            Some(output) => self.read(BufReader::with_capacity(BATCH_BYTES, output), inbox),
-            None => Ok(()),
+        let answer = handle.answer(&mut command).map_err(Ended::Failed)?;
+        let found = answer
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let found = match found {
+            [] => None,
+            found => {
+                let entry: Entry =
+                    serde_json::from_slice(found).map_err(|error| Ended::Failed(error.into()))?;
+                Some(entry.cursor)
+            }
         };
-        handle.end_child();
-        result
+        if let Some(last) = self.cursor.as_deref() {
+            self.say_missing(missing(last, found.as_deref()));
+            return Ok(());
+        }
+        let at_end = found.filter(|_| self.config.spec.start_at == StartAt::End);
+        self.cursor = Some(at_end.unwrap_or_else(|| BEGINNING.to_owned()));
+        let moved = Event::Moved(self.position(clock::now()));
+        inbox.send(moved.into()).map_err(|_| Ended::Closed)
+    }
+
+    fn say_missing(&self, missing: Missing) {
+        let input = &self.config.input;
+        match missing {
+            Missing::Nothing => {}
+            Missing::Entries(entries) => {
+                tracing::warn!(%input, entries, "entries of the journal were removed before they were read");
+                self.lose(LossKind::Vanished);
+            }
+            Missing::Unknown => {
+                tracing::warn!(%input, "the journal does not hold the entry any more that was read last: what was written after it may be missing");
+            }
+        }
+    }
+
+    fn lose(&self, kind: LossKind) {
+        let counters = &self.config.counters;
+        counters.lose(&self.config.input, Path::new(NAME), kind, clock::now());
+    }
+
+    fn be_troubled(&mut self, why: String) {
+        self.is_troubled = true;
+        let (input, now) = (&self.config.input, clock::now());
+        let counters = &self.config.counters;
+        counters.set_unreadable(input, Some((NAME.into(), why)), now);
+    }
+
+    fn be_well(&mut self) {
+        if std::mem::take(&mut self.is_troubled) {
+            let (input, now) = (&self.config.input, clock::now());
+            self.config.counters.set_unreadable(input, None, now);
+        }
+    }
+
+    /// Reads what there is and then what comes; says why no more comes.
+    fn follow<T: From<Event>>(
+        &mut self,
+        handle: &Handle,
+        inbox: &SyncSender<T>,
+    ) -> Result<String, Ended> {
+        // `--follow` shows nothing of before this boot.
+        let status = self.read_child(self.entries(), handle, inbox)?;
+        if handle.is_over() || !status.is_some_and(|status| status.success()) {
+            return Ok(child::ended(status));
+        }
+        let mut command = self.entries();
+        command.args(["--follow", "--no-tail"]);
+        if self.config.spec.directory.is_some() {
+            // Its files are of any boots, of any hosts.
+            command.arg("--merge");
+        }
+        let status = self.read_child(command, handle, inbox)?;
+        Ok(child::ended(status))
+    }
+
+    /// What shows all entries from here on, the one that was read last among them.
+    fn entries(&self) -> Command {
+        let mut command = self.command();
+        command.arg("--all");
+        command.arg(format!("--output-fields={}", entry::FIELDS));
+        self.add_units(&mut command);
+        // With `--after-cursor` an entry is passed over also where that of the cursor is gone.
+        if let Some(cursor) = self.cursor.as_deref().filter(|it| *it != BEGINNING) {
+            command.arg(format!("--cursor={cursor}"));
+        }
+        command
+    }
+
+    /// Reads one child to its end, and gives how it ended.
+    fn read_child<T: From<Event>>(
+        &mut self,
+        mut command: Command,
+        handle: &Handle,
+        inbox: &SyncSender<T>,
+    ) -> Result<Option<ExitStatus>, Ended> {
+        let started = handle.start(&mut command, Stdio::inherit());
+        let (output, _) = started.map_err(Ended::Failed)?;
+        let read = self.read(BufReader::with_capacity(BATCH_BYTES, output), inbox);
+        if read.is_err() {
+            handle.end();
+        }
+        read.map(|()| handle.wait())
     }
 
     fn read<T: From<Event>>(
@@ -212,6 +284,11 @@ impl Reader {
         let most = most.max(1 << 20) as u64;
         let (mut json, mut text) = (Vec::new(), Vec::new());
         let mut framed = Framed::default();
+        // It comes again.
+        let mut last = self.cursor.clone();
+        if self.is_troubled && matches!(stdin::has_more(output.get_ref(), STEADY), Ok(false)) {
+            self.be_well();
+        }
         loop {
             json.clear();
             let limited = &mut (&mut output).take(most);
@@ -224,13 +301,15 @@ impl Reader {
             if json.last() != Some(&b'\n') {
                 if count as u64 == most {
                     tracing::warn!("an entry of the journal is far too long: it is passed over");
+                    self.lose(LossKind::Oversize);
                     output.skip_until(b'\n').map_err(Ended::Failed)?;
                     continue;
                 }
                 // The child was ended in the middle of an entry: it is read again.
                 return Ok(());
             }
-            self.take(&json, &mut text, &mut framed);
+            self.be_well();
+            self.take(&json, last.take().as_deref(), &mut text, &mut framed);
             let has_more = memchr::memchr(b'\n', output.buffer()).is_some();
             if !has_more || framed.bytes.len() >= BATCH_BYTES {
                 self.hand_over(&mut framed, inbox)?;
@@ -238,10 +317,11 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, json: &[u8], text: &mut Vec<u8>, framed: &mut Framed) {
+    /// Appends the line of an entry, unless it is the `last` one that was read before.
+    fn take(&mut self, json: &[u8], last: Option<&str>, text: &mut Vec<u8>, framed: &mut Framed) {
         match serde_json::from_slice::<Entry>(json) {
             Ok(entry) => {
-                if !entry.is_of(std::process::id()) {
+                if last != Some(&*entry.cursor) && !entry.is_of(std::process::id()) {
                     text.clear();
                     entry.write(text);
                     let max = self.config.max_line_bytes;
@@ -261,20 +341,8 @@ impl Reader {
         framed: &mut Framed,
         inbox: &SyncSender<T>,
     ) -> Result<(), Ended> {
-        let Some(cursor) = &self.cursor else {
-            return Ok(());
-        };
         let framed = std::mem::take(framed);
         let arrival = clock::now();
-        let position = Position {
-            key: key(&self.config.input),
-            path: cursor.into(),
-            offset: 0,
-            head: Check::default(),
-            tail: Check::default(),
-            seen_at: arrival,
-            memory: Memory::default(),
-        };
         let batch = Batch {
             source: Arc::clone(&self.source),
             bytes: framed.bytes,
@@ -285,9 +353,22 @@ impl Reader {
         };
         let event = Event::Lines {
             batch,
-            position: Some(position),
+            position: Some(self.position(arrival)),
         };
         inbox.send(event.into()).map_err(|_| Ended::Closed)
+    }
+
+    /// Behind what was handed over last.
+    fn position(&self, now: Timestamp) -> Position {
+        Position {
+            key: key(&self.config.input),
+            path: self.cursor.as_deref().unwrap_or(BEGINNING).into(),
+            offset: 0,
+            head: Check::default(),
+            tail: Check::default(),
+            seen_at: now,
+            memory: Memory::default(),
+        }
     }
 }
 

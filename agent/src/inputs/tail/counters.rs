@@ -1,11 +1,14 @@
 //! What the tailer could not do as promised, and what it holds, as numbers that anyone may read at
 //! any time. It counts; it decides nothing.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use lapwing_rules::model::Timestamp;
 
 use crate::inputs::count::Count;
 
-use super::losses::{InputFigures, Ledger, Loss};
+use super::losses::{InputFigures, Ledger, Loss, LossKind, Unreadable};
 
 /// Numbers of one tail thread, over all its inputs. All but `folders_unseen`,
 /// `files_open` and `files_known` only grow.
@@ -53,8 +56,28 @@ impl Counters {
         self.ledger.losses()
     }
 
-    /// What each file input holds, in the order of the configuration. A second old at most; while
-    /// lines wait for the inbox, as old as their waiting.
+    /// Something of an input that is no file input was lost, at `now`, wall clock.
+    pub fn lose(&self, input: &Arc<str>, what: &Path, kind: LossKind, now: Timestamp) {
+        self.ledger.lose(input, what, kind, None, now);
+    }
+
+    /// What an input that is no file input reads cannot be read, and why; or can be again.
+    pub fn set_unreadable(
+        &self,
+        input: &Arc<str>,
+        unreadable: Option<(PathBuf, String)>,
+        now: Timestamp,
+    ) {
+        let unreadable = unreadable.map(|(path, error)| Unreadable {
+            path,
+            error,
+            since: now,
+        });
+        self.ledger.set_other(input, unreadable);
+    }
+
+    /// What each file input holds, in the order of the configuration, and what of others cannot be read.
+    /// A second old at most; while lines wait for the inbox, as old as their waiting.
     pub fn inputs(&self) -> Vec<InputFigures> {
         self.ledger.inputs()
     }

@@ -2,7 +2,7 @@
 //! time. The tail thread writes, and never waits for a reader for longer than a copy of the table
 //! takes. It logs nothing and decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,8 @@ pub enum LossKind {
     Hole,
     /// The rest of a compressed file that is damaged, cut off, or of a kind that is not unpacked.
     Archive,
+    /// An entry of the journal that is many times longer than `max_line_bytes`.
+    Oversize,
 }
 
 impl LossKind {
@@ -40,6 +42,7 @@ impl LossKind {
             Self::Cut => "cut",
             Self::Hole => "hole",
             Self::Archive => "archive",
+            Self::Oversize => "oversize",
         }
     }
 
@@ -52,6 +55,9 @@ impl LossKind {
             Self::Cut => "has lines longer than `max_line_bytes`: their ends were not matched",
             Self::Hole => "began with a hole, which was stepped over",
             Self::Archive => "is a compressed file that could not be read to its end",
+            Self::Oversize => {
+                "had an entry many times longer than `max_line_bytes`, which was not matched"
+            }
         }
     }
 }
@@ -110,6 +116,8 @@ pub(super) struct Ledger(Mutex<Tables>);
 struct Tables {
     rows: HashMap<(Arc<str>, Option<PathBuf>, LossKind), Row>,
     inputs: Vec<InputFigures>,
+    /// Those of other threads that cannot be read now.
+    others: BTreeMap<Arc<str>, InputFigures>,
 }
 
 #[derive(Debug)]
@@ -184,6 +192,29 @@ impl Ledger {
         });
     }
 
+    /// The only thing that an input of another thread reads cannot be read, or can again.
+    pub(super) fn set_other(&self, input: &Arc<str>, unreadable: Option<Unreadable>) {
+        let mut tables = self.lock();
+        let Some(mut unreadable) = unreadable else {
+            tables.others.remove(input);
+            return;
+        };
+        if let Some(before) = tables
+            .others
+            .get(input)
+            .and_then(|it| it.unreadable.first())
+        {
+            unreadable.since = before.since;
+        }
+        let figures = InputFigures {
+            input: Arc::clone(input),
+            unreadable: vec![unreadable],
+            unreadable_total: 1,
+            ..InputFigures::default()
+        };
+        tables.others.insert(Arc::clone(input), figures);
+    }
+
     pub(super) fn losses(&self) -> Vec<Loss> {
         let row =
             |((input, path, kind), row): (&(Arc<str>, Option<PathBuf>, LossKind), &Row)| Loss {
@@ -205,7 +236,9 @@ impl Ledger {
     }
 
     pub(super) fn inputs(&self) -> Vec<InputFigures> {
-        self.lock().inputs.clone()
+        let tables = self.lock();
+        let all = tables.inputs.iter().chain(tables.others.values());
+        all.cloned().collect()
     }
 }
 
