@@ -5,15 +5,25 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::{Resource, Signal, getrlimit, kill_process, setrlimit};
 
-use crate::host::{Agent, Host, json_lines, wait_until};
+use crate::host::{Agent, Host, LAPWING, json_lines, wait_until};
 use crate::strace::Strace;
 use crate::syslog::{Relp, connect, counted, host, port, texts};
 
 /// What the parser is tested with, as it is written in its table.
 const MESSAGES: &str = include_str!("../rules/src/fields/syslog/tests/messages.txt");
+
+/// The disk takes nothing.
+const FULL: [&str; 4] = [
+    "-e",
+    "trace=pwrite64,ftruncate,fallocate",
+    "-e",
+    "inject=pwrite64,ftruncate,fallocate:error=ENOSPC",
+];
 
 /// What the agent says of the input `net`.
 fn received(host: &Host) -> serde_json::Value {
@@ -233,6 +243,80 @@ fn relp_that_was_not_acknowledged_before_a_kill_is_told_once_it_is_sent_again() 
 }
 
 #[test]
+fn relp_is_not_acknowledged_before_it_is_saved_and_all_of_it_afterwards() {
+    const MESSAGES: usize = 40;
+    let host = host("'relp://127.0.0.1:0'", "");
+    let agent = host.run();
+    let mut relp = Relp::open(&agent);
+    let strace = Strace::on(&agent, "store", &FULL);
+    for number in 0..MESSAGES {
+        relp.send("syslog", &format!("<13>BOOM {number}"));
+    }
+    // Told out of memory: it has them all, and not a word for the sender.
+    texts(&host, MESSAGES);
+    assert!(relp.is_silent(Duration::from_secs(2)));
+    drop(strace);
+    for number in 0..MESSAGES {
+        let answer = relp.answer();
+        let expected = format!("{} rsp 6 200 OK", number + 2);
+        assert!(answer.starts_with(&expected), "{answer}");
+    }
+    agent.stop();
+}
+
+#[test]
+fn a_sigterm_while_a_sender_goes_on_without_end_ends_the_agent_and_keeps_what_came_before() {
+    let host = host("'tcp://127.0.0.1:0'", "");
+    let agent = host.run();
+    let mut stream = connect(&agent, "tcp");
+    kill_process(agent.pid(), Signal::STOP).unwrap();
+    stream.write_all(b"<13>BOOM first\n").unwrap();
+    let flood = move || {
+        let lines = b"<13>of no concern\n".repeat(1_000);
+        while stream.write_all(&lines).is_ok() {}
+    };
+    let flood = std::thread::Builder::new().spawn(flood).unwrap();
+    kill_process(agent.pid(), Signal::TERM).unwrap();
+    kill_process(agent.pid(), Signal::CONT).unwrap();
+    agent.stop();
+    flood.join().unwrap();
+    assert_eq!(texts(&host, 1), ["BOOM first"]);
+}
+
+#[test]
+fn a_datagram_that_comes_in_fragments_is_one_message() {
+    let host = host("'udp://127.0.0.1:0'", "    max_line_bytes: 64KiB\n");
+    // A network of its own, in which no packet has more than 1,280 bytes.
+    let script = format!("ip link set lo mtu 1280 up && exec {LAPWING} run -c lapwing.yaml");
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net", "sh", "-c", &script]);
+    let agent = Agent::start(command.current_dir(host.path(".")));
+    agent.stderr.wait_for("ready");
+    let message = format!("BOOM {}", "x".repeat(30_000));
+    host.write("message", &message);
+    let (pid, port) = (agent.pid().to_string(), port(&agent, "udp").to_string());
+    let mut command = Command::new("nsenter");
+    command.args([
+        "--user",
+        "--preserve-credentials",
+        "--net",
+        "--target",
+        &pid,
+    ]);
+    command.args(["logger", "--udp", "--server", "127.0.0.1", "--port", &port]);
+    command.args(["--size", "64KiB", "--file", "message"]);
+    let sent = command.current_dir(host.path(".")).output().unwrap();
+    let said = String::from_utf8_lossy(&sent.stderr);
+    assert!(sent.status.success(), "{said}");
+    texts(&host, 1);
+    let done = host.command(&["status", "--json", "-c", "lapwing.yaml"]);
+    let input = &json_lines(&done.stdout)[0]["inputs"]["net"];
+    assert_eq!(input["received"]["messages"], 1);
+    assert!(input["bytes"].as_u64() > Some(30_000), "{input}");
+    agent.stop();
+}
+
+#[test]
 fn a_socket_that_is_taken_away_or_replaced_is_made_anew() {
     let host = host("'tcp://127.0.0.1:0'", "");
     let (datagram, stream) = (host.path("d.sock"), host.path("s.sock"));
@@ -311,13 +395,7 @@ fn while_nothing_can_be_told_or_saved_streams_wait_and_nothing_that_was_sent_is_
     let agent = host.run();
     let mut stream = connect(&agent, "tcp");
     let mut relp = Relp::open(&agent);
-    let full = [
-        "-e",
-        "trace=pwrite64,ftruncate,fallocate",
-        "-e",
-        "inject=pwrite64,ftruncate,fallocate:error=ENOSPC",
-    ];
-    let strace = Strace::on(&agent, "store", &full);
+    let strace = Strace::on(&agent, "store", &FULL);
     let alert = |n| format!("<13>1 2026-11-21T09:00:00Z h a {n} - - BOOM\n");
     let other = format!(
         "<13>1 2026-11-21T09:00:00Z h a - - - {}\n",

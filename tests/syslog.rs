@@ -13,10 +13,10 @@
 //! | 51 10,000 connections, then 10,000 idle | hostile: `ten_thousand_connections_that_say_nothing_cost_little_and_those_that_speak_are_heard` |
 //! | 52 TCP without a ClientHello | hostile: `those_who_never_begin_their_handshake_are_closed_and_make_room` |
 //! | 53, 54 reset in mid-frame, half-close | syslog: `what_came_before_a_half_close_or_a_reset_is_told` |
-//! | 55 SIGTERM with data in the kernel | syslog: `a_sigterm_with_data_in_kernel_buffers_loses_nothing` |
-//! | 56 RELP and kills | syslog: `relp_is_acknowledged_once_what_it_caused_is_durable_and_never_lost_by_a_kill`; hostile: `relp_that_was_not_acknowledged_before_a_kill_is_told_once_it_is_sent_again` |
+//! | 55 SIGTERM with data in the kernel | syslog: `a_sigterm_with_data_in_kernel_buffers_loses_nothing`; hostile: `a_sigterm_while_a_sender_goes_on_without_end_ends_the_agent_and_keeps_what_came_before` |
+//! | 56 RELP and kills | syslog: `relp_is_acknowledged_once_what_it_caused_is_durable_and_never_lost_by_a_kill`; hostile: `relp_is_not_acknowledged_before_it_is_saved_and_all_of_it_afterwards`, `relp_that_was_not_acknowledged_before_a_kill_is_told_once_it_is_sent_again` |
 //! | 57 odd RELP | syslog: `relp_with_several_opens_wrong_numbers_and_unknown_words_is_answered_or_closed`; fuzz target `relp` |
-//! | 58, 59 UDP above the load, of no byte, of 64 KiB | syslog: `datagrams_of_no_byte_and_of_64_kib_are_no_trouble_and_kernel_drops_are_counted` |
+//! | 58, 59 UDP above the load, of no byte, of 64 KiB, in fragments | syslog: `datagrams_of_no_byte_and_of_64_kib_are_no_trouble_and_kernel_drops_are_counted`; hostile: `a_datagram_that_comes_in_fragments_is_one_message`; units: `datagrams_of_no_byte_count_for_the_bound_of_a_read` |
 //! | 60, 61, 62 certificates, old TLS, no close_notify | `tests/tls_senders.rs` |
 //! | 63 sockets in the file system | syslog: `a_stale_socket_is_replaced_and_what_is_no_socket_or_in_use_is_left_alone`; hostile: `a_socket_that_is_taken_away_or_replaced_is_made_anew`, `a_full_queue_of_datagrams_makes_senders_wait_and_loses_none_that_was_taken` |
 //! | 64 nothing can be told or saved | hostile: `while_nothing_can_be_told_or_saved_streams_wait_and_nothing_that_was_sent_is_lost` |
@@ -42,6 +42,9 @@ rules:
     type: any
     group_by: [hostname, peer, message]
 ";
+
+/// An answer is waited for so long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A host that listens at these addresses, with further lines for the input.
 pub(crate) fn host(listen: &str, more: &str) -> Host {
@@ -69,9 +72,7 @@ pub(crate) fn port(agent: &Agent, scheme: &str) -> u16 {
 
 pub(crate) fn connect(agent: &Agent, scheme: &str) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port(agent, scheme))).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
@@ -402,6 +403,14 @@ impl Relp {
         let mut data = vec![0; if length == 0 { 0 } else { length + 1 }];
         self.0.read_exact(&mut data).unwrap();
         text + &String::from_utf8(data).unwrap()
+    }
+
+    /// Whether no answer comes for so long.
+    pub(crate) fn is_silent(&self, span: Duration) -> bool {
+        self.0.set_read_timeout(Some(span)).unwrap();
+        let got = self.0.peek(&mut [0]);
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        got.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     pub(crate) fn ask(&mut self, command: &str, data: &str) -> String {

@@ -209,6 +209,23 @@ fn a_sender_sees_that_the_agents_own_certificate_has_ended_and_sends_it_nothing(
 }
 
 #[test]
+fn a_sender_that_asks_for_another_name_sends_nothing_and_one_that_asks_for_its_own_does() {
+    let host = mutual();
+    let agent = host.run();
+    let port = port(&agent, "tls");
+    let client = identity("one.pem", "one-client");
+    let ask = |name: &str, message: &str| {
+        let args = [&borrowed(&client)[..], &["-verify_hostname", name]].concat();
+        send(&host, port, message, &args)
+    };
+    assert!(!ask("elsewhere.example", "TLS to another"));
+    wait_until("the refusal", || failed_handshakes(&host) == 1);
+    assert!(ask("127.0.0.1", "TLS to this one"));
+    wait_until("the good one", || messages(&host) == ["TLS to this one"]);
+    agent.stop();
+}
+
+#[test]
 fn tls_of_before_1_2_is_refused_and_counted() {
     let host = mutual();
     let agent = host.run();

@@ -17,7 +17,7 @@ pub struct Counters {
     pub connections: Count,
     /// Streams that were opened.
     pub accepted: Count,
-    /// Streams that were turned away because there were too many.
+    /// Streams that were turned away because there were too many, or closed to make room for others.
     pub refused: Count,
     /// Streams that were closed because of what they sent.
     pub broken: Count,
@@ -27,8 +27,6 @@ pub struct Counters {
     pub handshakes_failed: Count,
     /// Messages that were cut at `max_line_bytes`.
     pub cut: Count,
-    /// Bytes dropped from their ends.
-    pub bytes_dropped: Count,
     /// Datagrams that the system dropped because its buffer was full.
     pub datagrams_dropped: Count,
     /// Messages of this very agent that came back, and were dropped.

@@ -260,10 +260,10 @@ impl Reader {
                 let sender = sender(datagram.address.as_ref());
                 // Of one that is longer than a slot the system gives no more: a byte was lost at least.
                 let lost = u64::from(datagram.flags.contains(MsgFlags::MSG_TRUNC));
-                for text in datagram.iovs() {
-                    self.waiting
-                        .take(sender, text, text.len() as u64 + lost, max);
-                }
+                // Of one without a byte there is no piece.
+                let text = datagram.iovs().next().unwrap_or_default();
+                self.waiting
+                    .take(sender, text, text.len() as u64 + lost, max);
             }
             self.pace.took(count, clock::monotonic());
             if count < at_once {

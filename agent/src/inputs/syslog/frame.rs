@@ -100,6 +100,11 @@ impl Frames {
         self.state == State::Line
     }
 
+    /// Bytes of memory that the message under way takes.
+    pub fn held_bytes(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Messages that came out since this was last asked.
     pub fn take_messages(&mut self) -> u64 {
         std::mem::take(&mut self.messages)

@@ -15,6 +15,7 @@
 //! | `shared` | what all tasks share, and their turns |
 //! | `listen` | opening sockets |
 //! | `datagrams` | reading datagrams, many at once |
+//! | `seats` | who may have a connection (pure) |
 //! | `streams` | accepting connections, reading streams of frames |
 //! | `session` | one RELP connection |
 //! | `kernel` | what the kernel dropped |
@@ -29,6 +30,7 @@ mod listen;
 mod network;
 mod own;
 pub mod relp;
+mod seats;
 mod session;
 mod shared;
 mod streams;

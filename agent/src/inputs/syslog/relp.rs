@@ -88,6 +88,11 @@ impl Reader {
         self.under_way.is_some() || !self.held.is_empty()
     }
 
+    /// Bytes of memory that the frame under way takes.
+    pub fn held_bytes(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Calls `each` with every frame that is complete with `bytes`.
     ///
     /// # Errors

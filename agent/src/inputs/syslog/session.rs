@@ -144,15 +144,12 @@ impl Session {
             while let Ok(settled) = settled.try_recv() {
                 is_lost |= self.settle(settled) == Err(Lost);
             }
-            if is_lost {
-                // What was acknowledged goes out, and it hears that it must come again.
-                self.say_goodbye(None, output).await;
-                return Ok(());
-            }
-            let is_done = self.waiting.is_empty();
-            if now == Phase::Ended || (is_done && (gone_at.is_some() || intake.closing.is_some())) {
-                self.say_goodbye(intake.closing.filter(|_| is_done), output)
-                    .await;
+            if self.is_over(now, &current, intake, gone_at) || is_lost {
+                // What was acknowledged goes out, and it hears what must come again.
+                let closing = intake
+                    .closing
+                    .filter(|_| self.waiting.is_empty() && !is_lost);
+                self.say_goodbye(closing, output).await;
                 return Ok(());
             }
             // Behind its last frame only its end can come.
@@ -164,22 +161,26 @@ impl Session {
             let limits = self.limits(current.config.spec.idle_timeout);
             let until = intake.until(now, may_read, &limits);
             let max = current.config.max_line_bytes;
+            self.peer.seat.hold(self.held_bytes(intake), max);
             let take = |bytes: &[u8]| intake.take(bytes, max);
             tokio::select! {
                 biased;
                 _ = phase.changed() => {}
+                why = self.peer.seat.evicted() => {
+                    self.peer.say_evicted(&current, why);
+                    is_lost = true;
+                }
                 Some(settled) = settled.recv() => is_lost |= self.settle(settled) == Err(Lost),
                 written = timeout_at(now + PATIENCE, self.write(output)), if self.has_answers() => {
-                    match written {
-                        Ok(Ok(count)) => self.written(count),
-                        _ => return Ok(()),
-                    }
+                    let Ok(Ok(count)) = written else { return Ok(()) };
+                    self.written(count);
                 }
                 () = sleep_until(gone_at.unwrap_or(now) + limits.gone), if gone_at.is_some() => return Ok(()),
                 got = timeout_at(until, read_some(&shared, input, take)), if may_read => match got {
                     Ok(Ok((0, _))) => gone_at = Some(now),
                     Ok(Err(_)) => return Ok(()),
                     Ok(Ok((_, (came, outcome)))) => {
+                        self.peer.seat.heard(now);
                         self.hand_over(&current, came);
                         outcome?;
                         tokio::task::yield_now().await;
@@ -191,6 +192,23 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether nothing more can come of it.
+    fn is_over(
+        &mut self,
+        now: Phase,
+        current: &Current,
+        intake: &Intake,
+        gone_at: Option<Instant>,
+    ) -> bool {
+        if now == Phase::Draining {
+            // Nothing more is read: nobody has to wait for it.
+            self.peer.live = None;
+        }
+        let has_said_all = gone_at.is_some() || intake.closing.is_some();
+        let is_done = has_said_all && self.waiting.is_empty();
+        is_done || now == Phase::Ended || !self.peer.is_wanted(current)
     }
 
     /// Who waits for an answer of this side is not idle.
@@ -205,6 +223,11 @@ impl Session {
             silence,
             gone: PATIENCE.min(idle_timeout),
         }
+    }
+
+    fn held_bytes(&self, intake: &Intake) -> usize {
+        let waiting = self.waiting_messages * size_of::<u32>();
+        intake.reader.held_bytes() + self.answers.capacity() + waiting
     }
 
     fn has_answers(&self) -> bool {
@@ -314,6 +337,9 @@ impl Intake {
                 return;
             }
             match frame.command {
+                Command::Open | Command::Unknown if came.answers.len() >= MOST_ANSWERS => {
+                    outcome = Err("it asks for more than it can be told");
+                }
                 Command::Open => {
                     *is_open = true;
                     answer(frame.txnr, OFFERS, &mut came.answers);

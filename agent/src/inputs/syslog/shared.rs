@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Config;
 use super::counters::{All, Counters};
 use super::own::Own;
+use super::seats::Seats;
 use crate::clock;
 use crate::inputs::framer::Framed;
 use crate::inputs::{Event, Receipt};
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     /// Tasks that may hand something over at the end.
     live: Cell<usize>,
     said: RefCell<HashMap<&'static str, Instant>>,
+    /// Of all connections.
+    pub(super) seats: Rc<Seats>,
     counters: All,
 }
 
@@ -86,6 +89,7 @@ impl Shared {
             chunk: RefCell::default(),
             live: Cell::new(0),
             said: RefCell::default(),
+            seats: Rc::default(),
             counters,
         }
     }
@@ -191,17 +195,14 @@ impl Shared {
                 name: Arc::clone(&source.name),
             });
         }
-        if !framed.cut.is_empty() {
-            counters.cut.add(framed.cut.len() as u64);
-            counters.bytes_dropped.add(framed.dropped);
-        }
-        let offset = counters.bytes.get();
-        counters.messages.add(messages - own.min(messages));
-        counters.bytes.add(framed.bytes.len() as u64);
+        let (cut, bytes) = (framed.cut.len() as u64, framed.bytes.len() as u64);
         let batch = Batch {
             source: Arc::clone(source),
             bytes: framed.bytes,
-            segments: vec![Segment { at: 0, offset }],
+            segments: vec![Segment {
+                at: 0,
+                offset: counters.bytes.get(),
+            }],
             cut: framed.cut,
             records: framed.records,
             arrival: clock::now(),
@@ -209,7 +210,11 @@ impl Shared {
         self.hand_over(Event::Lines {
             batch,
             position: None,
-        })
+        })?;
+        counters.cut.add(cut);
+        counters.messages.add(messages - own.min(messages));
+        counters.bytes.add(bytes);
+        Ok(())
     }
 
     /// Asks to hear when everything that was handed over is durable.

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::{Frames, TooLong};
+use super::seats::{Evicted, Seat, Who};
 use super::session;
-use super::shared::{Closed, Current, Phase, Shared};
+use super::shared::{Closed, Current, Live, Phase, Shared};
 use super::{Address, Counters};
 use crate::inputs::framer::Framed;
 
@@ -77,7 +79,7 @@ pub(super) async fn serve(
             }
         };
         match accepted {
-            Ok((stream, peer)) => begin(shared, &current, address, stream, peer),
+            Ok(accepted) => begin(shared, &current, address, accepted),
             Err(error) => {
                 shared.say("accept", || {
                     tracing::warn!(%input, %error, "a connection could not be taken");
@@ -89,17 +91,22 @@ pub(super) async fn serve(
     Ok(())
 }
 
+/// A new connection, and who has it: as it is counted, and as it is called.
+type Accepted = (Box<dyn Stream>, Who, String);
+
 impl Listener {
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, String)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, from) = listener.accept().await?;
                 watch_over(&stream);
-                Ok((Box::new(stream), from.ip().to_canonical().to_string()))
+                let at = from.ip();
+                let name = at.to_canonical().to_string();
+                Ok((Box::new(stream), Who::of(at), name))
             }
             Self::Unix(listener, path) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), path.clone()))
+                Ok((Box::new(stream), Who::Local, path.clone()))
             }
         }
     }
@@ -119,30 +126,35 @@ fn begin(
     shared: &Rc<Shared>,
     current: &Rc<Current>,
     address: &Address,
-    stream: Box<dyn Stream>,
-    peer: String,
+    (stream, who, name): Accepted,
 ) {
-    let counters = &current.counters;
-    let most = current.config.spec.max_connections;
-    if counters.connections.get() >= most {
+    let (config, counters) = (&current.config, &current.counters);
+    let most = config.spec.max_connections;
+    let seat = shared.seats.take(&config.input, who, most, Instant::now());
+    let Some(seat) = seat else {
         counters.refused.add(1);
         shared.say("refused", || {
-            let input = &current.config.input;
-            tracing::warn!(%input, peer, most, "a connection was refused: `max_connections` are open");
+            let input = &config.input;
+            tracing::warn!(%input, peer = name, most, "a connection was refused: `max_connections` are open");
         });
         return;
-    }
+    };
     counters.accepted.add(1);
     let open = Open::new(Arc::clone(counters));
-    let (shared, address) = (Rc::clone(shared), address.clone());
+    let peer = Peer {
+        input: Arc::clone(&config.input),
+        name,
+        address: address.clone(),
+        client_ca: client_ca(current).cloned(),
+        seat,
+        live: Some(shared.live()),
+        shared: Rc::clone(shared),
+    };
     let current = Rc::clone(current);
     spawn_local(async move {
         let _open = open;
-        let _live = shared.live();
-        let input = Arc::clone(&current.config.input);
-        let is_encrypted = address.is_encrypted();
-        let stream = if is_encrypted {
-            match encrypted(&shared, &current, stream, &peer).await {
+        let stream = if peer.address.is_encrypted() {
+            match encrypted(&peer, &current, stream).await {
                 Some(stream) => stream,
                 None => return,
             }
@@ -150,16 +162,16 @@ fn begin(
             stream
         };
         drop(current);
-        let from = Peer {
-            shared,
-            input,
-            name: peer,
-        };
-        match address {
-            Address::Relp(..) => session::serve(from, stream).await,
-            _ => read(from, stream).await,
+        match peer.address {
+            Address::Relp(..) => session::serve(peer, stream).await,
+            _ => read(peer, stream).await,
         }
     });
+}
+
+/// Who signs the certificates of those that send.
+fn client_ca(current: &Current) -> Option<&PathBuf> {
+    current.config.spec.tls.as_ref()?.client_ca.as_ref()
 }
 
 /// Counts an open connection.
@@ -184,6 +196,13 @@ pub(super) struct Peer {
     pub(super) input: Arc<str>,
     /// Its address, or the path of the socket.
     pub(super) name: String,
+    /// Where it came to.
+    pub(super) address: Address,
+    /// By whom its certificate is signed.
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) seat: Seat,
+    /// While it may hand something over at the end.
+    pub(super) live: Option<Live>,
 }
 
 impl Peer {
@@ -193,6 +212,32 @@ impl Peer {
             input: current.config.id,
             name: format!("syslog://{}", self.name).into(),
         })
+    }
+
+    /// Whether it could still come to where it came to, as it came.
+    pub(super) fn is_wanted(&self, current: &Current) -> bool {
+        let is_listened_at = current.config.spec.listen.contains(&self.address);
+        let is_known =
+            !self.address.is_encrypted() || client_ca(current) == self.client_ca.as_ref();
+        is_listened_at && is_known
+    }
+
+    /// It had to go.
+    pub(super) fn say_evicted(&self, current: &Current, why: Evicted) {
+        match why {
+            Evicted::ForAnother => {
+                current.counters.refused.add(1);
+                self.say_closed(
+                    "`max_connections` are open, of which its host has most, and another came",
+                );
+            }
+            Evicted::HeldMost => {
+                current.counters.broken.add(1);
+                self.say_closed(
+                    "all connections hold too much of unfinished messages, and it most",
+                );
+            }
+        }
     }
 
     /// It was closed because of what it did.
@@ -205,21 +250,28 @@ impl Peer {
 }
 
 async fn encrypted(
-    shared: &Shared,
+    peer: &Peer,
     current: &Current,
     stream: Box<dyn Stream>,
-    peer: &str,
 ) -> Option<Box<dyn Stream>> {
     let acceptor = current.tls.clone()?;
     let most = HANDSHAKE.min(current.config.spec.idle_timeout);
-    let why = match timeout(most, acceptor.accept(stream)).await {
+    let shaken = tokio::select! {
+        biased;
+        why = peer.seat.evicted() => {
+            peer.say_evicted(current, why);
+            return None;
+        }
+        shaken = timeout(most, acceptor.accept(stream)) => shaken,
+    };
+    let why = match shaken {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("it did not come about within {most:?}"),
     };
     current.counters.handshakes_failed.add(1);
-    shared.say("handshake", || {
-        let input = &current.config.input;
+    peer.shared.say("handshake", || {
+        let (input, peer) = (&peer.input, &peer.name);
         tracing::warn!(%input, peer, "a TLS handshake failed: {why}");
     });
     None
@@ -274,8 +326,9 @@ enum End {
     Reset,
     TooSlow,
     TooLong,
-    /// The agent ends.
+    /// The agent ends, or nobody listens where it came to any more.
     Over,
+    Evicted(Evicted),
 }
 
 async fn read(peer: Peer, mut stream: Box<dyn Stream>) {
@@ -303,6 +356,7 @@ async fn read(peer: Peer, mut stream: Box<dyn Stream>) {
             current.counters.broken.add(1);
             peer.say_closed("it announced a frame of a length that no frame has");
         }
+        End::Evicted(why) => peer.say_evicted(&current, why),
     }
 }
 
@@ -325,6 +379,9 @@ async fn read_on(
     let mut phase = shared.phase();
     let mut frame_began: Option<Instant> = None;
     while let Some((now, current)) = shared.turn(&mut phase, &peer.input).await {
+        if !peer.is_wanted(&current) {
+            return End::Over;
+        }
         let until = match frame_began {
             _ if now == Phase::Draining => Instant::now() + QUIET,
             Some(began) => began + longest(frames, current.config.spec.idle_timeout),
@@ -336,6 +393,7 @@ async fn read_on(
         let got = tokio::select! {
             biased;
             _ = phase.changed() => continue,
+            why = peer.seat.evicted() => return End::Evicted(why),
             got = timeout_at(until, read_some(shared, stream, take)) => got,
         };
         let (count, taken) = match got {
@@ -348,10 +406,14 @@ async fn read_on(
         };
         debug_assert!(count > 0, "the end is told apart");
         let has_ended = !framed.bytes.is_empty();
+        let now = Instant::now();
+        peer.seat.heard(now);
+        peer.seat
+            .hold(frames.held_bytes(), current.config.max_line_bytes);
         frame_began = match frame_began {
             _ if !frames.is_within() => None,
             Some(began) if !has_ended => Some(began),
-            _ => Some(Instant::now()),
+            _ => Some(now),
         };
         let messages = frames.take_messages();
         let handed = shared.hand_over_lines(&current, source, framed, messages);

@@ -10,6 +10,7 @@ pub(super) fn text(status: &Status) -> String {
     let mut page = Page::default();
     of_agent(&mut page, status);
     of_inputs(&mut page, status);
+    of_senders(&mut page, status);
     of_rules(&mut page, status);
     of_outputs(&mut page, status);
     of_state(&mut page, status);
@@ -162,6 +163,42 @@ fn of_inputs(page: &mut Page, status: &Status) {
     );
 }
 
+/// Of what others send.
+fn of_senders(page: &mut Page, status: &Status) {
+    let received = || {
+        let inputs = status.inputs.iter();
+        inputs.filter_map(|(input, it)| Some((input.as_str(), it.received.as_ref()?)))
+    };
+    page.family(
+        "connections",
+        Kind::Gauge,
+        "Connections of senders that are open now.",
+        received().map(|(input, it)| (vec![("input", input)], it.connections)),
+    );
+    let outcomes = received().flat_map(|(input, it)| {
+        let outcomes = [
+            ("accepted", it.accepted),
+            ("refused", it.refused),
+            ("broken", it.broken),
+            ("timed_out", it.timed_out),
+            ("handshake_failed", it.handshakes_failed),
+        ];
+        outcomes.map(|(outcome, count)| (vec![("input", input), ("outcome", outcome)], count))
+    });
+    page.family(
+        "connections_total",
+        Kind::Counter,
+        "What came of the connections of senders.",
+        outcomes,
+    );
+    page.family(
+        "messages_cut_total",
+        Kind::Counter,
+        "Messages that were longer than `max_line_bytes`.",
+        received().map(|(input, it)| (vec![("input", input)], it.cut)),
+    );
+}
+
 fn of_rules(page: &mut Page, status: &Status) {
     let mut each = |name, kind, help, value: fn(&crate::operate::status::RuleStatus) -> u64| {
         let figures = status.rules.iter();
@@ -218,7 +255,9 @@ fn of_outputs(page: &mut Page, status: &Status) {
 fn of_state(page: &mut Page, status: &Status) {
     let dropped = &status.state.dropped;
     let groups = status.rules.values().map(|rule| rule.dropped_groups).sum();
-    let reasons: [(&str, u64); 4] = [
+    let received = status.inputs.values().filter_map(|it| it.received.as_ref());
+    let reasons: [(&str, u64); 5] = [
+        ("datagrams", received.map(|it| it.datagrams_dropped).sum()),
         ("queue_full", dropped.queue_full),
         ("orphaned", dropped.orphaned),
         ("unrecorded", dropped.unrecorded),

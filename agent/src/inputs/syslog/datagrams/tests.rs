@@ -74,6 +74,32 @@ fn datagrams_of_no_byte_take_no_memory_and_end_a_read() {
     assert!(waiting.empty().is_empty());
 }
 
+#[tokio::test]
+async fn datagrams_of_no_byte_count_for_the_bound_of_a_read() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..3 {
+        sender.send_to(b"", receiver.local_addr().unwrap()).unwrap();
+    }
+    let socket = Socket::Udp(UdpSocket::from_std(receiver).unwrap());
+    let mut reader = Reader::new(None, 0);
+    assert!(reader.read(&socket, 100).unwrap());
+    assert_eq!(reader.waiting.datagrams, 3);
+}
+
+#[tokio::test]
+async fn what_nobody_takes_is_not_counted_as_received() {
+    let shared = Shared::new(super::super::counters::All::default());
+    shared.stand_behind(Box::new(|_| Err(Closed)), Box::new(()));
+    let mut reader = Reader::new(None, 0);
+    reader.waiting.take(host(1), b"<13>hello", 9, 100);
+    let current = current();
+    assert_eq!(reader.hand_over(&shared, &current), Err(Closed));
+    let counters = &current.counters;
+    assert_eq!((counters.messages.get(), counters.bytes.get()), (0, 0));
+}
+
 #[test]
 fn each_sender_s_datagrams_stay_in_order_however_they_alternate() {
     let mut waiting = Waiting::default();

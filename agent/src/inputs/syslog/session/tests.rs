@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt as _, BufStream, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::super::counters::All;
+use super::super::seats::Who;
 use super::super::shared::Shared;
-use super::super::{Config, Spec};
+use super::super::{Address, Config};
 use super::*;
 use crate::inputs::Event;
 
@@ -45,12 +46,21 @@ impl Agent {
 }
 
 fn configure(shared: &Shared, max_line_bytes: usize, idle_timeout: Duration) {
+    listen_at(
+        shared,
+        "relp://127.0.0.1:2514",
+        max_line_bytes,
+        idle_timeout,
+    );
+}
+
+fn listen_at(shared: &Shared, address: &str, max_line_bytes: usize, idle_timeout: Duration) {
     let input: Arc<str> = "net".into();
     let config = Config {
         input: Arc::clone(&input),
         id: InputId(0),
         spec: Spec {
-            listen: Vec::new(),
+            listen: vec![Address::parse(address).unwrap()],
             tls: None,
             max_connections: 1,
             idle_timeout,
@@ -86,16 +96,19 @@ fn begin_over(
     configure(&shared, 10, idle_timeout);
     shared.enter(Phase::Reading);
     let (ours, stream) = duplex(4096);
+    let input = "net".into();
+    let seat = shared.seats.take(&input, Who::Local, 1, Instant::now());
     let peer = Peer {
         shared: Rc::clone(&shared),
-        input: "net".into(),
+        input,
         name: "127.0.0.1".into(),
+        address: Address::parse("relp://127.0.0.1:2514").unwrap(),
+        client_ca: None,
+        seat: seat.unwrap(),
+        live: Some(shared.live()),
     };
-    let (shared_too, stream) = (Rc::clone(&shared), over(stream));
-    spawn_local(async move {
-        let _live = shared_too.live();
-        serve(peer, stream).await;
-    });
+    let stream = over(stream);
+    spawn_local(async move { serve(peer, stream).await });
     (shared, agent, ours)
 }
 
@@ -311,4 +324,52 @@ async fn who_has_closed_its_half_hears_of_what_it_sent() {
         assert_eq!(rest(&mut stream).await, expected);
     };
     LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_session_that_says_nothing() {
+    let test = async {
+        let (shared, _, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        assert!(shared.is_any_live());
+        shared.enter(Phase::Draining);
+        let done = async {
+            while shared.is_any_live() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, done).await.unwrap();
+        // It is there until the end, and hears of it.
+        shared.enter(Phase::Ended);
+        assert_eq!(rest(&mut stream).await, "0 serverclose 0\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_a_reload_takes_its_address_away() {
+    let test = async {
+        let (shared, _, mut stream) = begin(LONG);
+        send(&mut stream, "1 open 0\n").await;
+        expect(&mut stream, "commands=syslog\n").await;
+        shared.enter(Phase::Paused);
+        listen_at(&shared, "relp+tls://127.0.0.1:2514", 10, LONG);
+        shared.enter(Phase::Reading);
+        assert_eq!(rest(&mut stream).await, "0 serverclose 0\n");
+    };
+    LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_opens_a_session_again_and_again_takes_no_memory_for_the_answers() {
+    let mut intake = Intake {
+        reader: Reader::new(10),
+        is_open: false,
+        closing: None,
+        since: None,
+    };
+    let (came, outcome) = intake.take("1 open 0\n".repeat(100_000).as_bytes(), 10);
+    assert_eq!(outcome, Err("it asks for more than it can be told"));
+    assert!(came.answers.len() < MOST_ANSWERS + 200);
 }
