@@ -3,11 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
 
 use serde_json::Value;
-
-use lapwing::threads::pause;
 
 use crate::host::{Host, json_lines, wait_until};
 use crate::storms::run_on_a_fast_clock;
@@ -67,19 +64,20 @@ fn an_agent_that_its_own_lines_do_not_reach_says_that_it_is_blind_and_when_it_se
     let agent = run_on_a_fast_clock(&host);
     wait_until("the canary", || status(&host)["canary"]["arrived"] != 0);
     let line = host.path("state").join("canary/canary.log");
-    fs::remove_file(&line).unwrap();
-    symlink("/dev/null", &line).unwrap();
+    let nowhere = host.path("nowhere");
+    symlink("/dev/null", &nowhere).unwrap();
+    fs::rename(&nowhere, &line).unwrap();
     wait_until("the alert", || !told(&host, "lapwing-blind").is_empty());
     assert!(status(&host)["canary"]["lost"].as_u64() > Some(0));
     fs::remove_file(&line).unwrap();
     wait_until("its end", || told(&host, "lapwing-blind").len() > 1);
     agent.stop();
     let told = told(&host, "lapwing-blind");
-    assert_eq!(statuses(&told), ["firing", "resolved"]);
+    assert_eq!(statuses(&told[..2]), ["firing", "resolved"]);
     assert_eq!(told[0]["id"], told[1]["id"]);
     assert_eq!(told[0]["severity"], "critical");
     let summary = told[0]["summary"].as_str().unwrap();
-    assert!(summary.contains("has not come through"), "{summary}");
+    assert!(summary.contains("has come through for"), "{summary}");
 }
 
 #[test]
@@ -87,15 +85,17 @@ fn a_log_that_is_written_otherwise_since_a_release_is_told_of() {
     let host = Host::with(CONFIG, RULES);
     host.write("app.log", "");
     let agent = run_on_a_fast_clock(&host);
+    // One at a time, so that each is looked at.
     let lines = |line: &str| {
-        for _ in 0..60 {
+        for _ in 0..45 {
+            let before = status(&host)["inputs"]["app"]["lines"].as_u64();
             host.append("app.log", line);
-            pause(Duration::from_millis(20));
+            wait_until("the line", || {
+                status(&host)["inputs"]["app"]["lines"].as_u64() > before
+            });
         }
     };
     lines("{\"time\": \"2026-11-22T06:00:00Z\", \"level\": \"info\", \"message\": \"ok\"}\n");
-    // What was before is what lies more than ten minutes back.
-    pause(Duration::from_secs(11));
     lines("06:11:00 INFO ok\n");
     wait_until("the alert", || {
         !told(&host, "lapwing-lines-unparsed").is_empty()

@@ -45,7 +45,8 @@ rules:
 /// How the last lines fared. Since the agent's start, or since the last reload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// How long the last one that came through took, from before it was written until it was durable.
+    /// How long the last one took, from before it was written until it was durable; `None`: there was none
+    /// yet, or it did not come through.
     pub took: Option<Duration>,
     /// Lines that came through.
     pub arrived: u64,
@@ -64,13 +65,18 @@ pub struct Canary {
 struct State {
     /// Number of the last line: another agent's lines in the same file are told apart by theirs.
     number: u64,
-    /// Since when it is on its way.
+    /// When it was sent; `None`: it came through.
     sent_at: Option<Instant>,
+    /// When the first was sent of those that have not come through since one did.
+    late_since: Option<Instant>,
+    /// Why the last one could not be written.
+    error: Option<String>,
     figures: Figures,
 }
 
 impl Canary {
-    /// Nothing is written yet, but its file is there to be found. `state_dir` must exist.
+    /// Nothing is written yet, but its file is there to be found: the one that an earlier run left, so that
+    /// what was read of that is known. `state_dir` must exist.
     pub fn new(state_dir: &Path) -> Self {
         let canary = Self {
             folder: state_dir.join("canary"),
@@ -79,7 +85,7 @@ impl Canary {
         // Wall clock: an agent before this one had other numbers.
         canary.state().number = u64::try_from(clock::now().as_nanos()).unwrap_or_default();
         if let Err(error) = canary.open() {
-            tracing::debug!(%error, "the canary has no file yet");
+            tracing::warn!(%error, "the canary has no file yet");
         }
         canary
     }
@@ -100,25 +106,24 @@ impl Canary {
     ///
     /// # Errors
     ///
-    /// When it cannot be written; then it counts as lost.
+    /// When it cannot be written: it will not come through.
     pub fn write(&self) -> io::Result<()> {
         let number = {
             let mut state = self.state();
-            if state.sent_at.take().is_some() {
+            let now = clock::monotonic();
+            if state.sent_at.replace(now).is_some() {
                 state.figures.lost += 1;
+                state.figures.took = None;
             }
+            state.late_since.get_or_insert(now);
             state.number += 1;
-            state.sent_at = Some(clock::monotonic());
             state.number
         };
         let written = self
-            .open()
+            .replace_if_grown()
+            .and_then(|()| self.open())
             .and_then(|mut file| writeln!(file, "{} {INPUT} {number}", clock::now()));
-        if written.is_err() {
-            let mut state = self.state();
-            state.sent_at = None;
-            state.figures.lost += 1;
-        }
+        self.state().error = written.as_ref().err().map(ToString::to_string);
         written
     }
 
@@ -132,13 +137,16 @@ impl Canary {
         if let Some(sent_at) = state.sent_at.take() {
             state.figures.took = Some(clock::monotonic().saturating_duration_since(sent_at));
             state.figures.arrived += 1;
+            state.late_since = None;
         }
     }
 
-    /// For how long the line that is under way has been so at `now`; `None`: none is.
-    pub fn under_way(&self, now: Instant) -> Option<Duration> {
-        let sent_at = self.state().sent_at?;
-        Some(now.saturating_duration_since(sent_at))
+    /// For how long lines have been under way at `now` of which none has come through, and why the last one
+    /// could not be written, if that is it; `None`: none is under way.
+    pub fn under_way(&self, now: Instant) -> Option<(Duration, Option<String>)> {
+        let state = self.state();
+        let since = state.late_since?;
+        Some((now.saturating_duration_since(since), state.error.clone()))
     }
 
     /// How the last lines fared.
@@ -150,16 +158,20 @@ impl Canary {
         self.folder.join("canary.log")
     }
 
-    /// The file to write to: one that has grown goes the way of rotated ones.
     fn open(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
+        File::options().create(true).append(true).open(self.path())
+    }
+
+    /// A file that has grown goes the way of rotated ones: whoever has it open reads it to its end.
+    fn replace_if_grown(&self) -> io::Result<()> {
         let path = self.path();
         if fs::metadata(&path).is_ok_and(|file| file.len() >= MOST_BYTES) {
             let fresh = self.folder.join("canary.new");
             File::create(&fresh)?;
             fs::rename(&fresh, &path)?;
         }
-        File::options().create(true).append(true).open(&path)
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -274,7 +286,44 @@ mod tests {
         canary.arrived(late);
         let figures = canary.figures();
         assert_eq!((figures.arrived, figures.lost), (0, 1));
+        assert_eq!(figures.took, None);
         assert!(canary.under_way(clock::monotonic()).is_some());
+    }
+
+    #[test]
+    fn how_long_none_came_through_is_counted_from_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = Canary::new(folder.path());
+        canary.write().unwrap();
+        let first = canary.state().late_since;
+        canary.write().unwrap();
+        assert_eq!(canary.state().late_since, first);
+        let number = canary.state().number;
+        canary.arrived(number);
+        assert_eq!(canary.under_way(clock::monotonic()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_written_does_not_come_through_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("canary"), "in the way").unwrap();
+        let canary = Canary::new(folder.path());
+        canary.write().unwrap_err();
+        let (_, why) = canary.under_way(clock::monotonic()).unwrap();
+        assert!(why.is_some());
+    }
+
+    #[test]
+    fn a_start_leaves_the_file_of_an_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = Canary::new(folder.path());
+        fs::write(canary.path(), vec![b'x'; 20_000]).unwrap();
+        assert_eq!(
+            fs::metadata(Canary::new(folder.path()).path())
+                .unwrap()
+                .len(),
+            20_000
+        );
     }
 
     #[test]

@@ -170,9 +170,13 @@ fn restore(engine: &mut Engine, saved: &Saved) -> Vec<GroupRecord> {
 
 /// What was usual of the inputs.
 fn habits(saved: &Saved) -> Habits {
-    let note = saved.notes.get(pump::HABITS);
-    let habits = note.map(|note| serde_json::from_slice(note)).transpose();
-    habits.unwrap_or_default().unwrap_or_default()
+    let Some(note) = saved.notes.get(pump::HABITS) else {
+        return Habits::default();
+    };
+    serde_json::from_slice(note).unwrap_or_else(|error| {
+        tracing::warn!(%error, "what was usual of inputs cannot be read, and is learnt anew");
+        Habits::default()
+    })
 }
 
 /// What operators had muted.

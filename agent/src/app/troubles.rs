@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::inputs::syslog;
 use crate::inputs::tail::{self, LossKind};
+use crate::outputs::render::span;
 use crate::outputs::{self, safe};
 use crate::pump;
 use crate::pump::self_watch::{EVERY, Growth, Kind, Trouble};
@@ -111,23 +112,27 @@ impl Looker {
         if self.health.view().failing.is_some() {
             return None;
         }
-        let late = self
-            .canary
-            .under_way(now)
-            .filter(|late| *late >= canary::PATIENCE)?;
-        let late = late.as_secs();
+        let (late, error) = self.canary.under_way(now)?;
+        if late < canary::PATIENCE {
+            return None;
+        }
+        let late = span(late);
+        let why = error
+            .map(|error| format!(", because it cannot be written ({})", safe::visible(&error)));
+        let why = why.unwrap_or_default();
         Some(Trouble {
             kind: Kind::Blind,
             about: canary::INPUT.to_owned(),
             what: format!(
-                "a line that it wrote for itself has not come through for {late} s: what is logged now \
-                 is told late, or not at all"
+                "no line that it writes for itself has come through for {late}{why}: what is logged now is \
+                 told late, or not at all"
             ),
         })
     }
 
     fn unreadable(&self) -> Vec<Trouble> {
         let figures = self.counters.inputs().into_iter();
+        let figures = figures.filter(|figures| *figures.input != *canary::INPUT);
         let trouble = |figures: tail::InputFigures| {
             let first = figures.unreadable.first()?;
             let path = first.path.display().to_string();
@@ -157,7 +162,7 @@ impl Looker {
                 | LossKind::Oversize => true,
                 LossKind::Unreadable | LossKind::Cut | LossKind::Hole => false,
             };
-            if is_lost {
+            if is_lost && *loss.input != *canary::INPUT {
                 let path = loss.path.map_or_else(
                     || "a file".to_owned(),
                     |path| safe::visible(&path.display().to_string()).into_owned(),

@@ -91,7 +91,7 @@ fn canary(out: &mut String, canary: &CanaryStatus, palette: Palette) {
         );
     }
     if canary.lost > 0 {
-        let text = format!("{} of its lines did not come through", canary.lost);
+        let text = format!("{} of its own lines did not come through", canary.lost);
         line(out, format_args!("  {}", palette.paint(BAD, &text)));
     }
 }

@@ -13,7 +13,7 @@ use super::habits::{HABITS, SAVE_EVERY};
 use super::orders::Answer;
 use super::own_alert::{self, OwnAlert};
 use super::pace::Pace;
-use super::self_watch::{Kind, Trouble};
+use super::self_watch::Trouble;
 use super::{Input, Notice, Pump};
 use crate::clock;
 use crate::inputs::Receipt;
@@ -275,7 +275,7 @@ impl Pump {
         let (now, at) = (clock::monotonic(), clock::now());
         let names = &self.setup.input_names;
         troubles.extend(self.self_watch.skew(&figures, names, now));
-        troubles.extend(self.unusual(now, &troubles));
+        troubles.extend(self.unusual(now));
         let (silences, specs) = (self.setup.engine.silences(), &self.setup.outputs);
         let route = |alert: &Notification| {
             let is_silenced = own_alert::is_silenced(silences, alert, at);
@@ -287,16 +287,13 @@ impl Pump {
         }
     }
 
-    /// What inputs do that they never do. Of one that cannot be read that is told already.
-    fn unusual(&mut self, now: Instant, known: &[Trouble]) -> Vec<Trouble> {
+    /// What inputs do that they never do.
+    fn unusual(&mut self, now: Instant) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         for (id, name) in (0..).map(InputId).zip(&self.setup.input_names) {
             let figures = self.figures.get(&id).copied().unwrap_or_default();
-            let is_known = known
-                .iter()
-                .any(|it| it.kind == Kind::Unreadable && *it.about == **name);
             let unusual = self.habits.look(name, figures, now);
-            if !is_known && !self.ended.contains(&id) {
+            if !self.ended.contains(&id) {
                 troubles.extend(unusual);
             }
         }

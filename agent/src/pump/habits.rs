@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::scanner::Fit;
 use serde::{Deserialize, Serialize};
 
-use super::self_watch::{EVERY, Kind, Trouble};
+use super::self_watch::{Kind, Trouble};
 use crate::outputs::render::span;
 
 /// Under what name it is saved.
@@ -20,17 +20,19 @@ pub(super) const SAVE_EVERY: Duration = Duration::from_hours(1);
 const DAY_S: u64 = 24 * 60 * 60;
 /// Nobody knows what is usual who has not seen a weekend.
 const LEARNS_S: u64 = 7 * DAY_S;
-/// Days whose longest silence is remembered, the one that runs included.
-const DAYS: usize = 8;
+/// Days that are remembered, of those up to the last line.
+const DAYS: u64 = 8;
+/// An input has a habit when lines came on so many of them.
+const BUSY_DAYS: usize = 5;
 /// So many times the longest silence is more than chance.
 const TIMES: u64 = 5;
 /// Shorter silences are never told.
 const LEAST_S: u64 = 10 * 60;
 
-/// Looks that are held against what was before.
-const RECENT: usize = 40;
 /// Fewer records say nothing.
 const ENOUGH: u64 = 20;
+/// Records that say what is usual: what was before them counts for less and less.
+const MOST_BEFORE: u64 = 10_000;
 
 /// What an input has had since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,27 +50,23 @@ pub struct Figures {
 #[serde(transparent)]
 pub struct Habits(BTreeMap<String, Habit>);
 
+/// Time is that during which somebody was there to watch: what a host was switched off for is no silence.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Habit {
-    /// Seconds for which somebody was there to watch.
+    /// Seconds of watching.
     watched_s: u64,
-    /// The longest silence of each of the last days of watching, the day that runs last.
-    longest_s: VecDeque<u64>,
-    #[serde(skip)]
-    run: Option<Run>,
-}
-
-/// What is known since the start only.
-#[derive(Debug)]
-struct Run {
-    looked_at: Instant,
-    lines: u64,
-    heard_at: Instant,
-    fit: Fit,
-    /// Fits and misfits of each of the last looks.
-    recent: VecDeque<Fit>,
+    /// Seconds of watching since the last line.
+    silent_s: u64,
+    /// Days of watching on which lines came, and the longest silence that ended on each; the latest last.
+    days: VecDeque<(u64, u64)>,
+    /// The latest looks at records, as many as hold [`ENOUGH`]: fits and misfits.
+    recent: VecDeque<(u64, u64)>,
     /// Of the looks before those.
-    before: Fit,
+    before: (u64, u64),
+    /// When it was looked at last, and what had come by then; `None` at a start.
+    #[serde(skip)]
+    looked: Option<(Instant, Figures)>,
 }
 
 impl Habits {
@@ -86,30 +84,20 @@ impl Habits {
         now: Instant,
     ) -> impl Iterator<Item = Trouble> + use<> {
         let habit = self.0.entry(name.to_owned()).or_default();
-        let run = habit.run.get_or_insert_with(|| Run::begin(figures, now));
-        let passed = now.saturating_duration_since(run.looked_at).as_secs();
-        run.looked_at = now;
-        let misfit = run.misfit(name, figures.fit);
-        let silence = now.saturating_duration_since(run.heard_at).as_secs();
-        if figures.lines != run.lines {
-            (run.lines, run.heard_at) = (figures.lines, now);
-            habit.broke(silence);
+        let (at, last) = habit
+            .looked
+            .replace((now, figures))
+            .unwrap_or((now, Figures::default()));
+        habit.watch(now.saturating_duration_since(at).as_secs());
+        if figures.lines > last.lines {
+            habit.heard();
         }
-        habit.watch(passed);
-        let silent = habit.is_unusual(silence).then(|| {
-            let longest = habit.longest();
-            Trouble {
-                kind: Kind::Silent,
-                about: name.to_string(),
-                what: format!(
-                    "no line of the input {name} has come for {}; for a week the longest silence was {}: \
-                     is it still written where lapwing reads?",
-                    span(Duration::from_secs(silence)),
-                    span(Duration::from_secs(longest))
-                ),
-            }
-        });
-        silent.into_iter().chain(misfit)
+        habit.held(
+            figures.fit.fits.saturating_sub(last.fit.fits),
+            figures.fit.misfits.saturating_sub(last.fit.misfits),
+        );
+        let silent = habit.silent(name);
+        silent.into_iter().chain(habit.misfit(name))
     }
 
     /// To be saved.
@@ -119,92 +107,108 @@ impl Habits {
 }
 
 impl Habit {
-    fn longest(&self) -> u64 {
-        self.longest_s.iter().copied().max().unwrap_or_default()
-    }
-
-    fn limit(&self) -> u64 {
-        self.longest().saturating_mul(TIMES).max(LEAST_S)
-    }
-
-    fn is_unusual(&self, silence: u64) -> bool {
-        self.watched_s >= LEARNS_S && silence > self.limit()
-    }
-
-    /// A silence of so many seconds is over. One that was told is not all of it a habit: an outage over
-    /// night must not hide the next one for a week.
-    fn broke(&mut self, silence: u64) {
-        let silence = if self.is_unusual(silence) {
-            self.limit()
-        } else {
-            silence
-        };
-        match self.longest_s.back_mut() {
-            Some(today) => *today = silence.max(*today),
-            None => self.longest_s.push_back(silence),
-        }
-    }
-
     fn watch(&mut self, passed: u64) {
-        let day = self.watched_s / DAY_S;
         self.watched_s = self.watched_s.saturating_add(passed);
-        if self.watched_s / DAY_S > day {
-            self.longest_s.push_back(0);
-        }
-        let too_many = self.longest_s.len().saturating_sub(DAYS);
-        self.longest_s.drain(..too_many);
-    }
-}
-
-impl Run {
-    fn begin(figures: Figures, now: Instant) -> Self {
-        Self {
-            looked_at: now,
-            lines: figures.lines,
-            heard_at: now,
-            fit: figures.fit,
-            recent: VecDeque::new(),
-            before: Fit::default(),
-        }
+        self.silent_s = self.silent_s.saturating_add(passed);
     }
 
-    /// Whether records that were nearly all of the format are mostly not any more.
-    fn misfit(&mut self, name: &str, fit: Fit) -> Option<Trouble> {
-        self.recent.push_back(Fit {
-            fits: fit.fits.saturating_sub(self.fit.fits),
-            misfits: fit.misfits.saturating_sub(self.fit.misfits),
-        });
-        self.fit = fit;
-        let recent: Fit = self.recent.iter().copied().sum();
-        let used_to_fit = self.before.fits + self.before.misfits >= ENOUGH
-            && self.before.fits >= 9 * self.before.misfits;
-        let is_wrong =
-            used_to_fit && recent.fits + recent.misfits >= ENOUGH && recent.misfits > recent.fits;
-        // What is wrong must not become what is usual while it lasts.
-        if self.recent.len() > RECENT
-            && let Some(oldest) = self.recent.pop_front()
-            && !is_wrong
-        {
-            self.before += oldest;
+    /// How long a silence may last; `None`: nobody can say.
+    fn limit(&self) -> Option<u64> {
+        let knows = self.watched_s >= LEARNS_S && self.days.len() >= BUSY_DAYS;
+        let longest = self.longest();
+        knows.then(|| longest.saturating_mul(TIMES).max(LEAST_S))
+    }
+
+    fn longest(&self) -> u64 {
+        let longest = self.days.iter().map(|(_, longest)| *longest);
+        longest.max().unwrap_or_default()
+    }
+
+    /// Lines came. A silence that was told is not all of it a habit: an outage over night must not hide the
+    /// next one for a week.
+    fn heard(&mut self) {
+        let most = self.limit().unwrap_or(u64::MAX);
+        let silence = std::mem::take(&mut self.silent_s).min(most);
+        let today = self.watched_s / DAY_S;
+        match self.days.back_mut() {
+            Some((day, longest)) if *day == today => *longest = silence.max(*longest),
+            _ => self.days.push_back((today, silence)),
         }
-        let minutes = EVERY.as_secs() * self.recent.len() as u64 / 60;
-        is_wrong.then(|| Trouble {
-            kind: Kind::Misfit,
+        self.days.retain(|(day, _)| day + DAYS > today);
+    }
+
+    fn silent(&self, name: &str) -> Option<Trouble> {
+        self.limit().filter(|limit| self.silent_s > *limit)?;
+        let [silence, longest] = [self.silent_s, self.longest()].map(Duration::from_secs);
+        Some(Trouble {
+            kind: Kind::Silent,
             about: name.to_owned(),
             what: format!(
-                "{} of {} lines of the input {name} that were looked at in the last {minutes} minutes are not \
-                 of its format, as nearly all were before: rules that speak of fields do not see them",
-                recent.misfits,
-                recent.fits + recent.misfits
+                "no line of the input {name} has come for {}; in the week before the longest silence was {}: \
+                 is it still written where lapwing reads?",
+                span(silence),
+                span(longest)
             ),
         })
     }
+
+    /// Records were held against the format.
+    fn held(&mut self, fits: u64, misfits: u64) {
+        if fits + misfits == 0 {
+            return;
+        }
+        self.recent.push_back((fits, misfits));
+        // What is wrong must not become what is usual while it lasts.
+        let is_wrong = self.is_wrong();
+        while let Some(&(fits, misfits)) = self.recent.front()
+            && count(self.recent()) >= ENOUGH + fits + misfits
+        {
+            self.recent.pop_front();
+            if !is_wrong {
+                self.before = (self.before.0 + fits, self.before.1 + misfits);
+            }
+        }
+        if count(self.before) > MOST_BEFORE {
+            self.before = (self.before.0 / 2, self.before.1 / 2);
+        }
+    }
+
+    fn recent(&self) -> (u64, u64) {
+        let sum = |a: (u64, u64), b: &(u64, u64)| (a.0 + b.0, a.1 + b.1);
+        self.recent.iter().fold((0, 0), sum)
+    }
+
+    /// Whether records that were nearly all of the format are mostly not any more.
+    fn is_wrong(&self) -> bool {
+        let (recent, before) = (self.recent(), self.before);
+        let used_to_fit = count(before) >= ENOUGH && before.0 >= 9 * before.1;
+        used_to_fit && count(recent) >= ENOUGH && recent.1 > recent.0
+    }
+
+    fn misfit(&self, name: &str) -> Option<Trouble> {
+        let recent = self.recent();
+        self.is_wrong().then(|| Trouble {
+            kind: Kind::Misfit,
+            about: name.to_owned(),
+            what: format!(
+                "of the last {} lines of the input {name} that were looked at, {} are not of its format, as \
+                 nearly all were before: rules that speak of fields do not see them",
+                count(recent),
+                recent.1
+            ),
+        })
+    }
+}
+
+fn count((fits, misfits): (u64, u64)) -> u64 {
+    fits + misfits
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock;
+    use crate::pump::self_watch::EVERY;
 
     struct Input {
         habits: Habits,
@@ -296,6 +300,49 @@ mod tests {
     }
 
     #[test]
+    fn what_never_had_a_line_is_not_told_of() {
+        let mut app = Input::new(Habits::default());
+        assert_eq!(app.live(20 * DAY_S, 0), []);
+    }
+
+    #[test]
+    fn what_is_written_every_other_day_has_no_habit() {
+        let mut app = Input::new(Habits::default());
+        assert_eq!(app.live(30 * DAY_S, 2 * DAY_S), []);
+        assert_eq!(app.live(30 * DAY_S, 0), []);
+    }
+
+    #[test]
+    fn a_daily_line_and_a_daily_restart_make_no_alert() {
+        let mut app = Input::new(Habits::default());
+        for _ in 0..14 {
+            assert_eq!(app.live(20 * 3_600, DAY_S), []);
+            let saved = serde_json::from_slice(&app.habits.save()).unwrap();
+            app = Input::new(saved);
+            assert_eq!(app.live(4 * 3_600, 0), []);
+        }
+    }
+
+    #[test]
+    fn a_silence_goes_on_over_a_restart() {
+        let mut app = Input::new(Habits::default());
+        app.live(LEARNS_S, 30);
+        assert_eq!(app.live(3_600, 0).len(), 1);
+        let saved = serde_json::from_slice(&app.habits.save()).unwrap();
+        let told = Input::new(saved).live(60, 0);
+        assert!(matches!(told[..], [(Kind::Silent, 0)]), "{told:?}");
+    }
+
+    #[test]
+    fn a_silence_of_months_is_told_all_the_while() {
+        let mut app = Input::new(Habits::default());
+        app.live(LEARNS_S, 30);
+        app.live(40 * DAY_S, 0);
+        let told = app.live(60, 0);
+        assert!(matches!(told[..], [(Kind::Silent, 0)]), "{told:?}");
+    }
+
+    #[test]
     fn an_outage_does_not_hide_the_next_one() {
         let mut app = Input::new(Habits::default());
         app.live(LEARNS_S, 30);
@@ -312,10 +359,14 @@ mod tests {
     fn lines_that_were_of_the_format_and_are_not_any_more_are_told_until_they_are_again() {
         let mut app = Input::new(Habits::default());
         assert!(!app.records(60, (10, 0)));
-        assert!(!app.records(10, (0, 10)));
-        assert!(app.records(20, (0, 10)));
-        assert!(app.records(400, (0, 10)), "it does not become usual");
-        assert!(!app.records(40, (10, 0)));
+        assert!(!app.records(1, (0, 10)));
+        assert!(app.records(2, (0, 10)));
+        assert!(app.records(4_000, (0, 10)), "it does not become usual");
+        assert!(app.records(100, (0, 0)), "no line makes it right");
+        let saved = serde_json::from_slice(&app.habits.save()).unwrap();
+        let mut app = Input::new(saved);
+        assert!(app.records(1, (0, 0)), "a restart does not, either");
+        assert!(!app.records(3, (10, 0)));
     }
 
     #[test]
@@ -328,9 +379,11 @@ mod tests {
     #[test]
     fn few_lines_say_nothing() {
         let mut app = Input::new(Habits::default());
-        app.records(60, (10, 0));
-        app.records(40, (0, 0));
-        assert!(!app.records(1, (0, 19)));
+        app.records(15, (1, 0));
+        assert!(!app.records(100, (0, 1)), "too few were of the format");
+        let mut app = Input::new(Habits::default());
+        app.records(60, (1, 0));
+        assert!(!app.records(10, (0, 1)));
         assert!(app.records(1, (0, 1)));
     }
 }

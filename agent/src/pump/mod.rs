@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use lapwing_rules::engine::{Engine, Told};
 use lapwing_rules::language::rule::RuleSet;
 use lapwing_rules::model::{Batch, InputId, Mode, Notification, Status, Timestamp};
+use lapwing_rules::mute::Matcher;
 use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::canary;
@@ -48,13 +49,12 @@ use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
 use pending::Pending;
-use self_watch::{SelfWatch, Trouble};
+use self_watch::{Kind, SelfWatch, Trouble};
 use tap::{Tap, Taps};
 
 pub use habits::{Figures, HABITS, Habits};
 pub use orders::{Command, Done as OrderDone, Order, SILENCES};
 pub use own_alert::RULE as OWN_RULE;
-pub(crate) use own_alert::may_be_meant as may_mean_own_alert;
 
 /// Sources remembered; what is remembered of one can be found again.
 const MOST_SOURCES: usize = 20_000;
@@ -163,6 +163,12 @@ pub struct Setup {
     pub watchdog: Option<Watchdog>,
     /// Told what happens; must not block.
     pub notice: Box<dyn FnMut(Notice) + Send>,
+}
+
+/// Whether a silence with these matchers could ever mute what the agent tells of itself.
+pub(crate) fn may_mean_own_alert(matchers: &[Matcher]) -> bool {
+    let mut kinds = Kind::ALL.into_iter();
+    own_alert::may_be_meant(matchers) || kinds.any(|kind| kind.may_be_meant(matchers))
 }
 
 /// The engine thread's state.

@@ -107,7 +107,7 @@ pub(super) fn is_silenced(silences: &[Silence], alert: &Notification, now: Times
 }
 
 /// Whether a silence with these matchers could ever mute it.
-pub(crate) fn may_be_meant(matchers: &[Matcher]) -> bool {
+pub(super) fn may_be_meant(matchers: &[Matcher]) -> bool {
     matchers.iter().all(|matcher| match matcher.name() {
         "rule" => matcher.takes(RULE),
         "type" => matcher.takes("internal"),

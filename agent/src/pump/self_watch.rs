@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lapwing_rules::model::{Notification, Reason, Severity, Status, Timestamp};
+use lapwing_rules::mute::Matcher;
 
 use super::habits::Figures;
 use super::own_alert::{blank, id};
+use crate::outputs::render::severity;
 use crate::store::Routed;
 
 /// Between two looks.
 pub const EVERY: Duration = Duration::from_secs(15);
-/// A trouble is over when it was not seen for so long.
+/// A trouble is over when it was not seen for so long; of some kinds for longer.
 const CALM: Duration = Duration::from_mins(1);
 /// Troubles that are told at once; what comes beyond is in `lapwing status`.
 const MOST: usize = 100;
@@ -42,6 +44,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a silence with these matchers could ever mute one of them.
+    pub(super) fn may_be_meant(self, matchers: &[Matcher]) -> bool {
+        matchers.iter().all(|matcher| match matcher.name() {
+            "rule" => matcher.takes(self.rule()),
+            "type" => matcher.takes("internal"),
+            "severity" => matcher.takes(severity(self.severity())),
+            "host" => true,
+            name => name == self.field() || matcher.takes_nothing(),
+        })
+    }
+
     /// All there are.
     pub const ALL: [Self; 8] = [
         Self::Unreadable,
@@ -96,6 +109,14 @@ impl Kind {
         match self {
             Self::Skewed => Duration::from_secs(2 * EVERY.as_secs()),
             _ => Duration::from_mins(15),
+        }
+    }
+
+    /// It is over when it was not seen for so long. One line that comes through does not make a disk quick.
+    const fn calm(self) -> Duration {
+        match self {
+            Self::Blind => Duration::from_mins(5),
+            _ => CALM,
         }
     }
 
@@ -249,7 +270,7 @@ impl SelfWatch {
         }
         let host = &self.host;
         self.seen.retain(|(kind, about), seen| {
-            let is_over = now.saturating_duration_since(seen.last) >= CALM;
+            let is_over = now.saturating_duration_since(seen.last) >= kind.calm();
             if is_over && let Some(alert) = seen.alert.take() {
                 let notification = end(host, *kind, about, alert.notification, at);
                 // Not all who hear of a trouble want to hear of its end.
@@ -288,9 +309,14 @@ fn end(host: &str, kind: Kind, about: &str, alert: Notification, at: Timestamp) 
         Kind::Unreadable => format!("all files of the input {about} can be read again"),
         Kind::Lost => format!("no more lines of the input {about} were lost"),
         Kind::Skewed => format!("times of the input {about} are right again"),
-        Kind::Silent => format!("lines of the input {about} come again"),
-        Kind::Misfit => format!("lines of the input {about} are of its format again"),
-        Kind::Blind => "lines come through again".to_owned(),
+        Kind::Silent => format!("the input {about} is not as silent any more, or not watched"),
+        Kind::Misfit => format!(
+            "lines of the input {about} are of its format again, or it is not watched any more"
+        ),
+        Kind::Blind => {
+            "its own lines come through again, or nothing can be saved, which is told by itself"
+                .to_owned()
+        }
         Kind::Dead => format!("the output {about} takes what it is sent, or nothing waits for it"),
         Kind::Overflown => format!("the output {about} keeps up again"),
     };

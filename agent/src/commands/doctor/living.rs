@@ -61,11 +61,24 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
     if status.engine != "ok" {
         found.add(Level::Error, "agent", status.engine.clone(), "");
     }
+    canary(&status, found);
     for (name, input) in &status.inputs {
         input_of(&format!("input {name}"), input, found);
     }
     for (name, output) in &status.outputs {
         output_of(&format!("output {name}"), output, found);
+    }
+}
+
+/// Whether it gets the lines that it writes for itself.
+fn canary(status: &Status, found: &mut Findings) {
+    if status.canary.lost > 0 && status.canary.seconds.is_none() {
+        let message = format!(
+            "it does not get the lines that it writes for itself: {} were lost",
+            status.canary.lost
+        );
+        let fix = "is the disk slow, the folder `canary` of the state writable? `journalctl -u lapwing` may tell";
+        found.add(Level::Error, "agent", message, fix);
     }
 }
 

@@ -78,6 +78,9 @@ fn header(seen: &Seen) -> Line<'static> {
         let millis = seconds * 1_000.0;
         spans.push(Span::from(format!("  disk to alert {millis:.0} ms")).dim());
     }
+    if status.canary.lost > 0 && status.canary.seconds.is_none() {
+        spans.push(Span::from("  its own lines do not come through").red());
+    }
     for wrong in [&seen.error, &status.state.error].into_iter().flatten() {
         spans.push(Span::from(format!("  {}", visible(wrong))).red());
     }

@@ -12,6 +12,7 @@ use lapwing_rules::language::reader::{Keys, Reader, Section};
 use lapwing_rules::language::yaml::Node;
 
 use super::{kind, only};
+use crate::canary;
 use crate::config::{Input, InputKind, MAX_LINE_BYTES};
 use crate::inputs::framer::Framing;
 use crate::inputs::multiline::Multiline;
@@ -60,6 +61,12 @@ pub(super) const TYPES: &[&str] = &["file", "syslog", "journald", "stdin"];
 
 /// Reads one; `None` when it has no type that is known.
 pub(super) fn read(reader: &mut Reader, name: &str, node: &Node, folder: &Path) -> Option<Input> {
+    if name == canary::INPUT {
+        let message = format!("`{name}` is what the agent calls an input of its own");
+        let help = Some("give it another name".to_owned());
+        reader.error("reserved-name", &node.place, message, help);
+        return None;
+    }
     let section = reader.section(node, KEYS)?;
     let kind = kind(reader, &section, "an input", TYPES)?;
     let format = if kind == "syslog" || kind == "journald" {

@@ -141,6 +141,7 @@ function draw(told) {
   document.title = firing.length ? `(${firing.length}) ${status.host} · lapwing` : `${status.host} · lapwing`;
   const wrong = [!status.ready && 'not ready yet', status.engine !== 'ok' && status.engine,
     status.state.error && `the state cannot be saved: ${status.state.error}`,
+    status.canary.lost && !status.canary.seconds && 'its own lines do not come through',
     status.last_reload && !status.last_reload.ok && `not reloaded: ${status.last_reload.problems.join('; ')}`].filter(Boolean);
   say(wrong.length ? wrong.join('; ') : firing.length ? `${firing.length} firing` : 'all quiet', wrong.length > 0);
   $('firing').replaceChildren(...(firing.length ? firing.map(alert => alertCard(alert, true))
