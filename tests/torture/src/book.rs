@@ -6,11 +6,15 @@
 //! digits. `total` counts all hits of a writer within one alert that never ends, so that a line that is
 //! read again long after shows, also where the agent gives its alert the same name as before. `tens`
 //! fires once for ten lines of 1,000, `marks` at once for one of 1,000, `torn` for what is no whole line.
+//! Where a rotation itself destroys lines, `each` says of every single one whether it was seen (`single`).
 //! Nothing here believes the agent's own counters.
+
+mod single;
 
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher as _};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -61,8 +65,29 @@ struct Kept {
 pub struct Written {
     /// By writer.
     pub lines: BTreeMap<u32, u64>,
-    /// Lines that a rotation destroyed by itself, by writer and block.
-    pub destroyed: BTreeMap<(u32, u64), u64>,
+    /// The lines that a rotation destroyed by itself, by writer. Each line of a writer that stands here is
+    /// looked for by itself.
+    pub destroyed: BTreeMap<u32, BTreeSet<u64>>,
+}
+
+impl Written {
+    /// Lines that could be read by anybody.
+    pub fn readable(&self) -> u64 {
+        self.lines.values().sum::<u64>() - self.destroyed()
+    }
+
+    /// Lines that could not.
+    pub fn destroyed(&self) -> u64 {
+        self.destroyed
+            .values()
+            .map(|lines| lines.len() as u64)
+            .sum()
+    }
+
+    fn destroyed_among(&self, writer: u32, lines: Range<u64>) -> u64 {
+        let of_writer = self.destroyed.get(&writer);
+        of_writer.map_or(0, |of| of.range(lines).count() as u64)
+    }
 }
 
 /// What came of a run.
@@ -78,6 +103,11 @@ pub struct Accounts {
     pub saved: u64,
     /// Lines destroyed.
     pub destroyed: u64,
+    /// Of the lines that each by itself was looked for and that no rotation destroyed: how many were not
+    /// seen.
+    pub singly_lost: u64,
+    /// Of the lines that each by itself was looked for: how often one was seen again.
+    pub singly_repeated: u64,
     /// Lines too many.
     pub repeated: u64,
     /// Blocks whose count is right and whose digits are not.
@@ -209,8 +239,12 @@ impl Book {
             accounts.seen += of_writer;
             let total = kept.sum("total", &format!("w={writer}"));
             accounts.disagreeing += total.abs_diff(of_writer);
-            if written.destroyed.is_empty() {
-                kept.judge_marks(writer, lines, &mut accounts);
+            match written.destroyed.get(&writer) {
+                Some(destroyed) => {
+                    let seen = kept.judge_singly(writer, lines, destroyed, &mut accounts);
+                    accounts.disagreeing += seen.abs_diff(of_writer);
+                }
+                None => kept.judge_marks(writer, lines, &mut accounts),
             }
         }
         for ((rule, _), ids) in &kept.alerts {
@@ -313,11 +347,7 @@ impl Kept {
     ) -> u64 {
         let (from, to) = (block * BLOCK, lines.min((block + 1) * BLOCK));
         let expected = to - from;
-        let destroyed = written
-            .destroyed
-            .get(&(writer, block))
-            .copied()
-            .unwrap_or(0);
+        let destroyed = written.destroyed_among(writer, from..to);
         let group = format!("b={block} w={writer}");
         let seen = self.sum("rows", &group);
         let missing = expected.saturating_sub(seen);

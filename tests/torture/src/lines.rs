@@ -13,6 +13,8 @@ use crate::clock;
 pub const BLOCK: u64 = 625;
 /// Digits that name a line's place in its block.
 pub const DIGITS: u32 = 4;
+/// Lines of one block that are alike in `d3`.
+pub const PART: u64 = BLOCK / 5;
 /// Every so many lines one bears `ten=`: ten of those fire the rule `tens`.
 pub const TENTH: u64 = 100;
 /// Every so many lines one bears `mark=`: it is an alert of its own.
@@ -26,6 +28,8 @@ pub struct Maker {
     last_at: u64,
     /// Whole seconds and their text.
     second: (u64, String),
+    /// Whether each line bears what tells it from all others of its [`PART`].
+    named: bool,
 }
 
 impl Maker {
@@ -36,7 +40,14 @@ impl Maker {
             next: 0,
             last_at: 0,
             second: (u64::MAX, String::new()),
+            named: false,
         }
+    }
+
+    /// From now on each line bears a `uXY=Z`: its three lower digits, so that within the lines of one `b`
+    /// and `d3` no two are alike in it. See `book::single`.
+    pub fn name_each(&mut self) {
+        self.named = true;
     }
 
     /// How many lines there are.
@@ -75,6 +86,9 @@ impl Maker {
             if n.is_multiple_of(MARK) {
                 write!(out, " mark={n}")?;
             }
+            if self.named {
+                write!(out, " {}={}", name_of(n), digit_of(n, 0))?;
+            }
             out.extend_from_slice(b" x=");
             // Lines of many lengths, so that they end everywhere in a page.
             let length = usize::try_from(n.wrapping_mul(7_919) % 61).unwrap_or(0);
@@ -84,6 +98,24 @@ impl Maker {
         };
         line().expect("memory takes everything");
     }
+}
+
+/// The field that the line `n` shares with four others of its block and `d3`.
+fn name_of(n: u64) -> String {
+    format!("u{}{}", digit_of(n, 2), digit_of(n, 1))
+}
+
+/// All such fields.
+pub fn names() -> Vec<String> {
+    (0..PART).step_by(5).map(name_of).collect()
+}
+
+/// The line that is the one of block `b` with these values of `d3` and of the field `name`.
+pub fn named(b: u64, d3: u64, name: &str, value: u64) -> Option<u64> {
+    let upper: u64 = name.strip_prefix('u')?.parse().ok()?;
+    let (second, first) = (upper / 10, upper % 10);
+    let is_one = [d3, second, first, value].iter().all(|digit| *digit < 5);
+    is_one.then(|| b * BLOCK + d3 * PART + second * 25 + first * 5 + value)
 }
 
 fn digit_of(n: u64, digit: u32) -> u64 {
@@ -107,7 +139,7 @@ pub fn pattern() -> String {
         .collect();
     let digits = digits.concat();
     format!(
-        "^time=[^ ]+ w=[0-9]+ n=[0-9]+ b=[0-9]+{digits}( ten=[0-9]+)?( mark=[0-9]+)? x=[a-z]* end=1$"
+        "^time=[^ ]+ w=[0-9]+ n=[0-9]+ b=[0-9]+{digits}( ten=[0-9]+)?( mark=[0-9]+)?( u[0-4][0-4]=[0-4])? x=[a-z]* end=1$"
     )
 }
 
@@ -153,6 +185,29 @@ mod tests {
         let mut glued = text.get(..first - 20).unwrap().to_vec();
         glued.extend_from_slice(text.get(first + 1..).unwrap());
         assert_eq!(numbers(&glued).count(), 1_999);
+    }
+
+    #[test]
+    fn each_line_of_a_block_has_a_name_of_its_own() {
+        let mut maker = Maker::new(0);
+        maker.name_each();
+        let mut text = Vec::new();
+        maker.make(2 * BLOCK, &mut text);
+        let text = String::from_utf8(text).unwrap();
+        for (n, line) in (0..).zip(text.lines()) {
+            let mut value = None;
+            for word in line.split(' ') {
+                let (name, said) = word.split_once('=').unwrap();
+                if names().iter().any(|one| one == name) {
+                    assert!(value.is_none());
+                    value = named(n / BLOCK, digit_of(n, 3), name, said.parse().unwrap());
+                }
+            }
+            assert_eq!(value, Some(n), "{line}");
+        }
+        assert_eq!(numbers(text.as_bytes()).count() as u64, 2 * BLOCK);
+        assert_eq!(named(0, 5, "u00", 0), None);
+        assert_eq!(named(0, 0, "u50", 0), None);
     }
 
     #[test]

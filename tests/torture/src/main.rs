@@ -70,6 +70,9 @@ struct Args {
     /// Milliseconds for which a file is idle before it is truncated
     #[arg(long, value_name = "MS")]
     rest: Option<u64>,
+    /// Milliseconds for which logrotate is held between its copy and its cut
+    #[arg(long, value_name = "MS")]
+    stall: Option<u64>,
     /// Compare with `lapwing backtest` of the same lines, where a scenario can
     #[arg(long)]
     backtest: bool,
@@ -206,6 +209,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     settings.idle = args.idle.unwrap_or(settings.idle);
     settings.busy = args.busy.unwrap_or(settings.busy);
     settings.rest = args.rest.map_or(settings.rest, Duration::from_millis);
+    settings.stall = args.stall.map_or(settings.stall, Duration::from_millis);
     settings.backtest = args.backtest;
     settings.syslog_ng = syslog_ng(args)?;
     settings.progress = true;

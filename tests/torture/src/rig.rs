@@ -128,6 +128,16 @@ impl Rig {
         self.set_rules(include_str!("backlog.yaml"))
     }
 
+    /// Tells of every single line, too, of writers that name each.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn tell_each(&self) -> anyhow::Result<()> {
+        let each = include_str!("each.yaml").replace("NAMES", &lines::names().join(", "));
+        self.set_rules(&(include_str!("rules.yaml").to_owned() + &each))
+    }
+
     fn set_rules(&self, rules: &str) -> anyhow::Result<()> {
         let rules = rules.replace("WHOLE", &lines::pattern());
         Ok(fs::write(self.path("rules.yaml"), rules)?)
@@ -390,6 +400,7 @@ impl Rig {
         }
         Outcome {
             accounts: self.book().judge(written),
+            is_single: !written.destroyed.is_empty(),
             quiet,
             starts: self.starts,
             first_usage: self.first_usage.unwrap_or_default(),
@@ -417,6 +428,8 @@ pub type Differing = (String, Option<u64>, Option<u64>);
 pub struct Outcome {
     /// The lines.
     pub accounts: Accounts,
+    /// Whether each line was looked for by itself.
+    pub is_single: bool,
     /// The agent's own log.
     pub quiet: Quiet,
     /// Starts of the agent.

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
@@ -98,6 +99,7 @@ pub fn gzip(path: &Path) -> anyhow::Result<()> {
 pub struct Logrotate {
     config: PathBuf,
     state: PathBuf,
+    stall: Duration,
 }
 
 impl Logrotate {
@@ -118,7 +120,14 @@ impl Logrotate {
         Ok(Self {
             config,
             state: folder.join("logrotate.state"),
+            stall: Duration::ZERO,
         })
+    }
+
+    /// From now on strace holds it for `stall` when it is about to cut a file off, as a host does where others
+    /// want the processor: what is written meanwhile is in no copy.
+    pub fn stall(&mut self, stall: Duration) {
+        self.stall = stall;
     }
 
     /// Rotates once.
@@ -129,7 +138,16 @@ impl Logrotate {
     pub fn rotate(&self) -> anyhow::Result<()> {
         // Debian keeps it where only root's PATH leads.
         let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = Command::new("logrotate");
+        let mut command = if self.stall.is_zero() {
+            Command::new("logrotate")
+        } else {
+            let mut strace = Command::new("strace");
+            let micros = self.stall.as_micros();
+            strace.args(["-qq", "-o", "/dev/null", "-e", "trace=ftruncate", "-e"]);
+            strace.arg(format!("inject=ftruncate:delay_enter={micros}"));
+            strace.args(["--", "logrotate"]);
+            strace
+        };
         command
             .env("PATH", format!("{path}:/usr/sbin"))
             .arg("--force");

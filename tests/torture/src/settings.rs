@@ -28,6 +28,8 @@ pub struct Settings {
     pub busy: u32,
     /// How long a copytruncated file was idle before.
     pub rest: Duration,
+    /// How long logrotate is held between the end of its copy and its cut.
+    pub stall: Duration,
     /// Keep every line once more and compare with `backtest`, where a scenario can.
     pub backtest: bool,
     /// What syslog-ng's package was unpacked into.
@@ -51,6 +53,7 @@ impl Settings {
             idle: 10_000,
             busy: 100,
             rest: Duration::from_secs(1),
+            stall: Duration::from_millis(20),
             backtest: false,
             syslog_ng: None,
             progress: false,

@@ -138,6 +138,18 @@ impl Verdict {
         let accounts = &outcome.accounts;
         self.note(outcome, expected);
         self.none('L', "lines lost", accounts.lost);
+        if outcome.is_single {
+            self.none(
+                'L',
+                "lines lost that stand in a copy or in the log, each looked for",
+                accounts.singly_lost,
+            );
+            self.none(
+                'D',
+                "lines read twice, each looked for",
+                accounts.singly_repeated,
+            );
+        }
         self.check(
             'D',
             "lines read twice",

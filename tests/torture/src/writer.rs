@@ -74,6 +74,11 @@ impl Writer {
         })
     }
 
+    /// From now on no two of its lines are alike in what the rule `each` counts.
+    pub fn name_each(&mut self) {
+        self.maker.name_each();
+    }
+
     /// Lines written.
     pub fn written(&self) -> u64 {
         self.maker.made()

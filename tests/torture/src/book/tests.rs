@@ -32,6 +32,7 @@ impl Agent {
                 &top_of(lines),
             );
         }
+        self.tell_each(book);
         tell(book, "total", "all", r#"{"w":"0"}"#, self.seen.len(), "{}");
         let mut tens: BTreeMap<u64, usize> = BTreeMap::new();
         for n in &self.seen {
@@ -60,6 +61,37 @@ impl Agent {
                     "{}",
                 );
             }
+        }
+    }
+}
+
+impl Agent {
+    fn tell_each(&self, book: &Book) {
+        let mut parts: BTreeMap<(u64, u64), BTreeMap<String, BTreeMap<u64, u64>>> = BTreeMap::new();
+        let digit = |n: u64, digit: u32| n % BLOCK / 5_u64.pow(digit) % 5;
+        for &n in &self.seen {
+            let part = parts.entry((n / BLOCK, digit(n, 3))).or_default();
+            let name = format!("u{}{}", digit(n, 2), digit(n, 1));
+            *part
+                .entry(name)
+                .or_default()
+                .entry(digit(n, 0))
+                .or_default() += 1;
+        }
+        for ((b, d3), names) in parts {
+            let top: Vec<String> = names
+                .iter()
+                .map(|(name, values)| {
+                    let pairs: Vec<String> = values
+                        .iter()
+                        .map(|(value, times)| format!(r#"["{value}",{times}]"#))
+                        .collect();
+                    format!(r#""{name}":[{}]"#, pairs.join(","))
+                })
+                .collect();
+            let group = format!(r#"{{"b":"{b}","d3":"{d3}","w":"0"}}"#);
+            let top = format!("{{{}}}", top.join(","));
+            tell(book, "each", &format!("{b}-{d3}"), &group, 1, &top);
         }
     }
 }
@@ -213,20 +245,45 @@ fn a_mark_that_was_not_told_is_missed() {
     assert_eq!(judged(&agent).untold, 0);
 }
 
+fn destroyed(lines: Range<u64>) -> Written {
+    Written {
+        destroyed: [(0, lines.collect())].into(),
+        ..written()
+    }
+}
+
 #[test]
 fn lines_that_a_rotation_destroyed_are_no_loss_and_those_read_in_time_are_saved() {
-    let destroyed = Written {
-        destroyed: [((0, 1), 10)].into(),
-        ..written()
-    };
+    let written = destroyed(700..710);
     for (missing, lost, saved) in [(700..710, 0, 0), (700..704, 0, 6), (700..712, 2, 0)] {
         let book = Book::default();
         Agent::that_saw((0..LINES).filter(|n| !missing.contains(n))).tell(&book);
-        let accounts = book.judge(&destroyed);
+        let accounts = book.judge(&written);
         assert_eq!(
             (accounts.lost, accounts.saved),
             (lost, saved),
             "{missing:?}"
         );
+        assert_eq!((accounts.singly_lost, accounts.disagreeing), (lost, 0));
     }
+}
+
+#[test]
+fn a_line_lost_beside_one_that_was_destroyed_and_read_in_time_is_lost() {
+    let book = Book::default();
+    // As many as were destroyed, and one of them another.
+    let missing = [700, 702, 703, 720];
+    Agent::that_saw((0..LINES).filter(|n| !missing.contains(n))).tell(&book);
+    let accounts = book.judge(&destroyed(700..704));
+    assert_eq!((accounts.lost, accounts.singly_lost), (0, 1));
+}
+
+#[test]
+fn a_line_repeated_beside_one_that_was_destroyed_is_repeated() {
+    let book = Book::default();
+    let seen = (0..LINES).filter(|n| !(700..704).contains(n));
+    Agent::that_saw(seen.chain([699])).tell(&book);
+    let accounts = book.judge(&destroyed(700..704));
+    assert_eq!((accounts.repeated, accounts.singly_repeated), (0, 1));
+    assert_eq!((accounts.lost, accounts.singly_lost), (0, 0));
 }

@@ -173,14 +173,13 @@ fn conclude(
     log: &std::path::Path,
     expected: Expected,
 ) -> anyhow::Result<Verdict> {
-    let destroyed: u64 = written.destroyed.values().sum();
-    rig.drain(written.lines.values().sum::<u64>() - destroyed)?;
+    rig.drain(written.readable())?;
     let fresh = rig.fresh(log)?;
     rig.stop()?;
     let mut verdict = Verdict::new("", settings, std::time::Duration::ZERO);
     let outcome = rig.outcome(written);
     verdict.judge(&outcome, expected);
-    if rig.ledger().exists() && expected.marks == Marks::Counted && destroyed == 0 {
+    if rig.ledger().exists() && expected.marks == Marks::Counted && written.destroyed.is_empty() {
         let differing = rig.backtest()?;
         let count = u64::try_from(differing.len())?;
         verdict.none('E', "alerts other than in backtest", count);

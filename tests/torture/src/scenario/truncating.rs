@@ -3,8 +3,12 @@
 //! Idle: many files in turn; each gets a burst of lines, rests for `rest`, is copied and truncated and gets
 //! the next burst in the same moment, shorter or longer than the one before. Under load: one writer never
 //! rests, and what logrotate itself destroys is found out from its copies: lines that are whole neither in
-//! a copy nor in the log. Heeds `rate`, `rotations`, `rest`, `seed`.
+//! a copy nor in the log. Of what is left each single line must have been seen. logrotate is held for `stall`
+//! between the end of its copy and the cut, and in one rotation of four the agent is frozen.
+//!
+//! Heeds `rate`, `rotations`, `rest`, `stall`, `seed`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +17,12 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use rustix::process::Signal;
 
 use super::{Progress, conclude, only_writer, written_by};
 use crate::book::Written;
 use crate::clock;
-use crate::lines::{self, BLOCK};
+use crate::lines;
 use crate::random::Random;
 use crate::rig::Rig;
 use crate::rotate::{self, Logrotate};
@@ -108,9 +113,12 @@ pub(super) fn under_load_outside(settings: &Settings) -> anyhow::Result<Verdict>
 
 fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
     let mut rig = Rig::new(settings, &[glob])?;
+    rig.tell_each()?;
     let log = rig.path("logs/app.log");
-    let logrotate = Logrotate::new(&rig.path(""), &log, "  rotate 5\n  copytruncate")?;
+    let mut logrotate = Logrotate::new(&rig.path(""), &log, "  rotate 5\n  copytruncate")?;
+    logrotate.stall(settings.stall);
     let mut writer = only_writer(&rig, settings, &log)?;
+    writer.name_each();
     writer.write(1)?;
     rig.start()?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -125,10 +133,22 @@ fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
     let thread = Builder::new().name("writer".to_owned()).spawn(write)?;
     let mut random = Random::new(settings.seed);
     let mut progress = Progress::new(settings);
-    let mut survived = Survived::default();
+    let (mut survived, mut frozen) = (Survived::default(), 0_u32);
     for done in 0..settings.rotations {
         clock::pass(Duration::from_millis(100 + random.below(200)));
-        logrotate.rotate()?;
+        // One that looks elsewhere meanwhile finds the lines in the copy, or nowhere.
+        let freezes = random.once_in(4);
+        if freezes {
+            rig.agent()?.signal(Signal::STOP)?;
+            clock::pass(random.span_below(Duration::from_millis(200)));
+            frozen += 1;
+        }
+        let rotated = logrotate.rotate();
+        if freezes {
+            clock::pass(random.span_below(Duration::from_millis(200)));
+            rig.agent()?.signal(Signal::CONT)?;
+        }
+        rotated?;
         survived.add(&rotate::numbered(&log, 1))?;
         progress.say(&mut rig, || format!("{done} rotations"));
     }
@@ -137,6 +157,7 @@ fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
     survived.add(&log)?;
     let mut written = written_by([&writer]);
     survived.judge(&mut written);
+    let destroyed = written.destroyed();
     let expected = Expected {
         // The end of the copy and the beginning of the rest.
         tears: 2 * settings.rotations,
@@ -144,33 +165,33 @@ fn under_load(settings: &Settings, glob: &str) -> anyhow::Result<Verdict> {
     };
     let mut verdict = conclude(rig, settings, &written, &log, expected)?;
     verdict.fact("rotations", settings.rotations);
+    verdict.fact("of_these_the_agent_frozen", frozen);
+    // Otherwise nothing was shown.
+    let what = "lines destroyed by logrotate itself";
+    verdict.check(
+        'L',
+        what,
+        destroyed,
+        destroyed > 0 || settings.stall.is_zero(),
+    );
     Ok(verdict)
 }
 
 /// Lines that stand somewhere still.
 #[derive(Debug, Default)]
-struct Survived(Vec<bool>);
+struct Survived(BTreeSet<u64>);
 
 impl Survived {
     fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let text = fs::read(path).with_context(|| path.display().to_string())?;
-        for (_, number) in lines::numbers(&text) {
-            let number = usize::try_from(number)?;
-            if self.0.len() <= number {
-                self.0.resize(number + 1, false);
-            }
-            self.0[number] = true;
-        }
+        self.0
+            .extend(lines::numbers(&text).map(|(_, number)| number));
         Ok(())
     }
 
-    fn judge(mut self, written: &mut Written) {
+    fn judge(&self, written: &mut Written) {
         let lines = written.lines.get(&0).copied().unwrap_or(0);
-        self.0.resize(usize::try_from(lines).unwrap_or(0), false);
-        for (number, survived) in (0..).zip(self.0) {
-            if !survived {
-                *written.destroyed.entry((0, number / BLOCK)).or_default() += 1;
-            }
-        }
+        let destroyed = (0..lines).filter(|number| !self.0.contains(number));
+        written.destroyed.insert(0, destroyed.collect());
     }
 }
