@@ -153,6 +153,11 @@ pub(super) fn read(dir: &Path) -> Option<Checkpoint> {
     checkpoint
 }
 
+/// Whether there is anything of its name in `dir`, whole or not.
+pub(super) fn is_there(dir: &Path) -> bool {
+    !folder::is_absent(&dir.join(NAME))
+}
+
 fn parse(bytes: &[u8]) -> Option<Checkpoint> {
     let lf = memchr::memchr(b'\n', bytes)?;
     let (head, json) = bytes.split_at(lf);

@@ -25,6 +25,9 @@ use super::database;
 use super::{Health, Opener, Saved, Shared, Start, Store, StoreError, View, folder};
 use crate::clock;
 
+/// Of a database that was there.
+pub(super) const GONE: &str = "the state file is gone";
+
 impl Store {
     /// Opens the state in `dir`, which is made when it is missing.
     ///
@@ -50,15 +53,19 @@ impl Store {
             .as_ref()
             .zip(saved.committed_at)
             .and_then(|(lock, last)| folder::unsaved_after(lock, last));
+        let grip = match (&view, &lock) {
+            (View::Open(_), _) => Grip::Database,
+            (_, Some(_)) => Grip::Lock,
+            (_, None) => Grip::Nothing,
+        };
         let shared = Arc::new(Shared::new(view));
         let health = Arc::new(Health::default());
         health.change(|view| view.start.clone_from(&saved.start));
         let begun = u64::from(saved.start != Start::Fresh);
-        let has_lock = lock.is_some();
         let store = Self {
             shared,
             health,
-            reopen: opener(dir.to_owned(), has_lock, begun),
+            reopen: opener(dir.to_owned(), grip, begun),
             limits: std::collections::BTreeMap::new(),
             folder: Some(dir.to_owned()),
             committed_at: saved.committed_at,
@@ -91,19 +98,33 @@ impl Store {
     }
 }
 
+/// What a process has had of the folder so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grip {
+    Nothing,
+    Lock,
+    /// What stood in it cannot be made anew: where there is none any more, somebody has taken it away.
+    Database,
+}
+
 /// How the database is opened again: the folder may have become usable only now.
-fn opener(dir: PathBuf, has_lock: bool, begun: u64) -> Opener {
+fn opener(dir: PathBuf, mut grip: Grip, begun: u64) -> Opener {
     let mut lock = None;
     Box::new(move || {
-        if !has_lock && lock.is_none() {
+        if grip == Grip::Nothing && lock.is_none() {
             folder::make(&dir)?;
             lock = Some(folder::lock(&dir)?);
         }
         let path = folder::state_file(&dir);
-        match path.symlink_metadata() {
-            Err(error) if error.kind() == ErrorKind::NotFound => database::make(&dir, begun),
-            _ => database::open_again(&path),
-        }
+        let database = if !folder::is_absent(&path) {
+            database::open_again(&path)?
+        } else if grip == Grip::Database {
+            return Err(StoreError::Damaged(GONE.to_owned()));
+        } else {
+            database::make(&dir, begun)?
+        };
+        grip = Grip::Database;
+        Ok(database)
     })
 }
 
@@ -129,12 +150,12 @@ fn open_on_disk(dir: &Path) -> Result<(Database, Saved), StoreError> {
 /// The very first start, or one after something was taken away.
 fn begin_without_file(dir: &Path) -> Result<(Database, Saved), StoreError> {
     let aside = folder::last_set_aside(dir);
-    let has_checkpoint = checkpoint::read(dir).is_some();
-    if aside.is_none() && !has_checkpoint {
+    // One that cannot be read says all the same that there was something.
+    if aside.is_none() && !checkpoint::is_there(dir) {
         return Ok((database::make(dir, 0)?, Saved::default()));
     }
     let last_known = aside.as_deref().and_then(modified_at);
-    let saved = without_state(dir, aside, "the state file is gone".to_owned(), last_known);
+    let saved = without_state(dir, aside, GONE.to_owned(), last_known);
     Ok((database::make(dir, 1)?, saved))
 }
 
@@ -172,7 +193,7 @@ fn open_in_memory(dir: &Path, error: &StoreError) -> Result<(View, Saved), Store
     let (view, saved) = match database::load_copy(&path) {
         Ok((copy, saved)) => (View::Copy(copy), saved),
         Err(newer @ StoreError::Newer { .. }) => return Err(newer),
-        Err(_) if folder::is_absent(&path) && checkpoint::read(dir).is_none() => {
+        Err(_) if folder::is_absent(&path) && !checkpoint::is_there(dir) => {
             (View::Closed, Saved::default())
         }
         Err(unreadable) => {

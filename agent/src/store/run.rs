@@ -16,6 +16,7 @@ use lapwing_rules::model::Timestamp;
 use super::checkpoint;
 use super::failing::Stretch;
 use super::health::Failing;
+use super::open::GONE;
 use super::steady::Moment;
 use super::{Commit, Report, Settlement, Store, StoreError, database, folder, read};
 use crate::clock;
@@ -376,7 +377,7 @@ impl<A: FnMut(&Report)> Thread<A> {
             Err(error) => tracing::debug!(%error, "the checkpoint stays as it was"),
         }
         if is_gone && !stop {
-            return Err(StoreError::Damaged("the state file is gone".to_owned()));
+            return Err(StoreError::Damaged(GONE.to_owned()));
         }
         Ok(())
     }

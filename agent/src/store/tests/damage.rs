@@ -184,6 +184,43 @@ fn positions_outlive_a_damaged_and_a_deleted_state_file() {
     }
 }
 
+/// It was made anew, empty, and files were read again from their beginnings.
+#[test]
+fn a_state_file_that_is_deleted_while_a_commit_fails_is_not_made_anew() {
+    let dir = tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    let commit = Commit {
+        positions: positions(),
+        ..Commit::default()
+    };
+    store.commit(&commit, now()).unwrap();
+    // As a failed commit leaves it.
+    store.shared.set(View::Closed);
+    let path = dir.path().join("state.redb");
+    fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let error = store.commit(&commit, now()).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_without_a_state_file_is_no_first_start() {
+    let dir = tempdir().unwrap();
+    fs::write(
+        dir.path().join("positions"),
+        "lapwing-positions 1 and then?",
+    )
+    .unwrap();
+    let (_, saved) = open(dir.path());
+    assert!(
+        matches!(saved.start, Start::Lost { .. }),
+        "{:?}",
+        saved.start
+    );
+}
+
 fn write(dir: &Path, checkpoint: &Checkpoint) {
     let mut writer = checkpoint::Writer::begin(dir, checkpoint.at).unwrap();
     for position in checkpoint.positions.clone() {
