@@ -34,7 +34,7 @@ pub(super) fn unreadable(
         .collect();
     move || {
         let figures = counters.inputs().into_iter();
-        let unreadable = figures.filter(|figures| figures.unreadable_total > 0);
+        let unreadable = figures.filter(|figures| figures.failing() > 0);
         unreadable
             .filter_map(|figures| ids.get(&figures.input).copied())
             .collect()
@@ -134,11 +134,12 @@ impl Looker {
         let figures = self.counters.inputs().into_iter();
         let figures = figures.filter(|figures| *figures.input != *canary::INPUT);
         let trouble = |figures: tail::InputFigures| {
-            let first = figures.unreadable.first()?;
+            let mut listed = figures.unreadable.iter();
+            let first = listed.find(|it| it.why == tail::Unread::Failing)?;
             let path = first.path.display().to_string();
             let what = format!(
                 "{} of the input {} cannot be read, such as {}: {}",
-                counted(figures.unreadable_total, "file"),
+                counted(figures.failing(), "file"),
                 figures.input,
                 safe::visible(&path),
                 safe::visible(&first.error)

@@ -117,6 +117,9 @@ pub struct Position {
     /// When it was last seen and nothing was open about what had been rotated away before, wall clock: the
     /// next start looks for what its family got after that.
     pub seen_at: Timestamp,
+    /// It had been rotated away, all of it was read, and for a while nothing came: when it is gone, nothing
+    /// is lost.
+    pub done: bool,
     /// What the lines before `offset` said of those behind it. The input leaves it empty and the
     /// pump fills it in.
     pub memory: Memory,

@@ -148,6 +148,7 @@ impl Sight {
             input.bytes = figures.bytes_read;
             input.lag_bytes = figures.lag_bytes;
             input.unreadable_total = figures.unreadable_total;
+            input.passed_over = figures.passed_over;
             let unreadable = figures.unreadable.into_iter().map(|file| Unreadable {
                 path: file.path.display().to_string(),
                 error: file.error,

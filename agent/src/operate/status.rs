@@ -75,6 +75,9 @@ pub struct InputStatus {
     pub unreadable: Vec<Unreadable>,
     /// How many there are.
     pub unreadable_total: u64,
+    /// How many of these need not be read, such as pipes and what the agent writes itself.
+    #[serde(default)]
+    pub passed_over: u64,
     /// What could not be read for good, by file.
     pub losses: Vec<Loss>,
 }

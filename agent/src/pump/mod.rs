@@ -63,6 +63,7 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the engine thread is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are events")]
 pub enum Input {
     /// From an input.
     Event(Event),

@@ -36,6 +36,9 @@ pub(super) struct PositionRecord {
     head: Check,
     tail: Check,
     seen_at: Timestamp,
+    /// Earlier versions did not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    done: bool,
     #[serde(default)]
     memory: Memory,
 }
@@ -55,6 +58,7 @@ impl PositionRecord {
             head: position.head,
             tail: position.tail,
             seen_at: position.seen_at,
+            done: position.done,
             memory: position.memory.clone(),
         }
     }
@@ -76,6 +80,7 @@ impl PositionRecord {
             head: self.head,
             tail: self.tail,
             seen_at: self.seen_at,
+            done: self.done,
             memory: self.memory,
         }
     }

@@ -367,6 +367,7 @@ impl Reader {
             head: Check::default(),
             tail: Check::default(),
             seen_at: now,
+            done: false,
             memory: Memory::default(),
         }
     }

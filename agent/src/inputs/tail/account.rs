@@ -2,11 +2,12 @@
 //! said in the agent's own log, one line a second for a cause at most.
 
 use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::Place;
-use super::losses::{LossKind, Unreadable};
+use super::losses::{LossKind, Unread, Unreadable};
 use super::poller::Tailer;
 use super::table::FileNo;
 use super::voice::Cause;
@@ -31,17 +32,22 @@ impl Tailer<'_> {
     /// A path cannot be read now: said and listed once, until it can be again.
     pub(super) fn complain(&mut self, input: usize, path: &Path, error: &io::Error) {
         self.counters.read_errors.add(1);
-        if !self.complained.insert((input, path.to_owned())) {
+        // A pipe in place of a file is no loss: it is listed, and that is all.
+        let why = match error.kind() {
+            io::ErrorKind::Unsupported => Unread::PassedOver,
+            _ => Unread::Failing,
+        };
+        if !self.is_first_complaint(input, path, why) {
             return;
         }
         let unreadable = Unreadable {
             path: path.to_owned(),
+            why,
             error: error.to_string(),
             since: clock::now(),
         };
         self.counters.ledger.unreadable(input, unreadable);
-        // A pipe in place of a file is no loss: it is listed, and that is all.
-        if error.kind() != io::ErrorKind::Unsupported
+        if why == Unread::Failing
             && let Some(name) = self.names.get(input)
         {
             let ledger = &self.counters.ledger;
@@ -56,11 +62,30 @@ impl Tailer<'_> {
         }
     }
 
+    /// Notes that a path is not read; says whether that is news.
+    pub(super) fn is_first_complaint(&mut self, input: usize, path: &Path, why: Unread) -> bool {
+        match self.complained.entry((input, path.to_owned())) {
+            Entry::Vacant(place) => {
+                place.insert(why);
+                true
+            }
+            Entry::Occupied(before) if *before.get() == why => false,
+            Entry::Occupied(mut before) => {
+                self.counters
+                    .ledger
+                    .readable(input, path, before.insert(why));
+                true
+            }
+        }
+    }
+
     /// A path can be read.
     pub(super) fn no_complaint(&mut self, input: usize, path: &Path) {
         // Nearly always there is none, and no copy of the path is needed to know that.
-        if !self.complained.is_empty() && self.complained.remove(&(input, path.to_owned())) {
-            self.counters.ledger.readable(input, path);
+        if !self.complained.is_empty()
+            && let Some(why) = self.complained.remove(&(input, path.to_owned()))
+        {
+            self.counters.ledger.readable(input, path, why);
         }
     }
 
@@ -76,24 +101,25 @@ impl Tailer<'_> {
             .map(|(_, file)| (file.input, &file.path))
             .collect();
         let ledger = &self.counters.ledger;
-        self.complained.retain(|at| {
+        self.complained.retain(|at, why| {
             let stays = there.contains(at) || failing.contains(&(at.0, &at.1));
             if !stays {
-                ledger.readable(at.0, &at.1);
+                ledger.readable(at.0, &at.1, *why);
             }
             stays
         });
     }
 
-    /// Books what was not read of a file that holds no more what was seen of it, or is gone.
-    pub(super) fn lose_rest(&mut self, no: FileNo, kind: LossKind) {
+    /// Books what was not read of a file that holds no more what was seen of it. What it was refilled with
+    /// is not of it.
+    pub(super) fn lose_rest(&mut self, no: FileNo) {
         let Some(file) = self.table.get(no) else {
             return;
         };
-        let lost = file.unread();
+        let lost = file.whole_size.saturating_sub(file.read_position());
         if lost > 0 {
             let (input, path) = (file.input, file.path.clone());
-            self.lose(input, &path, kind, Some(lost));
+            self.lose(input, &path, LossKind::Truncated, Some(lost));
         }
     }
 

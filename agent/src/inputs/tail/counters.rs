@@ -8,7 +8,7 @@ use lapwing_rules::model::Timestamp;
 
 use crate::inputs::count::Count;
 
-use super::losses::{InputFigures, Ledger, Loss, LossKind, Unreadable};
+use super::losses::{InputFigures, Ledger, Loss, LossKind, Unread, Unreadable};
 
 /// Numbers of one tail thread, over all its inputs. All but `folders_unseen`,
 /// `files_open` and `files_known` only grow.
@@ -70,6 +70,7 @@ impl Counters {
     ) {
         let unreadable = unreadable.map(|(path, error)| Unreadable {
             path,
+            why: Unread::Failing,
             error,
             since: now,
         });

@@ -22,7 +22,7 @@ use super::reconcile::Sighting;
 use super::table::FileNo;
 use crate::clock;
 use crate::inputs::framer::Framed;
-use crate::inputs::{Event, Position};
+use crate::inputs::{Event, Position, PositionKey};
 use crate::packing::unpacked_name;
 
 /// Positions of deleted files that are kept, in case their compressed files appear after them.
@@ -198,6 +198,66 @@ impl Tailer<'_> {
         }
     }
 
+    /// A file without a name has said all: it is forgotten where it cannot come back. Elsewhere it is
+    /// remembered, so that it is not read twice then.
+    pub(super) fn let_go_of_nameless(&mut self, no: FileNo) -> Result<(), Closed> {
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
+        file.done = file.is_all_read();
+        let Some(file) = self.table.get(no) else {
+            return Ok(());
+        };
+        let folder = file.real.parent();
+        let is_listable = folder.is_some_and(|folder| self.listings.can(folder));
+        let is_dead = if file.is_open() {
+            file.is_deleted()
+        } else {
+            is_listable
+        };
+        let position = file.position(clock::now());
+        let (input, is_packed) = (file.input, file.packed.is_some());
+        let origin = file.origin.clone();
+        self.table.remove(no);
+        if is_dead {
+            let key = position.key.clone();
+            if !is_packed {
+                self.depart(input, position, origin);
+            }
+            return (self.send)(Event::Forget(key));
+        }
+        (self.send)(Event::Moved(position.clone()))?;
+        let key = position.key.clone();
+        if let Some(homeless) = self.homeless.get_mut(input) {
+            homeless.push(position);
+        }
+        if is_listable {
+            self.note_elsewhere(input, key)?;
+        }
+        Ok(())
+    }
+
+    /// A file was moved into a folder that nobody looks into: of as many as rotate there in years only the
+    /// last ones are remembered.
+    fn note_elsewhere(&mut self, input: usize, key: PositionKey) -> Result<(), Closed> {
+        self.elsewhere.push_back((input, key));
+        if self.elsewhere.len() <= MOST_DEPARTED {
+            return Ok(());
+        }
+        let oldest = self.elsewhere.pop_front();
+        let Some((homeless, key)) =
+            oldest.and_then(|(input, key)| Some((self.homeless.get_mut(input)?, key)))
+        else {
+            return Ok(());
+        };
+        let before = homeless.len();
+        homeless.retain(|position| position.key != key);
+        if homeless.len() < before {
+            (self.send)(Event::Forget(key))?;
+        }
+        Ok(())
+    }
+
     /// A file that was closed when it lost its last name is not followed any more.
     pub(super) fn bereave(&mut self, no: FileNo) {
         self.displaced.remove(&no);
@@ -280,8 +340,10 @@ impl Tailer<'_> {
             !was_last
         });
         for (input, position) in lost {
-            self.counters.files_lost.add(1);
-            self.lose(input, &position.path, LossKind::Vanished, None);
+            if !position.done {
+                self.counters.files_lost.add(1);
+                self.lose(input, &position.path, LossKind::Vanished, None);
+            }
             self.forget_unless_followed(input, &position)?;
         }
         Ok(())

@@ -77,6 +77,8 @@ pub(super) struct Tailed {
     pub(super) quiet_since: Instant,
     /// Displaced, and done with for now.
     pub(super) let_go: bool,
+    /// See [`Position::done`].
+    pub(super) done: bool,
     /// When its content was last known to be what was read: wall clock.
     pub(super) whole_at: Timestamp,
     /// Since when it was not found at its name, where that is not settled.
@@ -88,6 +90,8 @@ pub(super) struct Tailed {
     pub(super) written_at: Timestamp,
     /// The most bytes that were ever seen in it since it was last read from its beginning.
     pub(super) seen_size: u64,
+    /// The same while it held what was read: not of another one that has its name and inode.
+    pub(super) whole_size: u64,
     pub(super) failing: bool,
     /// Bytes of a hole that were stepped over since this was last taken.
     pub(super) hole_bytes: u64,
@@ -145,12 +149,14 @@ impl Tailed {
             queued: false,
             quiet_since: found.now,
             let_go: false,
+            done: false,
             whole_at: Timestamp::MIN,
             missed_at: None,
             named_at: found.named_at,
             look: Look::default(),
             written_at: Timestamp::MAX,
             seen_size: 0,
+            whole_size: 0,
             failing: false,
             hole_bytes: 0,
             unseen: false,
@@ -194,6 +200,7 @@ impl Tailed {
             head,
             tail,
             seen_at: now,
+            done: self.done,
             memory: Memory::default(),
         }
     }
@@ -252,6 +259,15 @@ impl Tailed {
         self.seen_size.saturating_sub(read)
     }
 
+    /// Whether nothing of it is left to read or to tell.
+    pub(super) fn is_all_read(&self) -> bool {
+        let framer = &self.framer;
+        self.unread() == 0
+            && self.is_at_rest()
+            && !(self.failing || self.is_unsure())
+            && (self.packed.is_some() || framer.record_start() == framer.position())
+    }
+
     /// It was seen with so many bytes.
     pub(super) fn seen(&mut self, size: u64) {
         self.seen_size = self.seen_size.max(size);
@@ -273,9 +289,9 @@ impl Tailed {
         }
     }
 
-    /// A descriptor of it for somebody else, if it is open.
-    pub(super) fn share(&self) -> Option<File> {
-        self.handle.as_ref()?.file.try_clone().ok()
+    /// Its descriptor for somebody else, if it is open; it is closed here.
+    pub(super) fn hand_on(&mut self) -> Option<File> {
+        self.handle.take().map(|opened| opened.file)
     }
 
     pub(super) fn close(&mut self) {

@@ -33,21 +33,27 @@ pub struct Kept {
 impl Tailer<'_> {
     /// All that is open: any of it may be deleted before the successor has opened it.
     pub(super) fn keep(&mut self) -> Vec<Kept> {
-        let mut kept = Vec::new();
-        for no in self.table.numbers() {
-            let Some(file) = self.table.get(no).filter(|file| file.packed.is_none()) else {
-                continue;
-            };
-            if let Some(shared) = file.share() {
-                kept.push(Kept {
+        let files = self.table.iter_mut();
+        let plain = files.filter(|(_, file)| file.packed.is_none());
+        plain
+            .filter_map(|(_, file)| {
+                Some(Kept {
+                    file: file.hand_on()?,
                     input: file.key().input,
                     id: file.id,
-                    file: shared,
                     quiet_since: file.quiet_since,
-                });
-            }
-        }
-        kept
+                })
+            })
+            .collect()
+    }
+
+    /// The descriptor of the file of an input that is known to have this id, if the thread before this one
+    /// has left it open: then there need not be two.
+    pub(super) fn take_kept(&mut self, input: usize, id: FileId) -> Option<File> {
+        let name = self.names.get(input)?;
+        let is_it = |kept: &Kept| kept.id == id && *kept.input == **name;
+        let at = self.kept.iter().position(is_it)?;
+        Some(self.kept.swap_remove(at).file)
     }
 
     /// The last words of those that will be gone with this process.

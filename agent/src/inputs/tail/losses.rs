@@ -79,11 +79,22 @@ pub struct Loss {
     pub last_at: Timestamp,
 }
 
-/// A path that cannot be read now.
+/// Why a path is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It ought to be, and that fails.
+    Failing,
+    /// It is nothing to be read, such as a pipe or what the agent writes itself: nobody misses anything.
+    PassedOver,
+}
+
+/// A path that is not read now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// A file, or a folder that cannot be listed.
     pub path: PathBuf,
+    /// Whether it ought to be read.
+    pub why: Unread,
     /// What the system says.
     pub error: String,
     /// Since when, wall clock.
@@ -102,10 +113,19 @@ pub struct InputFigures {
     /// Bytes that stood in its files when they were last looked at and were not read yet; of
     /// compressed files, compressed bytes.
     pub lag_bytes: u64,
-    /// What cannot be read now, those first found first; 100 at most.
+    /// What is not read now, those first found first; 100 at most.
     pub unreadable: Vec<Unreadable>,
     /// How many there are.
     pub unreadable_total: u64,
+    /// How many of these are passed over.
+    pub passed_over: u64,
+}
+
+impl InputFigures {
+    /// How many paths ought to be read and cannot be.
+    pub fn failing(&self) -> u64 {
+        self.unreadable_total.saturating_sub(self.passed_over)
+    }
 }
 
 /// Both tables.
@@ -178,16 +198,19 @@ impl Ledger {
     pub(super) fn unreadable(&self, input: usize, unreadable: Unreadable) {
         self.figures(input, |figures| {
             figures.unreadable_total += 1;
+            figures.passed_over += u64::from(unreadable.why == Unread::PassedOver);
             if figures.unreadable.len() < MOST_UNREADABLE {
                 figures.unreadable.push(unreadable);
             }
         });
     }
 
-    /// It can be, or is gone.
-    pub(super) fn readable(&self, input: usize, path: &Path) {
+    /// It is, or is gone; `why` is why it was not.
+    pub(super) fn readable(&self, input: usize, path: &Path, why: Unread) {
         self.figures(input, |figures| {
+            let passed_over = u64::from(why == Unread::PassedOver);
             figures.unreadable_total = figures.unreadable_total.saturating_sub(1);
+            figures.passed_over = figures.passed_over.saturating_sub(passed_over);
             figures.unreadable.retain(|other| other.path != path);
         });
     }
@@ -305,12 +328,13 @@ mod tests {
         for number in 0..150 {
             let unreadable = Unreadable {
                 path: PathBuf::from(format!("/{number}")),
+                why: Unread::Failing,
                 error: "no".to_owned(),
                 since: Timestamp::default(),
             };
             ledger.unreadable(0, unreadable);
         }
-        ledger.readable(0, Path::new("/7"));
+        ledger.readable(0, Path::new("/7"), Unread::Failing);
         let figures = ledger.inputs().remove(0);
         assert_eq!(
             (figures.unreadable.len(), figures.unreadable_total),

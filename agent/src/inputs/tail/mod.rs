@@ -28,6 +28,7 @@ mod families;
 mod file;
 mod identity;
 mod kept;
+mod known;
 mod listing;
 mod losses;
 mod opened;
@@ -55,7 +56,7 @@ use lapwing_rules::model::InputId;
 
 pub use counters::Counters;
 pub use kept::Kept;
-pub use losses::{InputFigures, Loss, LossKind, Unreadable};
+pub use losses::{InputFigures, Loss, LossKind, Unread, Unreadable};
 pub use own::{Own, OwnAt};
 pub use pattern::{Exclude, Pattern, PatternError, Walked, bases};
 pub use wake::{Control, Handle, Notices, control};

@@ -47,20 +47,27 @@ impl OpenFiles {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) file: File,
-    open: OpenFiles,
+    _counted: Counted,
 }
+
+#[derive(Debug)]
+struct Counted(OpenFiles);
 
 impl Opened {
     pub(super) fn new(file: File, open: &OpenFiles) -> Self {
         let open = open.clone();
         open.0.set(open.count() + 1);
-        Self { file, open }
+        Self {
+            file,
+            _counted: Counted(open),
+        }
     }
 }
 
-impl Drop for Opened {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.open.0.set(self.open.count() - 1);
+        let Self(open) = self;
+        open.0.set(open.count() - 1);
     }
 }
 

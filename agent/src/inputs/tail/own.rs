@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::Closed;
 use super::families::rotated_from;
 use super::identity::FileId;
-use super::losses::Unreadable;
+use super::losses::{Unread, Unreadable};
 use super::poller::Tailer;
 use super::reconcile::Sighting;
 use crate::clock;
@@ -73,7 +73,8 @@ impl OwnAt {
 #[derive(Debug, Default)]
 pub(super) struct Owns {
     all: Vec<Own>,
-    /// All files that ever were such a one: after a rotation they still hold it.
+    /// All files that are such a one, by the last look at everything: after a rotation they still hold it,
+    /// and another file may get the inode of one that is deleted.
     ids: HashMap<FileId, usize>,
     doors: HashMap<PathBuf, usize>,
 }
@@ -119,7 +120,7 @@ impl Tailer<'_> {
             return false;
         };
         let (input, path) = (sighting.input, &sighting.path);
-        if self.complained.insert((input, path.clone())) {
+        if self.is_first_complaint(input, path, Unread::PassedOver) {
             let name = self.names.get(input).map_or("", |name| name);
             tracing::warn!(
                 file = %path.display(), input = name,
@@ -127,6 +128,7 @@ impl Tailer<'_> {
             );
             let unreadable = Unreadable {
                 path: path.clone(),
+                why: Unread::PassedOver,
                 error: format!("not followed: it holds {what}"),
                 since: clock::now(),
             };
@@ -137,6 +139,7 @@ impl Tailer<'_> {
 
     /// Finds all that the agent writes, and what was rotated away of it: that may have other names.
     pub(super) fn look_for_own(&mut self) {
+        self.own.ids.clear();
         self.own.look();
         let doors: Vec<(PathBuf, usize)> = self.own.doors.clone().into_iter().collect();
         for (door, index) in doors {

@@ -1,7 +1,7 @@
 //! The loop of the tail thread: take notices, let each file that has more have a turn, look at
 //! everything from time to time, and otherwise sleep.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::file::{Place, Tailed};
 use super::identity::FileId;
 use super::kept::Kept;
 use super::listing::Listings;
+use super::losses::Unread;
 use super::opened::Look;
 use super::own::Owns;
 use super::reading::SCRATCH_BYTES;
@@ -26,7 +27,7 @@ use super::wake::{Control, Folders, Notices, Signal};
 use super::{Closed, Config, Counters, FirstStart, Setup};
 use crate::clock;
 use crate::inputs::framer::Framed;
-use crate::inputs::{Event, Position};
+use crate::inputs::{Event, Position, PositionKey};
 
 /// At the worst, a change is found after this.
 pub(super) const SCAN_EVERY: Duration = Duration::from_secs(10);
@@ -70,6 +71,8 @@ pub(super) struct Tailer<'a> {
     pub(super) bereft: Vec<Tailed>,
     /// Positions that compressed files have taken over at the start.
     pub(super) taken_over: Vec<(usize, Position)>,
+    /// Files that were moved into folders that nobody looks into, those before the others first.
+    pub(super) elsewhere: VecDeque<(usize, PositionKey)>,
     /// Positions of files that are no more, with their inputs and the doors at which they were first.
     pub(super) departed: VecDeque<(usize, Position, PathBuf)>,
     /// Until when an earlier run had looked at the files of a name. By input and door.
@@ -86,7 +89,7 @@ pub(super) struct Tailer<'a> {
     /// unsettled, see [`Self::seen_at`].
     pub(super) settled_at: Timestamp,
     /// What was complained of, and has not worked since; by input.
-    pub(super) complained: HashSet<(usize, PathBuf)>,
+    pub(super) complained: HashMap<(usize, PathBuf), Unread>,
     /// Look at everything now.
     pub(super) scan_now: bool,
     /// The same, with the next poll.
@@ -166,13 +169,14 @@ impl<'a> Tailer<'a> {
             bereft: Vec::new(),
             taken_over: Vec::new(),
             departed: VecDeque::new(),
+            elsewhere: VecDeque::new(),
             family_since: HashMap::new(),
             records: Records::default(),
             families: HashMap::new(),
             started_at,
             settled_at: started_at,
             unsettled: (setup.first_start == FirstStart::No).then_some(0),
-            complained: HashSet::new(),
+            complained: HashMap::new(),
             scan_now: false,
             scan_soon: false,
             scratch: vec![0; SCRATCH_BYTES],

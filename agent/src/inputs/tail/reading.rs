@@ -77,6 +77,7 @@ impl Tailed {
         self.written_at = written.modified_at();
         self.look = look;
         self.seen(look.size);
+        self.whole_size = self.whole_size.max(look.size);
         let Some(moved) = self.take(read, overlap, None, out)? else {
             return Ok(Turn::Quiet);
         };

@@ -419,9 +419,10 @@ impl Tailer<'_> {
             self.follow_on(no);
         }
         if !resumed {
+            let origin = sighting.origin.as_deref();
             if self.table.get(no).is_some_and(|file| file.packed.is_some()) {
                 self.examine(no)?;
-            } else {
+            } else if !origin.is_some_and(|origin| self.goes_on(no, origin)) {
                 self.suspect(no);
             }
         }
@@ -445,7 +446,10 @@ impl Tailer<'_> {
         if self.is_own(sighting) {
             return None;
         }
-        let (file, metadata) = match opened::open(&sighting.path) {
+        let id = FileId::of(&sighting.metadata);
+        let kept = self.take_kept(sighting.input, id);
+        let kept = kept.and_then(|file| file.metadata().ok().map(|metadata| (file, metadata)));
+        let (file, metadata) = match kept.map_or_else(|| opened::open(&sighting.path), Ok) {
             Ok(opened) => opened,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
@@ -455,16 +459,12 @@ impl Tailer<'_> {
             }
         };
         self.no_complaint(sighting.input, &sighting.path);
-        if FileId::of(&metadata) != FileId::of(&sighting.metadata) {
+        if FileId::of(&metadata) != id {
             self.scan_now = true; // replaced this instant: it is looked at again
             return None;
         }
         let config = self.configs.get(sighting.input)?;
-        if self
-            .table
-            .find(sighting.input, FileId::of(&metadata))
-            .is_some()
-        {
+        if self.table.find(sighting.input, id).is_some() {
             return None;
         }
         let real = fs::canonicalize(&sighting.path).unwrap_or_else(|_| sighting.door.clone());

@@ -28,6 +28,7 @@ impl Tailed {
         if same && !(is_packed && position.offset == 0) {
             self.start_at(position.offset)?;
             self.head = position.head;
+            self.done = position.done;
             if let Some(packed) = &mut self.packed {
                 packed.stage = Stage::Done;
             }
@@ -167,6 +168,8 @@ impl Tailed {
     pub(super) fn restart(&mut self) {
         self.framer = Framer::new(&self.framer.framing());
         self.seen_size = 0;
+        self.whole_size = 0;
+        self.done = false;
         self.before = Before::NONE;
         self.head = Check::default();
         self.tail = Check::default();

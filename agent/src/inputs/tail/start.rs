@@ -201,7 +201,11 @@ impl Tailer<'_> {
             // Whatever its name is by now.
             Resumed::Another => Fate::Another(Box::new(found)),
             // Nobody can say whether it is what was read: its position waits for that.
-            Resumed::Unopened if self.complained.contains(&(found.input, found.path.clone())) => {
+            Resumed::Unopened
+                if self
+                    .complained
+                    .contains_key(&(found.input, found.path.clone())) =>
+            {
                 Fate::Unreadable
             }
             Resumed::Unopened => Fate::Moving,
@@ -236,7 +240,7 @@ impl Tailer<'_> {
         found: Option<&Sighting>,
         seen: &HashMap<FileId, &Sighting>,
     ) -> Result<bool, Closed> {
-        if found.is_some() {
+        if found.is_some() && !position.done {
             self.counters.truncations.add(1);
         }
         let copy = self.find_copy(input, position, door, position.seen_at, None)?;
@@ -268,6 +272,8 @@ impl Tailer<'_> {
         if copied {
             let path = position.path.display();
             tracing::info!(file = %path, "truncated while nobody looked: its copy is read to the end");
+        } else if position.done {
+            tracing::debug!(file = %position.path.display(), "a rotated file that was read is gone");
         } else if found {
             self.lose(input, &position.path, LossKind::Truncated, None);
         } else {
@@ -354,6 +360,9 @@ impl Tailer<'_> {
             };
             if let Some(file) = self.table.get_mut(no) {
                 file.unseen = file.packed.is_none();
+                if file.unseen {
+                    self.goes_on(no, door);
+                }
             }
             if let Some(origin) = sighting.origin {
                 self.has_moved_from(no, origin);

@@ -10,7 +10,9 @@
 use std::time::{Duration, Instant};
 
 use super::Closed;
-use super::poller::{SCAN_EVERY, Tailer};
+use super::file::{Place, Tailed};
+use super::losses::Unread;
+use super::poller::{LINGER, SCAN_EVERY, Tailer};
 use super::table::FileNo;
 use crate::clock;
 
@@ -46,8 +48,12 @@ impl Tailer<'_> {
     /// Looks at everything, or at as much of it as is needed.
     pub(super) fn sweep(&mut self, now: Instant) -> Result<(), Closed> {
         let began = clock::now();
+        let share = self.next_share();
+        self.note_done(&share, now)?;
         if !self.must_list(now) {
-            self.look_at_a_share();
+            for no in share {
+                self.look_at(no);
+            }
             if !self.scan_now {
                 // What is looked into is in the queue, or waits.
                 let waits = !(self.archives.is_empty() && self.suspects.is_empty());
@@ -70,19 +76,41 @@ impl Tailer<'_> {
         self.scan_now
             || now >= self.sweep.list_at
             || self.sweep.dangling > 0
-            || !self.complained.is_empty()
+            || self.complained.values().any(|why| *why == Unread::Failing)
             || !self.folders.stand_still()
     }
 
-    fn look_at_a_share(&mut self) {
+    /// The files that are looked at this time, those behind the last ones.
+    fn next_share(&mut self) -> Vec<FileNo> {
         let share = self.table.len().div_ceil(SHARES);
         let mut files = self.table.some_behind(self.sweep.behind, share);
         if files.len() < share {
             files.extend(self.table.some_behind(None, share - files.len()));
         }
         self.sweep.behind = files.last().copied();
-        for no in files {
-            self.look_at(no);
+        files
+    }
+
+    /// Rotated files that are meant by their input under the names that they have now are never let go; but
+    /// that they are done with is to be known, so that nobody misses anything when they are deleted.
+    fn note_done(&mut self, files: &[FileNo], now: Instant) -> Result<(), Closed> {
+        for &no in files {
+            let rests = |file: &&Tailed| {
+                file.place == Place::Here
+                    && !(file.done || file.queued)
+                    && now >= file.quiet_since + LINGER
+                    && file.is_all_read()
+            };
+            let Some(file) = self.table.get(no).filter(rests) else {
+                continue;
+            };
+            let is_rotated =
+                file.packed.is_some() || self.base_of(file.input, &file.door).is_some();
+            if let Some(file) = self.table.get_mut(no).filter(|_| is_rotated) {
+                file.done = true;
+                self.tell(no)?;
+            }
         }
+        Ok(())
     }
 }

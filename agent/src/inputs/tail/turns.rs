@@ -132,6 +132,7 @@ impl Tailer<'_> {
             Ok(Turn::Grown { more, moved }) => {
                 file.whole_at = clock::now();
                 file.quiet_since = clock::monotonic();
+                file.done = false;
                 if file.place != Place::Here {
                     file.let_go = false;
                     self.displaced.insert(no);
@@ -202,7 +203,7 @@ impl Tailer<'_> {
         file.close_if_named();
         if error.kind() == io::ErrorKind::NotFound {
             // Renamed or deleted while it was closed.
-            self.scan_now = !file.failing;
+            self.scan_now |= !file.failing;
             file.failing = true;
             return;
         }
@@ -278,7 +279,7 @@ impl Tailer<'_> {
         if copy.is_none() {
             // Its end is gone with the rest; what there is of it is a line.
             file.finish(&mut framed);
-            self.lose_rest(no, LossKind::Truncated);
+            self.lose_rest(no);
         }
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
@@ -358,35 +359,15 @@ impl Tailer<'_> {
             return Ok(());
         };
         if file.place != Place::Gone {
+            let done = file.is_all_read();
+            let is_news = done != file.done;
             self.table.relocate(no, |file| {
                 file.let_go = true;
+                file.done = done;
                 file.close();
             });
-            return Ok(());
+            return if is_news { self.tell(no) } else { Ok(()) };
         }
-        let mut listable = || {
-            let folder = file.real.parent();
-            folder.is_some_and(|folder| self.listings.can(folder))
-        };
-        let forget = if file.is_open() {
-            file.is_deleted()
-        } else {
-            listable()
-        };
-        let (key, position) = (file.key(), file.position(clock::now()));
-        let (input, is_packed) = (file.input, file.packed.is_some());
-        let origin = file.origin.clone();
-        self.table.remove(no);
-        if forget {
-            if !is_packed {
-                self.depart(input, position, origin);
-            }
-            return (self.send)(Event::Forget(key));
-        }
-        // It exists somewhere, or may: should it come back, it is not read twice.
-        if let Some(homeless) = self.homeless.get_mut(input) {
-            homeless.push(position);
-        }
-        Ok(())
+        self.let_go_of_nameless(no)
     }
 }

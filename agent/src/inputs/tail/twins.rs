@@ -14,6 +14,7 @@ use lapwing_rules::model::Timestamp;
 use super::Closed;
 use super::file::{Place, Twin};
 use super::identity::{self, FileId};
+use super::known::Known;
 use super::opened;
 use super::pattern::bases;
 use super::poller::Tailer;
@@ -92,10 +93,47 @@ impl Tailer<'_> {
                 if self.is_truncated(of) {
                     return self.truncated(of);
                 }
-                self.acquit(no);
-                Ok(())
+                self.judge_by_what_was_read(no)
             }
         }
+    }
+
+    /// A suspect that is no copy of what is written to may be one of what was.
+    fn judge_by_what_was_read(&mut self, no: FileNo) -> Result<(), Closed> {
+        let Some(file) = self.table.get_mut(no) else {
+            return Ok(());
+        };
+        let Twin::Suspect {
+            of,
+            size: last,
+            since,
+        } = file.twin
+        else {
+            return Ok(());
+        };
+        let size = file.file().and_then(fs::File::metadata);
+        let size = size.map_or(last, |metadata| metadata.size());
+        let (input, door) = (file.input, file.door.clone());
+        let base = self.live_door(input, &door);
+        match self.known_of(no, &base).unwrap_or(Known::Nothing) {
+            Known::All(mark) if self.read_on_behind(no, mark).is_ok() => {
+                self.acquit(no);
+                return self.tell(no);
+            }
+            Known::Part => {
+                let now = clock::monotonic();
+                let since = if size == last { since } else { now };
+                if now.saturating_duration_since(since) < SETTLES_AFTER {
+                    if let Some(file) = self.table.get_mut(no) {
+                        file.twin = Twin::Suspect { of, size, since };
+                    }
+                    return Ok(());
+                }
+            }
+            Known::All(_) | Known::Nothing => {}
+        }
+        self.acquit(no);
+        Ok(())
     }
 
     /// Whether the file of `no` does not hold any more what was read of it.

@@ -149,7 +149,7 @@ fn of_inputs(page: &mut Page, status: &Status) {
         "input_unreadable",
         Kind::Gauge,
         "What should be read and cannot.",
-        |it| it.unreadable_total,
+        |it| it.unreadable_total.saturating_sub(it.passed_over),
     );
     let losses = status.inputs.iter().map(|(input, it)| {
         let times = it.losses.iter().map(|loss| loss.times).sum::<u64>();

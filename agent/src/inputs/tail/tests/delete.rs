@@ -47,6 +47,55 @@ fn a_deleted_file_goes_on_in_the_thread_that_follows() {
     assert_eq!(numbers, (0..30_010).collect::<Vec<_>>());
 }
 
+/// They had two descriptors each, and a process with many files had none left.
+#[test]
+fn files_that_stay_where_they_are_are_handed_to_the_thread_that_follows_and_not_opened_twice() {
+    let mut rig = Rig::new(&["*.log"]);
+    for number in 0..20 {
+        rig.append(&format!("{number}.log"), "one\n");
+    }
+    let mut tail = rig.start();
+    tail.wait("all", |tail| tail.seen.len() == 20);
+    let (_, positions, kept) = tail.leave(Handle::stop);
+    (rig.saved, rig.first_start) = (positions, FirstStart::No);
+    let folder = fs::canonicalize(rig.folder.path()).unwrap();
+    let descriptors = || {
+        let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let led = all.filter_map(|entry| fs::read_link(entry.path()).ok());
+        led.filter(|path| path.starts_with(&folder) && path.extension().is_some())
+            .count()
+    };
+    assert_eq!((kept.len(), descriptors()), (20, 20));
+    let mut tail = rig.start_with(kept);
+    assert_eq!(descriptors(), 20);
+    for number in 0..20 {
+        rig.append(&format!("{number}.log"), "two\n");
+    }
+    tail.wait("what is new", |tail| tail.seen.len() == 20);
+    drop(tail.stop());
+}
+
+/// Years of rotations into a folder that nobody looks into are not to be remembered.
+#[test]
+fn what_is_rotated_into_another_folder_is_no_loss_after_a_restart() {
+    let mut rig = Rig::new(&["a.log"]);
+    fs::create_dir(rig.path("old")).unwrap();
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.rename("a.log", "old/a.log.1");
+    rig.append("a.log", "two\n");
+    tail.expect(&["one", "two"]);
+    tail.wait("the first to be let go", |tail| {
+        tail.positions.values().any(|position| position.done)
+    });
+    rig.stop(tail);
+    let tail = rig.start();
+    assert_eq!(tail.counters.losses(), []);
+    rig.stop(tail);
+    assert_eq!(rig.saved.len(), 1, "{:?}", rig.saved);
+}
+
 #[test]
 fn at_the_end_a_deleted_file_is_read_to_its_end() {
     let rig = Rig::new(&["a.log"]);

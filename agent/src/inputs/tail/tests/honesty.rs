@@ -71,6 +71,94 @@ fn what_was_gone_when_it_came_back_is_counted_by_file() {
     drop(tail.stop());
 }
 
+/// Its name and all of its lines are known: it is deleted because it is old.
+#[test]
+fn a_rotated_file_that_was_read_and_is_deleted_while_stopped_was_not_gone_before_it_was_read() {
+    // The rotated one beside the pattern is let go, the one that it means is followed.
+    let mut rig = Rig::new(&["beside.log", "within.log*"]);
+    rig.append("within.log.1", "one\n");
+    for name in ["beside.log", "within.log"] {
+        rig.append(name, "two\n");
+    }
+    let mut tail = rig.start();
+    tail.wait("all", |tail| tail.seen.len() == 3);
+    rig.rename("beside.log", "beside.log.1");
+    for name in ["beside.log", "within.log"] {
+        rig.append(name, "three\n");
+    }
+    tail.wait("what is new", |tail| tail.seen.len() == 5);
+    let is_done = |tail: &Tail, name: &str| {
+        let of_name = |position: &&Position| position.path.ends_with(name);
+        tail.positions.values().find(of_name).unwrap().done
+    };
+    tail.wait_for("both rotated ones to be done with", |tail| {
+        tail.handle.look();
+        is_done(tail, "beside.log.1") && is_done(tail, "within.log.1")
+    });
+    assert!(!is_done(&tail, "beside.log") && !is_done(&tail, "within.log"));
+    rig.stop(tail);
+    // Nobody begins anew with that.
+    let tail = rig.start();
+    rig.stop(tail);
+    for name in ["beside.log.1", "within.log.1"] {
+        rig.remove(name);
+    }
+    let tail = rig.start();
+    assert_eq!(losses(&tail), []);
+    assert_eq!(tail.counters.files_lost.get(), 0);
+    rig.stop(tail);
+    assert_eq!(rig.saved.len(), 2, "{:?}", rig.saved);
+}
+
+#[test]
+fn what_comes_to_a_rotated_file_that_was_done_with_is_missed_again() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.rename("a.log", "a.log.1");
+    rig.append("a.log", "two\n");
+    tail.expect(&["one", "two"]);
+    tail.wait_for("the rotated one to be let go", |tail| {
+        tail.positions.values().any(|position| position.done)
+    });
+    rig.append("a.log.1", "three\n");
+    tail.expect(&["one", "two", "three"]);
+    rig.stop(tail);
+    assert!(rig.saved.iter().all(|position| !position.done));
+    rig.remove("a.log.1");
+    let tail = rig.start();
+    let lost = losses(&tail);
+    assert_eq!(lost, [("a.log.1".to_owned(), LossKind::Vanished, None, 1)]);
+    drop(tail.stop());
+}
+
+#[test]
+fn what_a_truncated_file_was_refilled_with_is_not_missed_of_what_it_had_held() {
+    noticing(|notices| {
+        let mut rig = Rig::new(&["a.log"]);
+        rig.notices = notices;
+        rig.append("a.log", numbers(0..10));
+        let mut tail = rig.start();
+        tail.wait("the first lines", |tail| tail.seen.len() == 10);
+        // In one go, so that nobody sees it empty.
+        fs::write(rig.path("new"), numbers(10..1_000)).unwrap();
+        let text = fs::read(rig.path("new")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(
+            &OpenOptions::new()
+                .write(true)
+                .open(rig.path("a.log"))
+                .unwrap(),
+            &text,
+            0,
+        )
+        .unwrap();
+        tail.wait("the new ones", |tail| tail.seen.len() == 1_000);
+        assert_eq!(losses(&tail), []);
+        drop(tail.stop());
+    });
+}
+
 #[test]
 fn cut_bytes_and_holes_are_counted_by_file() {
     let mut rig = Rig::new(&["*.log"]);
@@ -112,6 +200,7 @@ fn an_input_says_what_it_holds_and_what_it_cannot_read() {
     assert_eq!(figures.input.as_ref(), "logs");
     assert_eq!(figures.unreadable[0].path, rig.path("socket.log"));
     assert_eq!(losses(&tail), [], "a socket is no loss");
+    assert_eq!(figures.failing(), 0, "nobody misses what is in a socket");
     rig.remove("socket.log");
     tail.wait_for("the socket to be forgotten", |tail| {
         tail.counters.inputs()[0].unreadable_total == 0

@@ -48,6 +48,22 @@ fn a_file_of_alerts_is_not_followed_whatever_it_is_called() {
     });
 }
 
+/// It was passed over until the next reload.
+#[test]
+fn a_log_with_the_inode_of_a_deleted_file_of_alerts_is_followed() {
+    let rig = rig();
+    rig.append("alerts.jsonl", "one\n");
+    let mut tail = rig.start();
+    // The same file under a name that no rotation gives it is what a new one with its inode is.
+    rig.rename("alerts.jsonl", "b.log");
+    tail.handle.look();
+    tail.wait("a look", |tail| tail.current);
+    rig.append("b.log", "two\n");
+    tail.handle.look();
+    tail.expect(&["one", "two"]);
+    tail.end(&["one", "two"]);
+}
+
 #[test]
 fn a_file_of_alerts_that_comes_later_is_not_followed() {
     let rig = rig();

@@ -8,6 +8,7 @@ mod encodings;
 mod growth;
 mod honesty;
 mod kills;
+mod known;
 mod limits;
 mod links;
 mod long_lines;

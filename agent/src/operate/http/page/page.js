@@ -113,8 +113,9 @@ function fact(name, isBad, state, more) {
 function drawInputs(status) {
   const cards = Object.entries(status.inputs).map(([name, it]) => {
     const lost = it.losses.reduce((sum, loss) => sum + loss.times, 0);
-    const isBad = it.unreadable_total > 0 || lost > 0;
-    const state = it.unreadable_total ? `${it.unreadable_total} unreadable` : lost ? `${lost} times lost` : 'reads';
+    const unreadable = it.unreadable_total - it.passed_over;
+    const isBad = unreadable > 0 || lost > 0;
+    const state = unreadable ? `${unreadable} unreadable` : lost ? `${lost} times lost` : 'reads';
     const more = [it.type, it.type === 'file' && many(it.files, 'file'), many(it.lines, 'line'), `${size(it.bytes)} read`,
       it.lag_bytes > 0 && `${size(it.lag_bytes)} behind`, it.skewed > 0 && `${it.skewed} from the future`,
       ...it.unreadable.slice(0, 3).map(file => `${file.path}: ${file.error}`)];
