@@ -16,7 +16,8 @@ use super::folder::{self, io};
 use super::record::PositionRecord;
 use super::steady::Moment;
 use super::tables::{
-    BEGUN, COMMITTED_AT, FORMAT, FORMAT_KEY, GROUPS, META, NOTES, POSITIONS, STEADY_AT, WINDOWS,
+    BEGUN, COMMITTED_AT, COMMITTED_BEFORE, FORMAT, FORMAT_KEY, GROUPS, META, NOTES, POSITIONS,
+    STEADY_AT, WINDOWS,
 };
 use super::{GroupRecord, Saved, Start, StoreError, write};
 use crate::inputs::{Position, PositionKey};
@@ -238,22 +239,27 @@ fn read_saved(database: &Database) -> Result<Saved, redb::Error> {
 
 /// When anything was last committed.
 pub(super) fn committed_at(database: &Database) -> Result<Option<Timestamp>, redb::Error> {
+    moment(database, COMMITTED_AT)
+}
+
+/// The same of the commit before that.
+pub(super) fn committed_before(database: &Database) -> Result<Option<Timestamp>, redb::Error> {
+    moment(database, COMMITTED_BEFORE)
+}
+
+fn moment(database: &Database, name: &str) -> Result<Option<Timestamp>, redb::Error> {
     let meta = database.begin_read()?.open_table(META)?;
-    let nanos = meta.get(COMMITTED_AT)?.map(|value| value.value());
+    let nanos = meta.get(name)?.map(|value| value.value());
     let nanos = nanos.and_then(|nanos| i64::try_from(nanos).ok());
     Ok(nanos.map(Timestamp::from_nanos))
 }
 
 /// The same by both clocks; `None`: never, or an earlier version of the same format wrote it.
 pub(super) fn last_moment(database: &Database) -> Result<Option<Moment>, redb::Error> {
-    let meta = database.begin_read()?.open_table(META)?;
-    let at = |name| -> Result<Option<Timestamp>, redb::Error> {
-        let nanos = meta.get(name)?.map(|value| value.value());
-        let nanos = nanos.and_then(|nanos| i64::try_from(nanos).ok());
-        Ok(nanos.map(Timestamp::from_nanos))
-    };
-    let moment = at(COMMITTED_AT)?.zip(at(STEADY_AT)?);
-    Ok(moment.map(|(wall, steady)| Moment { wall, steady }))
+    let (wall, steady) = (committed_at(database)?, moment(database, STEADY_AT)?);
+    Ok(wall
+        .zip(steady)
+        .map(|(wall, steady)| Moment { wall, steady }))
 }
 
 /// Every position.

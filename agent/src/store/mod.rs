@@ -16,13 +16,13 @@
 //!
 //! # The disk format, version 1
 //!
-//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty; its time of change is `committed_at` if anything was told that could not be saved after that, and its time of access then is that of when this began),
+//! In the state folder (0750) lie `lock` (held with flock for as long as the agent lives, empty; its time of change is `committed_at` or `committed_before` if anything was told that could not be saved after that, and its time of access then is that of when this began),
 //! `state.redb` (0600) and `positions` (0600, see `checkpoint`). A database that cannot be read
 //! becomes `state.redb.damaged-<unix seconds>`; `state.redb.new` is one that was not finished.
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `steady_at` = when that was in steady time (`steady`), as nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
+//! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `committed_before` = the same of the commit before, for one that is said to have failed may stand there all the same; `steady_at` = when that was in steady time (`steady`), as nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
 //! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
@@ -333,6 +333,7 @@ impl Store {
                     wall: now,
                     steady: self.shared.steady_now(),
                 },
+                last: self.committed_at,
             };
             work.apply(database).map_err(StoreError::from_database)
         };

@@ -51,8 +51,7 @@ impl Store {
         };
         saved.unsaved_after = lock
             .as_ref()
-            .zip(saved.committed_at)
-            .and_then(|(lock, last)| folder::unsaved_after(lock, last));
+            .and_then(|lock| unsaved_after(lock, &view, saved.committed_at));
         let grip = match (&view, &lock) {
             (View::Open(_), _) => Grip::Database,
             (_, Some(_)) => Grip::Lock,
@@ -96,6 +95,24 @@ impl Store {
             lock: None,
         }
     }
+}
+
+/// What an earlier run noted of what it could not save, if that is about the commit that was its last: what
+/// stands in the database is that one, or a later one which it took for failed.
+fn unsaved_after(
+    lock: &std::fs::File,
+    view: &View,
+    committed_at: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let before = match view {
+        View::Open(database) => database::committed_before(database).ok().flatten(),
+        View::Copy(copy) => database::committed_before(copy).ok().flatten(),
+        View::Closed => None,
+    };
+    let noted = |last: Timestamp| folder::unsaved_after(lock, last);
+    committed_at
+        .and_then(noted)
+        .or_else(|| before.and_then(noted))
 }
 
 /// What a process has had of the folder so far.

@@ -26,6 +26,7 @@ pub(super) const FORMAT: u64 = 1;
 pub(super) const FORMAT_KEY: &str = "format";
 pub(super) const BEGUN: &str = "begun";
 pub(super) const COMMITTED_AT: &str = "committed_at";
+pub(super) const COMMITTED_BEFORE: &str = "committed_before";
 pub(super) const STEADY_AT: &str = "steady_at";
 pub(super) const NEXT: &str = "next";
 pub(super) const SETTLED_BYTES: &str = "settled_bytes";

@@ -93,6 +93,24 @@ fn waiting(reader: &Reader, output: &str) -> Vec<u32> {
     found
 }
 
+/// The agent's alert on itself was never told to be over: the next one did not know of it.
+#[test]
+fn a_commit_that_is_said_to_have_failed_and_is_there_hides_no_note_of_what_could_not_be_saved() {
+    let dir = tempdir().unwrap();
+    let after = |seconds| now().plus(Duration::from_secs(seconds));
+    let (mut store, _) = open(dir.path());
+    store.commit(&Commit::default(), now()).unwrap();
+    folder::note_unsaved(store.lock.as_ref().unwrap(), now(), now());
+    store.commit(&Commit::default(), after(1)).unwrap();
+    drop(store);
+    let (mut store, saved) = open(dir.path());
+    assert_eq!(saved.unsaved_after, Some(now()));
+    // This one is known to have succeeded, and so had the one before it.
+    store.commit(&Commit::default(), after(2)).unwrap();
+    drop(store);
+    assert_eq!(open(dir.path()).1.unsaved_after, None);
+}
+
 #[test]
 fn everything_is_there_after_a_restart() {
     let dir = tempdir().unwrap();

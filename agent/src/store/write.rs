@@ -14,8 +14,9 @@ use super::record::{
 };
 use super::steady::Moment;
 use super::tables::{
-    BEGUN, Bytes, COMMITTED_AT, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META, NEXT, NOTES,
-    NOTIFICATIONS, OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, STEADY_AT, WINDOWS,
+    BEGUN, Bytes, COMMITTED_AT, COMMITTED_BEFORE, DELIVERIES, FORMAT, FORMAT_KEY, GROUPS, META,
+    NEXT, NOTES, NOTIFICATIONS, OUTBOX, POSITIONS, QUEUES, SAID, SETTLED, SETTLED_BYTES, STEADY_AT,
+    WINDOWS,
 };
 use super::{Commit, Report, Routed, Settlement, Store};
 
@@ -51,6 +52,8 @@ pub(super) struct Work<'w> {
     pub(super) settlements: &'w [Settlement],
     pub(super) limits: &'w BTreeMap<String, u64>,
     pub(super) now: Moment,
+    /// When the last commit was that is known to have succeeded.
+    pub(super) last: Option<Timestamp>,
 }
 
 impl Work<'_> {
@@ -69,14 +72,10 @@ impl Work<'_> {
                 writer.tables.meta.insert(BEGUN, 1)?;
             }
             let nanos = |at: Timestamp| u64::try_from(at.as_nanos()).unwrap_or(0);
-            writer
-                .tables
-                .meta
-                .insert(COMMITTED_AT, nanos(self.now.wall))?;
-            writer
-                .tables
-                .meta
-                .insert(STEADY_AT, nanos(self.now.steady))?;
+            let meta = &mut writer.tables.meta;
+            meta.insert(COMMITTED_AT, nanos(self.now.wall))?;
+            meta.insert(COMMITTED_BEFORE, self.last.map_or(0, nanos))?;
+            meta.insert(STEADY_AT, nanos(self.now.steady))?;
             for (here, entry) in self.adrift.entries() {
                 let key = writer.notification(&entry.routed, entry.queued)?;
                 for word in entry.words.values() {
