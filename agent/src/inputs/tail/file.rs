@@ -77,6 +77,8 @@ pub(super) struct Tailed {
     pub(super) quiet_since: Instant,
     /// Displaced, and done with for now.
     pub(super) let_go: bool,
+    /// Whether it was truncated before: then copies of it come, also of what is not read yet.
+    pub(super) was_cut: bool,
     /// See [`Position::done`].
     pub(super) done: bool,
     /// When its content was last known to be what was read: wall clock.
@@ -149,6 +151,7 @@ impl Tailed {
             queued: false,
             quiet_since: found.now,
             let_go: false,
+            was_cut: false,
             done: false,
             whole_at: Timestamp::MIN,
             missed_at: None,

@@ -285,6 +285,7 @@ impl Tailer<'_> {
             return Ok(());
         };
         file.restart();
+        file.was_cut = true;
         file.after = copy;
         // First: a copy must have its position when the one that was read is gone.
         self.settle_suspects_of(no, &position)?;

@@ -49,7 +49,7 @@ impl Tailer<'_> {
                 && self.table.get(*other).is_some_and(|other| {
                     other.place == Place::Here
                         && other.input == file.input
-                        && other.read_position() > 0
+                        && (other.read_position() > 0 || other.was_cut)
                 })
         };
         let named = bases(name)
@@ -164,6 +164,11 @@ impl Tailer<'_> {
         let Some(original) = self.table.get_mut(of) else {
             return Ok(Verdict::Own);
         };
+        let is_read_to = if original.failing {
+            u64::MAX // nobody knows for how long
+        } else {
+            original.read_position()
+        };
         // A clone, for both files are needed at once.
         let original = original.file()?.try_clone()?;
         let Some(copy) = self.table.get_mut(no) else {
@@ -178,7 +183,8 @@ impl Tailer<'_> {
         if size != last {
             return Ok(Verdict::Wait { size, since: now });
         }
-        if now.saturating_duration_since(since) < SETTLES_AFTER {
+        // What was not read yet of the original may be gone before it is.
+        if now.saturating_duration_since(since) < SETTLES_AFTER || is_read_to < size {
             return Ok(Verdict::Wait { size, since });
         }
         Ok(if size == 0 {
@@ -238,7 +244,13 @@ impl Tailer<'_> {
             if nothing_new.unwrap_or(false) {
                 self.pass_over(no, Twin::No)?;
             } else {
-                self.acquit(no);
+                // It may be a copy of what the original was refilled with.
+                let (size, since) = (0, clock::monotonic());
+                if let Some(file) = self.table.get_mut(no) {
+                    let of = original;
+                    file.twin = Twin::Suspect { of, size, since };
+                }
+                self.enqueue(no);
             }
         }
         Ok(())

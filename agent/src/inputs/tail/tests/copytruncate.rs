@@ -104,3 +104,26 @@ fn a_new_file_that_only_begins_like_another_is_read() {
     tail.expect(&all);
     tail.end(&all);
 }
+
+/// Both were read: the copy was no suspect, for of the log nothing had been read since it was cut.
+#[test]
+fn what_is_copied_again_before_the_rest_of_the_first_copy_is_read_is_read_once() {
+    let rig = Rig::new(&["a.log*"]);
+    // More than the inbox and all that waits before it hold.
+    rig.append("a.log", numbers(0..400_000));
+    let mut tail = rig.start();
+    let deadline = clock::monotonic() + DEADLINE;
+    while tail.counters.inputs()[0].bytes_read < 16 * 256 * 1024 {
+        assert!(clock::monotonic() < deadline, "{:?}", tail.counters);
+        std::thread::yield_now();
+    }
+    copy(&rig.path("a.log"), &rig.path("a.log.2"));
+    rig.truncate("a.log", 0);
+    rig.append("a.log", numbers(400_000..400_010));
+    copy(&rig.path("a.log"), &rig.path("a.log.1"));
+    tail.wait("all", |tail| tail.seen.len() >= 400_010);
+    let (seen, _) = tail.stop_when_current();
+    let mut seen = numbers_of(&seen);
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..400_010));
+}
