@@ -12,6 +12,8 @@ pub struct Quiet {
     pub complaints: u64,
     /// Warnings and errors that came within a second of one with the same words.
     pub hasty: u64,
+    /// Warnings that bytes of a file were gone before they were read.
+    pub losses: u64,
     /// Lines that hold the secret.
     pub leaks: u64,
     /// The most hasty words, as an example.
@@ -33,6 +35,7 @@ impl Quiet {
                 continue;
             }
             self.complaints += 1;
+            self.losses += u64::from(rest.contains(" before all of it had been read"));
             let Ok(at) = time.parse::<jiff::Timestamp>() else {
                 continue;
             };

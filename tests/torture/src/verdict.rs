@@ -238,6 +238,9 @@ impl Verdict {
             self.fact("of_these_read_in_time", accounts.saved);
             self.fact("torn_lines", accounts.torn);
         }
+        if outcome.quiet.losses > 0 {
+            self.fact("losses_told_of", outcome.quiet.losses);
+        }
         if outcome.quiet.hasty > 0 {
             self.fact("hasty_complaint", outcome.quiet.example.as_str());
         }
