@@ -85,6 +85,8 @@ pub(crate) fn told(host: &Host) -> Vec<(String, String, String, bool)> {
     let mut alerts = json_lines(&host.read("alerts.jsonl"));
     // What is said again after a kill is the same by its id.
     alerts.retain(|alert| seen.insert((alert["id"].to_string(), alert["seq"].to_string())));
+    // What the agent tells of itself, such as a full disk, is no message.
+    alerts.retain(|alert| alert["group"]["message"].is_string());
     let fields = alerts.iter().map(|alert| {
         let group = |name: &str| alert["group"][name].as_str().unwrap().to_owned();
         let sample = &alert["samples"][0];

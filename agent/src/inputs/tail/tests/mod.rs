@@ -39,8 +39,9 @@ use crate::inputs::framer::Framing;
 use crate::inputs::multiline::Multiline;
 use crate::inputs::{Position, PositionKey};
 
-/// Longer than the slow scan and the linger together; nothing that works takes so long.
-const DEADLINE: Duration = Duration::from_secs(25);
+/// Much longer than the slow scan and the linger together: on a host that has no processor to spare a
+/// round over hundreds of files takes many seconds.
+const DEADLINE: Duration = Duration::from_secs(100);
 
 /// With more positions than this, no history of them is kept: that of 10,000 files would fill the memory.
 const MOST_KEPT: usize = 20;
