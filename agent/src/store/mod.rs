@@ -23,7 +23,7 @@
 //! | table | key | value |
 //! | --- | --- | --- |
 //! | `meta` | name | number: `format` = 1; `begun` = 1 once anything was committed; `committed_at` = when something was last, unix nanoseconds; `committed_before` = the same of the commit before, for one that is said to have failed may stand there all the same; `steady_at` = when that was in steady time (`steady`), as nanoseconds; `next` = the next notification's key; `settled_bytes` = sum over `settled` |
-//! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `memory` |
+//! | `positions` | input, device, inode | JSON: `v`, `path` (or `path_bytes` where it is not UTF-8), `offset`, `head`, `tail`, `seen_at`, `done`, `memory` |
 //! | `groups` | rule, group | the engine's own JSON, opaque here |
 //! | `windows` | rule, group, number | a part of a large window, the engine's own, opaque here |
 //! | `notes` | name | a small record, opaque here: `silences`, `habits`, `digests`, `pace OUTPUT` |
