@@ -11,7 +11,7 @@
 //! every comparison it is four times slower: planning compares all of a sample with all runs.
 //!
 //! An input is text that one can read and write: `written` says how. What is found is compared over
-//! the whole log, over the log line by line, over it cut in two, and repeated until a scan takes
+//! the whole log, over the log record by record, over it cut in two, and repeated until a scan takes
 //! more than one turn. The naive matcher asks the patterns and conditions that the rules hold; that
 //! those say what an operator meant is tested in their own rooms.
 
@@ -25,6 +25,7 @@ use std::ops::Range;
 
 use lapwing_rules::fields::Fields;
 use lapwing_rules::matcher::{Matcher, Scratch, Setup};
+use lapwing_rules::model::Text;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 use written::{Case, Sample};
@@ -77,8 +78,9 @@ fn check(case: &Case) {
     };
     let matcher = Matcher::with(case.rules.clone(), &setup);
     let mut scratch = Scratch::default();
-    let mut scan = |log: &[u8], at: usize, hits: &mut Vec<Hit>| {
-        matcher.scan(log, &case.format, &mut scratch, &mut |found| {
+    scratch.set_peer(case.peer.as_deref());
+    let mut scan = |text: Text<'_>, at: usize, hits: &mut Vec<Hit>| {
+        matcher.scan_records(text, &case.format, &mut scratch, &mut |found| {
             hits.push(Hit {
                 line: at + found.line.start..at + found.line.end,
                 rule: found.rule.0,
@@ -94,54 +96,68 @@ fn check(case: &Case) {
             matcher.plan()
         );
     };
-    let log = &case.log;
+    let whole = 0..case.log.len();
+    let mut scan_part = |part: Range<usize>, hits: &mut Vec<Hit>| {
+        let records = case.records_in(part.clone());
+        let text = Text {
+            bytes: &case.log[part.clone()],
+            records: &records,
+        };
+        scan(text, part.start, hits);
+    };
 
     let mut hits = Vec::new();
-    scan(log, 0, &mut hits);
+    scan_part(whole.clone(), &mut hits);
     same("whole", &hits, &expected);
 
-    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let borders = case.borders();
     hits.clear();
-    let mut at = 0;
-    for line in &lines {
-        scan(line, at, &mut hits);
-        at += line.len();
+    for part in borders.windows(2) {
+        scan_part(part[0]..part[1], &mut hits);
     }
-    same("line by line", &hits, &expected);
+    same("record by record", &hits, &expected);
 
-    let head: usize = lines
-        .iter()
-        .take(case.cut % (lines.len() + 1))
-        .map(|line| line.len())
-        .sum();
+    let cut = borders[case.cut % borders.len()];
     hits.clear();
-    scan(&log[..head], 0, &mut hits);
-    scan(&log[head..], head, &mut hits);
-    same(&format!("cut at {head}"), &hits, &expected);
+    scan_part(0..cut, &mut hits);
+    scan_part(cut..whole.end, &mut hits);
+    same(&format!("cut at {cut}"), &hits, &expected);
 
-    if case.is_long && log.ends_with(b"\n") {
-        check_repeated(log, &expected, &mut scan, &same);
+    if case.is_long && case.log.ends_with(b"\n") {
+        check_repeated(case, &expected, &mut scan, &same);
     }
 }
 
 /// The log so often that a scan goes through more than one piece.
 fn check_repeated(
-    log: &[u8],
+    case: &Case,
     expected: &[Hit],
-    scan: &mut dyn FnMut(&[u8], usize, &mut Vec<Hit>),
+    scan: &mut dyn FnMut(Text<'_>, usize, &mut Vec<Hit>),
     same: &dyn Fn(&str, &[Hit], &[Hit]),
 ) {
     /// More than the matcher takes at a time.
     const LONG: usize = 600 * 1024;
     /// Hits are held with their fields.
     const MANY: usize = 50_000;
+    let log = &case.log;
     let times = LONG / log.len() + 1;
     if times * expected.len() > MANY {
         return;
     }
-    let mut hits = Vec::new();
-    scan(&log.repeat(times), 0, &mut hits);
     let starts = (0..times).map(|time| time * log.len());
+    let records: Vec<Range<usize>> = starts
+        .clone()
+        .flat_map(|start| {
+            let moved = move |record: &Range<usize>| start + record.start..start + record.end;
+            case.records.iter().map(moved)
+        })
+        .collect();
+    let text = Text {
+        bytes: &log.repeat(times),
+        records: &records,
+    };
+    let mut hits = Vec::new();
+    scan(text, 0, &mut hits);
     let expected: Vec<Hit> = starts
         .flat_map(|start| expected.iter().map(move |hit| hit.moved_by(start)))
         .collect();

@@ -1,7 +1,7 @@
-//! What the matcher must find, found the slow way: every rule is asked about every line. Knows
-//! nothing of plans; lines are cut here once more.
+//! What the matcher must find, found the slow way: every rule is asked about every record.
+//! Knows nothing of plans; lines are cut here once more.
 
-use lapwing_rules::fields::{Fields, Format};
+use lapwing_rules::fields::Fields;
 use lapwing_rules::language::pattern::{Case as Fold, Pattern};
 use lapwing_rules::matcher::{FieldUse, Wanted};
 
@@ -20,28 +20,51 @@ enum Text<'a> {
     Folded(Pattern),
 }
 
-/// Lines ascending, rules ascending.
+/// Records ascending, rules ascending.
 pub(crate) fn hits(case: &Case) -> Vec<Hit> {
     let rules: Vec<Rule<'_>> = case.rules.iter().map(Rule::new).collect();
+    let mut joined = case.records.iter().peekable();
     let mut hits = Vec::new();
     let mut start = 0;
-    for whole in case.log.split_inclusive(|byte| *byte == b'\n') {
-        let line = match whole {
-            [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
-            line => line,
+    while start < case.log.len() {
+        let rest = &case.log[start..];
+        let lf = rest.iter().position(|byte| *byte == b'\n');
+        let record = joined.next_if(|record| record.start == start);
+        let end = record.map_or_else(
+            || lf.map_or(case.log.len(), |lf| start + lf + 1),
+            |record| record.end,
+        );
+        let text = match &case.log[start..end] {
+            [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,
+            text => text,
         };
         for rule in &rules {
-            if let Some(fields) = rule.ask(line, &case.format) {
+            if let Some(fields) = rule.ask(text, case) {
                 hits.push(Hit {
-                    line: start..start + line.len(),
+                    line: start..start + text.len(),
                     rule: rule.wanted.rule.0,
                     fields: shown(&fields),
                 });
             }
         }
-        start += whole.len();
+        start = end;
     }
     hits
+}
+
+/// A record is of the format as a whole, or else in its first line.
+fn read(record: &[u8], case: &Case) -> Fields {
+    let first = record.split(|byte| *byte == b'\n').next();
+    let mut fields = Fields::default();
+    for text in [Some(record), first].into_iter().flatten() {
+        if fields.iter().next().is_none() {
+            case.format.read(text, &mut fields);
+        }
+    }
+    if let Some(peer) = &case.peer {
+        fields.push("peer", peer.as_bytes());
+    }
+    fields
 }
 
 impl<'a> Rule<'a> {
@@ -64,8 +87,8 @@ impl<'a> Rule<'a> {
         }
     }
 
-    /// What there is to say about the line when the rule accepts it.
-    fn ask(&self, line: &[u8], format: &Format) -> Option<Fields> {
+    /// What there is to say about the record when the rule accepts it.
+    fn ask(&self, line: &[u8], case: &Case) -> Option<Fields> {
         let rule = &*self.wanted.matching;
         let holds = |text: &Text<'_>| text.is_in(line);
         if !(self.contains.is_empty() || self.contains.iter().any(holds))
@@ -79,11 +102,10 @@ impl<'a> Rule<'a> {
         {
             return None;
         }
-        let mut fields = Fields::default();
         if self.wanted.fields == FieldUse::Unwanted && rule.condition.is_none() {
-            return Some(fields);
+            return Some(Fields::default());
         }
-        format.read(line, &mut fields);
+        let mut fields = read(line, case);
         if let Some(pattern) = matched {
             pattern.captures(line, &mut |name, place| fields.push(name, &line[place]));
         }

@@ -10,6 +10,9 @@
 //! i             `ignore_case`
 //! f             fields are wanted
 //! -             the next rule
+//! j213          two lines form a record, then each one alone, then three, and again
+//! hweb-1        who sent the lines
+//! p(?P<a>\w+)   the pattern, where that is the format
 //! l             what follows is the log
 //! ```
 //!
@@ -18,6 +21,7 @@
 //! changes of an input make another one.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use lapwing_rules::fields::Format;
@@ -25,7 +29,7 @@ use lapwing_rules::language::expression::Expression;
 use lapwing_rules::language::pattern::{Case as Fold, Pattern};
 use lapwing_rules::language::rule::Match;
 use lapwing_rules::matcher::{FieldUse, Kernel, Wanted};
-use lapwing_rules::model::RuleId;
+use lapwing_rules::model::{RuleId, Text};
 use regex_syntax::hir::Hir;
 
 use crate::draw::{self, Draw};
@@ -34,6 +38,8 @@ use crate::draw::{self, Draw};
 const MOST_RULES: usize = 40;
 /// Longer patterns and texts as well. Some texts are longer than what any tier looks at.
 const MOST_TEXT: usize = 300;
+/// Of the lines, where none is written.
+const ORDINARY_PATTERN: &str = r"^(?P<time>\S+) \[?(?P<level>\w+)\]? (?:(?P<who>\w+): )?(?P<msg>.*)$";
 /// The log, written out.
 const MOST_LOG: usize = 40 * 1024;
 
@@ -50,6 +56,10 @@ pub(crate) struct Case {
     pub(crate) cut: usize,
     pub(crate) rules: Vec<Wanted>,
     pub(crate) log: Vec<u8>,
+    /// The records of several lines.
+    pub(crate) records: Vec<Range<usize>>,
+    /// Who sent the lines.
+    pub(crate) peer: Option<String>,
 }
 
 /// What the plan takes for ordinary.
@@ -62,6 +72,15 @@ pub(crate) enum Sample {
     LogAmongOthers,
     /// Other lines.
     Others,
+}
+
+/// What is written once for all rules; of several the last one counts.
+#[derive(Default)]
+struct Shared<'a> {
+    /// So many lines form each record, in turn.
+    joined: &'a [u8],
+    peer: Option<&'a str>,
+    pattern: Option<&'a str>,
 }
 
 #[derive(Default)]
@@ -81,6 +100,7 @@ impl Case {
         let (&[kernel, sample, format, cut], mut rest) = bytes.split_first_chunk()?;
         let digit = |byte: u8| byte.wrapping_sub(b'0');
         let mut drafts = vec![Draft::default()];
+        let mut shared = Shared::default();
         while !rest.is_empty() {
             let end = rest.iter().position(|byte| *byte == b'\n');
             let (line, behind) = rest.split_at(end.unwrap_or(rest.len()));
@@ -88,7 +108,7 @@ impl Case {
             match line {
                 b"l" => break,
                 b"-" if drafts.len() < MOST_RULES => drafts.push(Draft::default()),
-                [key, value @ ..] if value.len() <= MOST_TEXT => {
+                [key, value @ ..] if value.len() <= MOST_TEXT && !shared.take(*key, value) => {
                     drafts.last_mut()?.take(*key, value);
                 }
                 _ => {}
@@ -108,21 +128,109 @@ impl Case {
                 2 => Sample::LogAmongOthers,
                 _ => Sample::Others,
             },
-            format: match digit(format) % 6 {
+            format: match digit(format) % 8 {
                 0 => Format::Nginx,
                 1 => Format::NginxError,
                 2 => Format::Json { time_field: None },
                 3 => Format::Logfmt { time_field: None },
                 4 => Format::Plain,
-                _ => Format::Apache,
+                5 => Format::Apache,
+                6 => Format::Syslog,
+                _ => shared.format()?,
             },
             is_format_known: digit(format) % 16 < 12,
             is_long: cut % 32 == 0,
             cut: usize::from(cut / 16) + usize::from(cut % 4),
+            records: shared.records(&log),
+            peer: shared.peer.map(str::to_owned),
             rules,
             log,
         })
     }
+
+    /// The records of the log that begin in `place`, whole, as a text of their own.
+    pub(crate) fn records_in(&self, place: Range<usize>) -> Vec<Range<usize>> {
+        let is_there = |record: &&Range<usize>| place.contains(&record.start);
+        let there = self.records.iter().filter(is_there);
+        there
+            .map(|record| record.start - place.start..record.end - place.start)
+            .collect()
+    }
+
+    /// Where in the log each record begins, those of one line among them; and its end.
+    pub(crate) fn borders(&self) -> Vec<usize> {
+        let text = Text {
+            bytes: &self.log,
+            records: &self.records,
+        };
+        let mut borders = vec![0];
+        while let Some(&at) = borders.last()
+            && at < self.log.len()
+        {
+            borders.push(text.behind(at));
+        }
+        borders
+    }
+}
+
+impl<'a> Shared<'a> {
+    /// Whether `key` is one of these.
+    fn take(&mut self, key: u8, value: &'a [u8]) -> bool {
+        let text = std::str::from_utf8(value).ok();
+        match key {
+            b'j' => self.joined = value,
+            b'h' => self.peer = text,
+            b'p' => self.pattern = text,
+            _ => return false,
+        }
+        true
+    }
+
+    /// `None` where what is written is no pattern.
+    fn format(&self) -> Option<Format> {
+        let pattern = compiled(self.pattern.unwrap_or(ORDINARY_PATTERN), Fold::Sensitive)?;
+        Some(Format::Pattern {
+            pattern: Box::new(pattern),
+            time_format: None,
+        })
+    }
+
+    /// Those of several lines.
+    fn records(&self, log: &[u8]) -> Vec<Range<usize>> {
+        let mut records = Vec::new();
+        let mut counts = self.joined.iter().cycle();
+        let mut lines = log.split_inclusive(|byte| *byte == b'\n').peekable();
+        let mut start = 0;
+        while let Some(count) = counts.next()
+            && lines.peek().is_some()
+        {
+            let count = usize::from(count.wrapping_sub(b'0') % 8).max(1);
+            let (mut end, mut taken) = (start, 0);
+            for line in lines.by_ref().take(count) {
+                end += line.len();
+                taken += 1;
+            }
+            if taken > 1 {
+                records.push(start..end);
+            }
+            start = end;
+        }
+        records
+    }
+}
+
+/// `None` for what is no pattern, and for one that takes long to compile.
+fn compiled(text: &str, fold: Fold) -> Option<Pattern> {
+    let parsed = regex_syntax::ParserBuilder::new()
+        .utf8(false)
+        .case_insensitive(fold == Fold::Ignore)
+        .build()
+        .parse(text)
+        .ok()?;
+    if draw::states(&parsed) > 4000 {
+        return None;
+    }
+    Pattern::new(text, fold).ok()
 }
 
 /// `kernel`, or the next slower one that this processor can run.
@@ -169,23 +277,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// `None` for what is no pattern, and for one that takes long to compile.
     fn pattern(&self, text: &str) -> Option<Pattern> {
-        let parsed = regex_syntax::ParserBuilder::new()
-            .utf8(false)
-            .case_insensitive(self.ignores_case)
-            .build()
-            .parse(text)
-            .ok()?;
-        if draw::states(&parsed) > 4000 {
-            return None;
-        }
         let fold = if self.ignores_case {
             Fold::Ignore
         } else {
             Fold::Sensitive
         };
-        Pattern::new(text, fold).ok()
+        compiled(text, fold)
     }
 }
 
@@ -296,6 +394,10 @@ impl fmt::Display for Case {
             " (not planned for)"
         };
         writeln!(f, "{:?}, {}{known}", self.kernel, self.format.name())?;
+        if let Format::Pattern { pattern, .. } = &self.format {
+            writeln!(f, "lines are {:?}", pattern.text())?;
+        }
+        writeln!(f, "records {:?}, from {:?}", self.records, self.peer)?;
         for wanted in &self.rules {
             let condition = wanted.matching.condition.as_ref().map(Expression::text);
             writeln!(
