@@ -39,7 +39,7 @@ impl Tailer<'_> {
         let kind = file.file().and_then(sniff);
         let stage = Stage::Waiting {
             size: 0,
-            since: clock::monotonic(),
+            since: self.attention.now(),
             cut: None,
         };
         let packing = match kind {
@@ -74,14 +74,10 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return;
         };
-        let size = size_of(file);
+        let (size, since) = (size_of(file), self.attention.now());
         if let Some(packed) = &mut file.packed {
             packed.drop_decoder();
-            packed.stage = Stage::Waiting {
-                size,
-                since: clock::monotonic(),
-                cut,
-            };
+            packed.stage = Stage::Waiting { size, since, cut };
             self.archives.insert(no);
         }
     }

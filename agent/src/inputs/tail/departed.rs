@@ -36,6 +36,16 @@ pub(super) struct Claimed {
     pub(super) by: BTreeSet<FileNo>,
 }
 
+/// A file that was closed when it lost its last name.
+#[derive(Debug)]
+pub(super) struct Bereft {
+    file: Tailed,
+    /// When that was noticed, by `Tailer::attention`.
+    since: Instant,
+    /// The same by the clock of the listings: those that were begun before say nothing.
+    gone_at: Instant,
+}
+
 /// Whether another file has the key of one that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reused {
@@ -75,12 +85,13 @@ impl Tailer<'_> {
                 by,
             }),
             Reused::Yes => {
+                let since = self.attention.now();
                 let file = self.table.get_mut(likeliest)?;
                 let packed = file.packed.as_mut()?;
                 packed.held = Some(mark);
                 packed.stage = Stage::Waiting {
                     size: 0,
-                    since: clock::monotonic(),
+                    since,
                     cut: None,
                 };
                 self.taken_over.push((input, position.clone()));
@@ -184,12 +195,13 @@ impl Tailer<'_> {
             return;
         }
         let family = family_of(door);
-        let kin = |file: &mut Tailed| {
+        let kin = |bereft: &mut Bereft| {
+            let file = &bereft.file;
             let position = file.position(file.named_at);
             (family.contains(&file.door) || family.contains(&file.origin))
                 && text_begins_like(door, Mark::of(&position))
         };
-        for file in self.bereft.extract_if(.., kin) {
+        for Bereft { file, .. } in self.bereft.extract_if(.., kin) {
             self.claimed.push(Claimed {
                 input: file.input,
                 position: file.position(clock::now()),
@@ -217,8 +229,11 @@ impl Tailer<'_> {
         };
         let position = file.position(clock::now());
         let (input, is_packed) = (file.input, file.packed.is_some());
-        let origin = file.origin.clone();
+        let (origin, unread) = (file.origin.clone(), file.unread());
         self.table.remove(no);
+        if is_dead && !is_packed && unread > 0 {
+            self.lose(input, &position.path, LossKind::Vanished, Some(unread));
+        }
         if is_dead {
             let key = position.key.clone();
             if !is_packed {
@@ -262,26 +277,36 @@ impl Tailer<'_> {
     pub(super) fn bereave(&mut self, no: FileNo) {
         self.displaced.remove(&no);
         if let Some(file) = self.table.remove(no) {
-            self.bereft.push(file);
+            self.bereft.push(Bereft {
+                file,
+                since: self.attention.now(),
+                gone_at: clock::monotonic(),
+            });
         }
     }
 
     /// Such a file may live on as a compressed one: then what it is known by passes to that. Otherwise
-    /// its unread rest is lost.
+    /// its unread rest is lost: when it has been looked for long enough, and once more after that.
     pub(super) fn settle_bereft(&mut self) -> Result<(), Closed> {
-        let now = clock::monotonic();
-        for file in std::mem::take(&mut self.bereft) {
+        if self.bereft.is_empty() {
+            return Ok(());
+        }
+        let (attentive, now) = (self.attention.now(), clock::monotonic());
+        for bereft in std::mem::take(&mut self.bereft) {
+            let Bereft { file, .. } = &bereft;
             let (input, door) = (file.input, file.origin.clone());
-            let position = file.position(clock::now());
-            let gone_at = file.quiet_since;
+            let mut position = file.position(clock::now());
+            position.done = !self.is_short_of(file);
+            let is_last_look = attentive >= bereft.since + LINGER;
+            let listed_since = if is_last_look { now } else { bereft.gone_at };
             if self
-                .claim(input, &position, &door, Reused::No, gone_at)
+                .claim(input, &position, &door, Reused::No, listed_since)
                 .is_none()
             {
-                if now < file.quiet_since + LINGER {
-                    self.bereft.push(file); // it may be there the next time
+                if is_last_look {
+                    self.bury(bereft.file)?;
                 } else {
-                    self.bury(file)?;
+                    self.bereft.push(bereft); // it may be there the next time
                 }
                 continue;
             }
@@ -295,7 +320,8 @@ impl Tailer<'_> {
 
     /// What was under way in it is a line; the rest is lost.
     fn bury(&mut self, mut file: Tailed) -> Result<(), Closed> {
-        let lost = file.unread();
+        let is_lost = self.is_short_of(&file);
+        let lost = Some(file.unread()).filter(|lost| *lost > 0);
         let mut framed = Framed::default();
         file.finish(&mut framed);
         if !framed.bytes.is_empty() {
@@ -304,8 +330,8 @@ impl Tailer<'_> {
             (self.send)(event)?;
         }
         let (input, position) = (file.input, file.position(clock::now()));
-        if lost > 0 {
-            self.lose(input, &file.path, LossKind::Vanished, Some(lost));
+        if is_lost {
+            self.lose(input, &file.path, LossKind::Vanished, lost);
         }
         let folder = file.real.parent();
         if folder.is_some_and(|folder| self.listings.can(folder)) {
@@ -316,6 +342,14 @@ impl Tailer<'_> {
             homeless.push(position);
         }
         Ok(())
+    }
+
+    /// Whether a file that is gone had more than was read of it, as far as anybody can know: what is
+    /// written where no notices come from is known once it is looked at.
+    fn is_short_of(&self, file: &Tailed) -> bool {
+        let folder = file.real.parent();
+        let is_seen = folder.is_some_and(|folder| self.folders.sees(folder));
+        file.unread() > 0 || file.noticed || !(is_seen || file.done)
     }
 
     /// The claims on `no` are judged, and `holder` was right. What is taken over is forgotten where it

@@ -73,6 +73,8 @@ pub(super) struct Tailed {
     /// Read this one to its end first.
     pub(super) after: Option<FileNo>,
     pub(super) queued: bool,
+    /// It was said to be written to, and could not be read since.
+    pub(super) noticed: bool,
     /// When it was displaced, or read anything last.
     pub(super) quiet_since: Instant,
     /// Displaced, and done with for now.
@@ -149,6 +151,7 @@ impl Tailed {
             twin: Twin::No,
             after: None,
             queued: false,
+            noticed: false,
             quiet_since: found.now,
             let_go: false,
             was_cut: false,

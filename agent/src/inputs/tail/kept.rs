@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lapwing_rules::model::Source;
 
@@ -26,13 +26,14 @@ pub struct Kept {
     input: String,
     id: FileId,
     file: File,
-    /// It is not kept for longer because agents follow each other quickly.
-    quiet_since: Instant,
+    /// How long nothing had come: it is not kept for longer because agents follow each other quickly.
+    quiet: Duration,
 }
 
 impl Tailer<'_> {
     /// All that is open: any of it may be deleted before the successor has opened it.
     pub(super) fn keep(&mut self) -> Vec<Kept> {
+        let now = self.attention.now();
         let files = self.table.iter_mut();
         let plain = files.filter(|(_, file)| file.packed.is_none());
         plain
@@ -41,7 +42,7 @@ impl Tailer<'_> {
                     file: file.hand_on()?,
                     input: file.key().input,
                     id: file.id,
-                    quiet_since: file.quiet_since,
+                    quiet: now.saturating_duration_since(file.quiet_since),
                 })
             })
             .collect()
@@ -85,9 +86,8 @@ impl Tailer<'_> {
         };
         let is_it = |kept: &Kept| kept.input == position.key.input && kept.id == id;
         let at = self.kept.iter().position(is_it)?;
-        let Kept {
-            file, quiet_since, ..
-        } = self.kept.swap_remove(at);
+        let Kept { file, quiet, .. } = self.kept.swap_remove(at);
+        let now = self.attention.now();
         let door = self.folders.door(&position.path);
         let config = self.configs.get(input)?;
         let mut file = Tailed::new(file::Found {
@@ -104,7 +104,7 @@ impl Tailer<'_> {
             file,
             open: self.table.open.clone(),
             framing: config.framing.clone(),
-            now: quiet_since,
+            now: now.checked_sub(quiet).unwrap_or(now),
             named_at: position.seen_at,
         });
         if !file.resume(position).unwrap_or(false) {

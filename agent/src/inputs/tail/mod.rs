@@ -21,6 +21,7 @@
 
 mod account;
 mod archives;
+mod attention;
 mod compared;
 mod counters;
 mod departed;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use lapwing_rules::model::Timestamp;
 
-use super::departed::Claimed;
-use super::file::{Place, Tailed};
+use super::attention::Attention;
+use super::departed::{Bereft, Claimed};
+use super::file::Place;
 use super::identity::FileId;
 use super::kept::Kept;
 use super::listing::Listings;
@@ -68,7 +69,7 @@ pub(super) struct Tailer<'a> {
     /// What the thread before this one has left open.
     pub(super) kept: Vec<Kept>,
     /// Files that lost their last name while they were closed: nobody followed them up yet.
-    pub(super) bereft: Vec<Tailed>,
+    pub(super) bereft: Vec<Bereft>,
     /// Positions that compressed files have taken over at the start.
     pub(super) taken_over: Vec<(usize, Position)>,
     /// Files that were moved into folders that nobody looks into, those before the others first.
@@ -104,7 +105,11 @@ pub(super) struct Tailer<'a> {
     pub(super) control: &'a Control,
     pub(super) scanned_at: Instant,
     pub(super) sweep: Sweep,
+    /// What is waited for in vain is waited for by this clock.
+    pub(super) attention: Attention,
     polled_at: Instant,
+    /// The same, by `attention`.
+    looked_at: Instant,
     /// Files without notices are not looked at again before this.
     blind_until: Instant,
     /// When somebody asked for everything to be read; answered once it is.
@@ -144,6 +149,7 @@ impl<'a> Tailer<'a> {
         }
         let homeless = by_input(&setup.configs, setup.saved);
         let now = clock::monotonic();
+        let attention = Attention::new();
         let started_at = clock::now();
         let names: Vec<Arc<str>> = setup
             .configs
@@ -189,6 +195,8 @@ impl<'a> Tailer<'a> {
             scanned_at: now,
             sweep: Sweep::new(now),
             polled_at: now,
+            looked_at: attention.now(),
+            attention,
             blind_until: now,
             asked_at: None,
         }
@@ -209,11 +217,12 @@ impl<'a> Tailer<'a> {
 
     /// Sleeps until there is something to do.
     fn wait(&mut self) -> Next {
+        self.attention.worked();
         let signal = if self.queue.is_empty() && !self.scan_now {
-            let span = self
-                .next_look()
-                .saturating_duration_since(clock::monotonic());
-            self.control.signals.recv_timeout(span)
+            let span = self.next_look();
+            let signal = self.control.signals.recv_timeout(span);
+            self.attention.slept(span);
+            signal
         } else {
             self.control
                 .signals
@@ -249,8 +258,9 @@ impl<'a> Tailer<'a> {
         Ok(())
     }
 
-    /// When something has to be looked at although nobody said so.
-    fn next_look(&self) -> Instant {
+    /// After which time something has to be looked at although nobody said so.
+    fn next_look(&self) -> Duration {
+        let now = clock::monotonic();
         let mut next = self.scanned_at + SCAN_EVERY;
         let in_doubt = self.scan_soon
             || !(self.suspects.is_empty() && self.archives.is_empty() && self.bereft.is_empty());
@@ -260,15 +270,17 @@ impl<'a> Tailer<'a> {
         if in_doubt {
             next = next.min(self.polled_at + POLL_EVERY);
         }
-        next = self.records.due().map_or(next, |due| next.min(due));
+        let attentive = self.attention.now();
+        let after = |due: Instant| now + due.saturating_duration_since(attentive);
+        next = self.records.due().map_or(next, |due| next.min(after(due)));
         for file in self.displaced.iter().filter_map(|&no| self.table.get(no)) {
             // One whose name is not taken yet has nothing to wait for but a notice.
             let due = file.quiet_since + LINGER;
-            if due > self.polled_at {
-                next = next.min(due.max(self.polled_at + POLL_EVERY));
+            if due > self.looked_at {
+                next = next.min(after(due).max(self.polled_at + POLL_EVERY));
             }
         }
-        next
+        next.saturating_duration_since(now)
     }
 
     /// One round.
@@ -276,7 +288,7 @@ impl<'a> Tailer<'a> {
         self.listings.forget();
         let changes = self.table.paths.take();
         for no in changes.written {
-            self.enqueue(no);
+            self.notice(no);
         }
         self.touched(&changes.touched)?;
         let now = clock::monotonic();
@@ -289,20 +301,24 @@ impl<'a> Tailer<'a> {
                 );
             }
             self.scan_now = true;
+            let unseen = self.table.iter_mut().filter(|(_, file)| !file.is_open());
+            unseen.for_each(|(_, file)| file.noticed = true);
         }
         if self.scan_now || now >= self.scanned_at + SCAN_EVERY {
             self.sweep(now)?;
             self.scanned_at = clock::monotonic();
         }
         self.round()?;
-        self.complete_quiet_records(clock::monotonic())?;
+        self.complete_quiet_records(self.attention.now())?;
         if now >= self.polled_at + POLL_EVERY {
             self.polled_at = now;
+            let attentive = self.attention.now();
+            self.looked_at = attentive;
             self.scan_now |= std::mem::take(&mut self.scan_soon);
             self.poll_blind(now);
             self.judge_suspects()?;
-            self.judge_archives(now)?;
-            self.let_go_of_quiet(now)?;
+            self.judge_archives(attentive)?;
+            self.let_go_of_quiet(attentive)?;
             if now >= self.gauged_at + GAUGE_EVERY {
                 self.gauge();
             }
@@ -333,11 +349,23 @@ impl<'a> Tailer<'a> {
     }
 
     /// It was written to since it was last read.
-    pub(super) fn found_changed(&mut self, no: FileNo, metadata: &Metadata) {
+    fn notice(&mut self, no: FileNo) {
         if let Some(file) = self.table.get_mut(no) {
-            file.seen(metadata.len());
+            file.noticed = true;
         }
         self.enqueue(no);
+    }
+
+    /// It was looked at, and may not be as it was when it was last read.
+    pub(super) fn compare_look(&mut self, no: FileNo, metadata: &Metadata) {
+        let Some(file) = self.table.get_mut(no) else {
+            return;
+        };
+        file.noticed = Look::of(metadata) != file.look;
+        if file.noticed {
+            file.seen(metadata.len());
+            self.enqueue(no);
+        }
     }
 
     /// Looks at files from whose folders no notices come.
@@ -382,9 +410,7 @@ impl<'a> Tailer<'a> {
         };
         match std::fs::metadata(name) {
             Ok(metadata) if FileId::of(&metadata) == file.id => {
-                if Look::of(&metadata) != file.look {
-                    self.found_changed(no, &metadata);
-                }
+                self.compare_look(no, &metadata);
             }
             _ => self.scan_now = true,
         }

@@ -14,7 +14,7 @@ use super::Closed;
 use super::file::{self, Place, Tailed};
 use super::identity::FileId;
 use super::listing::Found;
-use super::opened::{self, Look};
+use super::opened;
 use super::pattern::{Walked, rotation_order};
 use super::poller::Tailer;
 use super::table::FileNo;
@@ -344,9 +344,10 @@ impl Tailer<'_> {
 
     /// Changes where a file is, and what follows from that.
     fn displace(&mut self, no: FileNo, change: impl FnOnce(&mut Tailed)) {
+        let now = self.attention.now();
         self.table.relocate(no, |file| {
             change(file);
-            file.quiet_since = clock::monotonic();
+            file.quiet_since = now;
         });
         match self.table.get(no) {
             Some(file) if file.place == Place::Here => self.displaced.remove(&no),
@@ -378,8 +379,8 @@ impl Tailer<'_> {
         {
             // Its link leads to it again.
             self.displace(no, |file| file.place = Place::Here);
-        } else if Look::of(&sighting.metadata) != file.look {
-            self.found_changed(no, &sighting.metadata);
+        } else {
+            self.compare_look(no, &sighting.metadata);
         }
         Ok(())
     }
@@ -489,7 +490,7 @@ impl Tailer<'_> {
             open: self.table.open.clone(),
             metadata,
             framing: config.framing.clone(),
-            now: clock::monotonic(),
+            now: self.attention.now(),
             named_at: clock::now(),
         }));
         self.unwrap(no);

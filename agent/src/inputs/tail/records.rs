@@ -10,7 +10,6 @@ use super::file::Tailed;
 use super::poller::Tailer;
 use super::table::FileNo;
 use super::turns::After;
-use crate::clock;
 
 /// Records of many files are looked at together, this often at the most.
 const SWEEP_EVERY: Duration = Duration::from_millis(20);
@@ -60,7 +59,7 @@ impl Tailer<'_> {
                 None => drop(self.records.under_way.remove(&no)),
             }
         }
-        let soonest = clock::monotonic() + SWEEP_EVERY;
+        let soonest = self.attention.now() + SWEEP_EVERY;
         self.records.due = next.map(|next| next.max(soonest));
         Ok(())
     }
@@ -79,7 +78,7 @@ impl Tailer<'_> {
             self.enqueue(no);
         }
         let due = self.record_due(no);
-        if due.is_none_or(|due| due > clock::monotonic()) {
+        if due.is_none_or(|due| due > self.attention.now()) {
             return Ok(due);
         }
         let mut framed = self.empty_framed();

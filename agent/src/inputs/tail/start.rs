@@ -21,7 +21,6 @@ use super::poller::Tailer;
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
-use crate::clock;
 use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 use crate::threads;
@@ -82,7 +81,7 @@ impl Tailer<'_> {
             self.forget_unless_followed(input, &position)?;
         }
         self.kept.clear(); // what has a name was opened by it
-        self.let_go_of_quiet(clock::monotonic())?; // agents may follow each other quickly
+        self.let_go_of_quiet(self.attention.now())?; // agents may follow each other quickly
         self.gauge();
         for config in &self.configs {
             (self.send)(Event::Ready(config.id))?;

@@ -49,7 +49,7 @@ impl Tailer<'_> {
     pub(super) fn sweep(&mut self, now: Instant) -> Result<(), Closed> {
         let began = clock::now();
         let share = self.next_share();
-        self.note_done(&share, now)?;
+        self.note_done(&share)?;
         if !self.must_list(now) {
             for no in share {
                 self.look_at(no);
@@ -93,7 +93,8 @@ impl Tailer<'_> {
 
     /// Rotated files that are meant by their input under the names that they have now are never let go; but
     /// that they are done with is to be known, so that nobody misses anything when they are deleted.
-    fn note_done(&mut self, files: &[FileNo], now: Instant) -> Result<(), Closed> {
+    fn note_done(&mut self, files: &[FileNo]) -> Result<(), Closed> {
+        let now = self.attention.now();
         for &no in files {
             let rests = |file: &&Tailed| {
                 file.place == Place::Here

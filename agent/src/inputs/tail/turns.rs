@@ -116,6 +116,7 @@ impl Tailer<'_> {
         };
         let before = file.read_position();
         let outcome = file.turn(&mut self.scratch, &mut framed);
+        let now = self.attention.now();
         let (bytes, input) = (file.read_position().saturating_sub(before), file.input);
         if outcome.is_ok() {
             self.works_again(no);
@@ -123,6 +124,7 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(After::Failed);
         };
+        file.noticed &= outcome.is_err();
         match outcome {
             Ok(Turn::Quiet) => {
                 file.whole_at = clock::now();
@@ -131,7 +133,7 @@ impl Tailer<'_> {
             }
             Ok(Turn::Grown { more, moved }) => {
                 file.whole_at = clock::now();
-                file.quiet_since = clock::monotonic();
+                file.quiet_since = now;
                 file.done = false;
                 if file.place != Place::Here {
                     file.let_go = false;
@@ -144,7 +146,7 @@ impl Tailer<'_> {
                 Ok(if more { After::More } else { After::AtEnd })
             }
             Ok(Turn::Packed(news)) => {
-                file.quiet_since = clock::monotonic();
+                file.quiet_since = now;
                 self.counters
                     .ledger
                     .figures(input, |figures| figures.bytes_read += bytes);
@@ -223,7 +225,7 @@ impl Tailer<'_> {
             return Ok(());
         };
         if let Some((timeout, offset)) = file.record_under_way() {
-            let due = clock::monotonic() + timeout;
+            let due = self.attention.now() + timeout;
             self.records.note(no, offset, due);
         }
         let hole = std::mem::take(&mut file.hole_bytes);
@@ -326,14 +328,16 @@ impl Tailer<'_> {
             let taken = file.place == Place::Gone || fs::symlink_metadata(&file.origin).is_ok();
             if taken && !file.queued && now >= file.quiet_since + LINGER {
                 // A last look: notices may have been lost. What it finds makes it wait again.
-                if self.read(no)? == After::More {
+                let after = self.read(no)?;
+                if after == After::More {
                     self.enqueue(no);
                 }
-                if self
-                    .table
-                    .get(no)
-                    .is_some_and(|file| now >= file.quiet_since + LINGER)
-                {
+                // One that cannot be looked at has not said all: it may have lost its name.
+                let is_over = |file: &Tailed| {
+                    now >= file.quiet_since + LINGER
+                        && (after == After::AtEnd || file.place == Place::Gone)
+                };
+                if self.table.get(no).is_some_and(is_over) {
                     self.let_go(no)?;
                 }
             }

@@ -58,7 +58,7 @@ impl Tailer<'_> {
         let Some(of) = named.into_iter().find(original) else {
             return;
         };
-        let since = clock::monotonic();
+        let since = self.attention.now();
         if let Some(file) = self.table.get_mut(no) {
             file.twin = Twin::Suspect { of, size: 0, since };
             self.suspects.insert(no);
@@ -121,7 +121,7 @@ impl Tailer<'_> {
                 return self.tell(no);
             }
             Known::Part => {
-                let now = clock::monotonic();
+                let now = self.attention.now();
                 let since = if size == last { since } else { now };
                 if now.saturating_duration_since(since) < SETTLES_AFTER {
                     if let Some(file) = self.table.get_mut(no) {
@@ -176,7 +176,7 @@ impl Tailer<'_> {
         };
         let copy = copy.file()?;
         let size = copy.metadata()?.size();
-        let now = clock::monotonic();
+        let now = self.attention.now();
         if size > original.metadata()?.size() || !identity::agree_up_to(copy, &original, size)? {
             return Ok(Verdict::Own);
         }
@@ -245,7 +245,7 @@ impl Tailer<'_> {
                 self.pass_over(no, Twin::No)?;
             } else {
                 // It may be a copy of what the original was refilled with.
-                let (size, since) = (0, clock::monotonic());
+                let (size, since) = (0, self.attention.now());
                 if let Some(file) = self.table.get_mut(no) {
                     let of = original;
                     file.twin = Twin::Suspect { of, size, since };

@@ -14,6 +14,7 @@ mod links;
 mod long_lines;
 mod loops;
 mod notices;
+mod patience;
 mod records;
 mod restart;
 mod rotation;
@@ -120,8 +121,7 @@ impl Rig {
         self.start_with(Vec::new())
     }
 
-    /// Goes on with what another one has left open.
-    fn start_with(&self, kept: Vec<Kept>) -> Tail {
+    fn setup(&self, kept: Vec<Kept>, counters: &Arc<Counters>) -> Setup {
         let root = self.folder.path().display();
         let config = Config {
             input: "logs".to_owned(),
@@ -142,16 +142,25 @@ impl Rig {
                 multiline: self.multiline.clone(),
             },
         };
-        let counters = Counters::new();
-        let setup = Setup {
+        Setup {
             configs: vec![config],
             saved: self.saved.clone(),
             first_start: self.first_start,
             kept,
             own: self.own.clone(),
             notices: self.notices,
-            counters: Arc::clone(&counters),
-        };
+            counters: Arc::clone(counters),
+        }
+    }
+
+    /// Goes on with what another one has left open.
+    fn start_with(&self, kept: Vec<Kept>) -> Tail {
+        self.start_counting(kept, Counters::new())
+    }
+
+    /// The same, with counters of an earlier one.
+    fn start_counting(&self, kept: Vec<Kept>, counters: Arc<Counters>) -> Tail {
+        let setup = self.setup(kept, &counters);
         let (handle, control) = control();
         let (inbox, events) = sync_channel::<Event>(16);
         let thread = std::thread::Builder::new()
