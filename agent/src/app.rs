@@ -18,7 +18,7 @@ mod heartbeat;
 mod inputs;
 mod troubles;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ use crate::operate::status::Reloads;
 use crate::operate::{LastReload, Sight};
 use crate::outputs::{self, Outputs, Palette};
 use crate::pump;
-use crate::pump::self_watch::Kind;
+use crate::pump::self_watch::{Growth, Kind};
 use crate::store::{Health, Store, StoreMessage, run as run_store};
 use crate::threads::{self, JoinHandle};
 
@@ -74,6 +74,10 @@ pub struct Life {
 pub struct Kept {
     files: Vec<tail::Kept>,
     network: Option<Arc<Network>>,
+    /// What was lost is to be seen until the process ends.
+    counters: Arc<tail::Counters>,
+    /// How much of that was told.
+    growth: Arc<Mutex<Growth>>,
 }
 
 impl Kept {
@@ -105,6 +109,7 @@ pub struct App {
     stopping: Arc<AtomicBool>,
     tail: tail::Handle,
     counters: Arc<tail::Counters>,
+    growth: Arc<Mutex<Growth>>,
     canary: Arc<Canary>,
     inbox: SyncSender<pump::Input>,
     store: Sender<StoreMessage>,
@@ -163,7 +168,8 @@ pub fn start(
     let store_thread = threads.start("store", keep)?;
     let (inbox, engine_inbox) = mpsc::sync_channel(INBOX);
     let (tail_handle, control) = tail::control();
-    let counters: Arc<tail::Counters> = Arc::default();
+    let counters = Arc::clone(&kept.counters);
+    counters.forget_unreadable();
     let canary = Arc::new(Canary::new(&config.state_dir));
     let (came_back, coming_back) = unbounded_channel();
     let ends = engine::Ends {
@@ -187,9 +193,8 @@ pub fn start(
         inputs::start_others(config, journals, kept, &threads, &inbox)?;
     let beat = config.heartbeat.clone();
     let beat = beat.map(|beat| heartbeat::start(beat, inbox.clone(), Arc::clone(&health)));
-    let watched = Arc::clone(&counters);
     let received = network.as_ref().map(|network| network.counters());
-    let looker = troubles::Looker::new(watched, received, outputs.handle(), &health, &canary);
+    let looker = troubles::Looker::new(kept, received, outputs.handle(), &health, &canary);
     let looker = troubles::start(looker, inbox.clone());
     let singing = canary::start(Arc::clone(&canary), coming_back);
     Ok(App {
@@ -201,6 +206,7 @@ pub fn start(
         stopping,
         tail: tail_handle,
         counters,
+        growth: Arc::clone(&kept.growth),
         inbox,
         store: to_store,
         outputs,
@@ -337,6 +343,8 @@ impl App {
             engine_thread,
             store_thread,
             tasks,
+            counters,
+            growth,
             ..
         } = self;
         for task in tasks {
@@ -374,7 +382,12 @@ impl App {
         outputs.shutdown(grace).await;
         store.send(StoreMessage::Stop).ok();
         join(store_thread).await;
-        Kept { files, network }
+        Kept {
+            files,
+            network,
+            counters,
+            growth,
+        }
     }
 }
 

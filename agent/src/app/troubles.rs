@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::model::InputId;
 use tokio::task::JoinHandle;
 
+use super::Kept;
 use crate::canary::{self, Canary};
 use crate::clock;
 use crate::config::Config;
@@ -76,29 +77,35 @@ pub(super) struct Looker {
     outputs: outputs::Handle,
     health: Arc<Health>,
     canary: Arc<Canary>,
-    growth: Growth,
+    /// Shared with the agents before and after this one in the process: so are the figures that grow.
+    growth: Arc<Mutex<Growth>>,
 }
 
 impl Looker {
     /// Has not looked yet.
     pub(super) fn new(
-        counters: Arc<tail::Counters>,
+        kept: &Kept,
         received: Option<syslog::counters::All>,
         outputs: outputs::Handle,
         health: &Arc<Health>,
         canary: &Arc<Canary>,
     ) -> Self {
         Self {
-            counters,
+            counters: Arc::clone(&kept.counters),
             received,
             outputs,
             health: Arc::clone(health),
             canary: Arc::clone(canary),
-            growth: Growth::default(),
+            growth: Arc::clone(&kept.growth),
         }
     }
 
-    fn look(&mut self, now: Instant) -> Vec<Trouble> {
+    fn has_grown(&self, kind: Kind, about: &str, count: u64, now: Instant) -> bool {
+        let mut growth = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        growth.is(kind, about, count, now)
+    }
+
+    fn look(&self, now: Instant) -> Vec<Trouble> {
         let mut troubles = self.unreadable();
         troubles.extend(self.lost(now));
         troubles.extend(self.received(now));
@@ -153,7 +160,7 @@ impl Looker {
         figures.filter_map(trouble).collect()
     }
 
-    fn lost(&mut self, now: Instant) -> Vec<Trouble> {
+    fn lost(&self, now: Instant) -> Vec<Trouble> {
         let mut lost: BTreeMap<String, (u64, String)> = BTreeMap::new();
         for loss in self.counters.losses() {
             let is_lost = match loss.kind {
@@ -178,7 +185,7 @@ impl Looker {
         }
         let mut troubles = Vec::new();
         for (about, (times, what)) in lost {
-            if self.growth.is(Kind::Lost, &about, times, now) {
+            if self.has_grown(Kind::Lost, &about, times, now) {
                 troubles.push(Trouble {
                     kind: Kind::Lost,
                     about,
@@ -190,7 +197,7 @@ impl Looker {
     }
 
     /// Of what others send.
-    fn received(&mut self, now: Instant) -> Vec<Trouble> {
+    fn received(&self, now: Instant) -> Vec<Trouble> {
         let all = self.received.iter();
         let all = all.map(|all| all.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let mut troubles = Vec::new();
@@ -204,7 +211,7 @@ impl Looker {
                 });
             }
             let dropped = counters.datagrams_dropped.get();
-            if self.growth.is(Kind::Lost, &name, dropped, now) {
+            if self.has_grown(Kind::Lost, &name, dropped, now) {
                 let dropped = counted(dropped, "datagram");
                 troubles.push(Trouble {
                     kind: Kind::Lost,
@@ -218,7 +225,7 @@ impl Looker {
         troubles
     }
 
-    fn outputs(&mut self, now: Instant) -> Vec<Trouble> {
+    fn outputs(&self, now: Instant) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         for output in self.outputs.snapshot() {
             let (about, counts) = (output.name, output.counts);
@@ -234,7 +241,7 @@ impl Looker {
                     about: about.clone(),
                 });
             }
-            if self.growth.is(Kind::Overflown, &about, counts.dropped, now) {
+            if self.has_grown(Kind::Overflown, &about, counts.dropped, now) {
                 let lost = counted(counts.dropped, "notification");
                 troubles.push(Trouble {
                     kind: Kind::Overflown,

@@ -46,8 +46,9 @@ impl Tailer<'_> {
             error: error.to_string(),
             since: clock::now(),
         };
-        self.counters.ledger.unreadable(input, unreadable);
+        let is_news = self.counters.ledger.unreadable(input, unreadable);
         if why == Unread::Failing
+            && is_news
             && let Some(name) = self.names.get(input)
         {
             let ledger = &self.counters.ledger;

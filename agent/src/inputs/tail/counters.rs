@@ -51,7 +51,8 @@ impl Counters {
     }
 
     /// What could not be read, by file and reason, the latest first. At most 1,000 rows have a path;
-    /// one more for each input and kind sums up the others. Since the start of the tail thread.
+    /// one more for each input and kind sums up the others. Since these counters were made: a reload keeps
+    /// them.
     pub fn losses(&self) -> Vec<Loss> {
         self.ledger.losses()
     }
@@ -75,6 +76,12 @@ impl Counters {
             since: now,
         });
         self.ledger.set_other(input, unreadable);
+    }
+
+    /// Other threads begin to read those inputs that are no file inputs, or none does any more: what they
+    /// cannot read they will say.
+    pub fn forget_unreadable(&self) {
+        self.ledger.forget_others();
     }
 
     /// What each file input holds, in the order of the configuration, and what of others cannot be read.

@@ -138,6 +138,8 @@ struct Tables {
     inputs: Vec<InputFigures>,
     /// Those of other threads that cannot be read now.
     others: BTreeMap<Arc<str>, InputFigures>,
+    /// What the tail thread before this one could not read, and since when.
+    before: HashMap<(Arc<str>, PathBuf), Timestamp>,
 }
 
 #[derive(Debug)]
@@ -152,13 +154,31 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The inputs, in the order of the configuration.
+    /// A tail thread begins, with these inputs in the order of the configuration. What was lost stays, and so
+    /// does how much was read of the inputs that there were; what the new thread holds and cannot read it
+    /// finds out by itself.
     pub(super) fn begin(&self, names: &[Arc<str>]) {
+        let mut tables = self.lock();
+        let before = std::mem::take(&mut tables.inputs);
         let figures = |name: &Arc<str>| InputFigures {
             input: Arc::clone(name),
+            bytes_read: before
+                .iter()
+                .find(|figures| figures.input == *name)
+                .map_or(0, |figures| figures.bytes_read),
             ..InputFigures::default()
         };
-        self.lock().inputs = names.iter().map(figures).collect();
+        tables.inputs = names.iter().map(figures).collect();
+        let unread = before.into_iter().flat_map(|figures| {
+            let listed = figures.unreadable.into_iter();
+            listed.map(move |it| ((Arc::clone(&figures.input), it.path), it.since))
+        });
+        tables.before = unread.collect();
+    }
+
+    /// No other thread has said yet what it cannot read.
+    pub(super) fn forget_others(&self) {
+        self.lock().others.clear();
     }
 
     /// Adds to the row of this file and kind.
@@ -194,15 +214,22 @@ impl Ledger {
         }
     }
 
-    /// A path cannot be read.
-    pub(super) fn unreadable(&self, input: usize, unreadable: Unreadable) {
-        self.figures(input, |figures| {
-            figures.unreadable_total += 1;
-            figures.passed_over += u64::from(unreadable.why == Unread::PassedOver);
-            if figures.unreadable.len() < MOST_UNREADABLE {
-                figures.unreadable.push(unreadable);
-            }
-        });
+    /// A path cannot be read. Says whether that is news: the tail thread before this one may have said so.
+    pub(super) fn unreadable(&self, input: usize, mut unreadable: Unreadable) -> bool {
+        let mut tables = self.lock();
+        let Tables { inputs, before, .. } = &mut *tables;
+        let Some(figures) = inputs.get_mut(input) else {
+            return false;
+        };
+        let key = (Arc::clone(&figures.input), unreadable.path.clone());
+        let known = before.remove(&key);
+        unreadable.since = known.unwrap_or(unreadable.since);
+        figures.unreadable_total += 1;
+        figures.passed_over += u64::from(unreadable.why == Unread::PassedOver);
+        if figures.unreadable.len() < MOST_UNREADABLE {
+            figures.unreadable.push(unreadable);
+        }
+        known.is_none()
     }
 
     /// It is, or is gone; `why` is why it was not.
@@ -321,6 +348,34 @@ mod tests {
         assert_eq!(others[0].bytes, Some(2 * 99_000));
     }
 
+    /// A reload forgot all that had been lost, and counted what it could not read once more.
+    #[test]
+    fn a_successor_keeps_what_was_lost_and_read_and_counts_nothing_twice() {
+        let ledger = Ledger::default();
+        let (kept, gone) = (Arc::from("kept"), Arc::from("gone"));
+        let unreadable = |at| Unreadable {
+            path: PathBuf::from("/a"),
+            why: Unread::Failing,
+            error: "no".to_owned(),
+            since: Timestamp::from_secs(at),
+        };
+        ledger.begin(&[Arc::clone(&gone), Arc::clone(&kept)]);
+        ledger.lose(&kept, Path::new("/b"), LossKind::Vanished, Some(3), Timestamp::default());
+        ledger.figures(1, |figures| (figures.bytes_read, figures.files) = (7, 2));
+        assert!(ledger.unreadable(1, unreadable(1)));
+        ledger.begin(&[kept, Arc::from("new")]);
+        assert_eq!(ledger.losses().len(), 1);
+        assert!(!ledger.unreadable(0, unreadable(5)));
+        assert!(ledger.unreadable(1, unreadable(5)), "of another input");
+        let [kept, new] = &ledger.inputs()[..] else {
+            panic!("two inputs");
+        };
+        assert_eq!((kept.bytes_read, kept.files), (7, 0));
+        assert_eq!((new.bytes_read, new.files), (0, 0));
+        assert_eq!(kept.unreadable, [unreadable(1)]);
+        assert_eq!((kept.unreadable_total, new.unreadable_total), (1, 1));
+    }
+
     #[test]
     fn what_can_be_read_again_is_listed_no_longer() {
         let ledger = Ledger::default();
@@ -332,7 +387,7 @@ mod tests {
                 error: "no".to_owned(),
                 since: Timestamp::default(),
             };
-            ledger.unreadable(0, unreadable);
+            assert!(ledger.unreadable(0, unreadable));
         }
         ledger.readable(0, Path::new("/7"), Unread::Failing);
         let figures = ledger.inputs().remove(0);

@@ -207,3 +207,26 @@ fn an_input_says_what_it_holds_and_what_it_cannot_read() {
     });
     drop(tail.stop());
 }
+
+/// A reload began to count anew.
+#[test]
+fn what_was_lost_before_a_reload_is_still_counted_after_it() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.max_line_bytes = 10;
+    rig.append("a.log", "0123456789abc\n");
+    let mut tail = rig.start();
+    tail.wait("the line", |tail| tail.seen.len() == 1);
+    let counters = Arc::clone(&tail.counters);
+    let (_, positions, kept) = tail.leave(Handle::stop);
+    (rig.saved, rig.first_start) = (positions, FirstStart::No);
+    let before = (counters.losses(), counters.inputs()[0].bytes_read);
+    assert_eq!((before.0.len(), before.1), (1, 14));
+    let mut tail = rig.start_counting(kept, Arc::clone(&counters));
+    assert_eq!((counters.losses(), counters.inputs()[0].bytes_read), before);
+    rig.append("a.log", "0123456789abcdef\n");
+    tail.wait("the next line", |tail| tail.seen.len() == 1);
+    let losses = counters.losses();
+    assert_eq!((losses[0].times, losses[0].bytes), (2, Some(9)));
+    assert_eq!(counters.inputs()[0].bytes_read, 31);
+    tail.stop();
+}
