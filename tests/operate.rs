@@ -86,6 +86,10 @@ fn what_was_not_read_is_shown_by_file() {
         (&"cut".into(), &36.into())
     );
     assert!(losses[0]["path"].as_str().unwrap().ends_with("app.log"));
+    // Nor does a reload forget it.
+    kill_process(agent.pid(), Signal::HUP).unwrap();
+    agent.stderr.wait_for("INFO reloaded");
+    assert_eq!(status(&host)["inputs"]["app"]["losses"], losses);
     for command in ["status", "doctor"] {
         let done = host.command(&[command, "-c", "lapwing.yaml"]);
         assert!(

@@ -18,9 +18,9 @@ mod heartbeat;
 mod inputs;
 mod troubles;
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lapwing_rules::language::rule::RuleSet;

@@ -5,14 +5,16 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::DirEntryExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::departed::family_of;
-use super::families::rotated_from;
+use super::families::{TICK, rotated_from};
 use super::identity::FileId;
+use super::opened::Look;
+use super::pattern::bases;
 use crate::clock;
 use crate::packing::unpacked_name;
 
@@ -24,20 +26,27 @@ const LISTED_EVERY: Duration = Duration::from_millis(100);
 struct Listing {
     /// When it was begun.
     made_at: Instant,
+    /// When its entries had been changed last, by then; `None` where that may have been again since, within
+    /// a tick of the file system's clock.
+    changed_at: Option<(i64, i64)>,
     by_inode: HashMap<u64, OsString>,
     /// What looks like a rotation of a name.
     rotations: HashMap<PathBuf, Vec<PathBuf>>,
     /// What is named like a compressed file that may have had a name.
     packed: HashMap<PathBuf, Vec<PathBuf>>,
+    /// What is named like a copy of a name.
+    copies: HashMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Listing {
     fn of(folder: &Path) -> Option<Self> {
         let mut listing = Self {
             made_at: clock::monotonic(),
+            changed_at: last_change(folder),
             by_inode: HashMap::new(),
             rotations: HashMap::new(),
             packed: HashMap::new(),
+            copies: HashMap::new(),
         };
         for entry in fs::read_dir(folder).ok()?.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
@@ -53,10 +62,32 @@ impl Listing {
                     listing.packed.entry(base).or_default().push(path.clone());
                 }
             }
+            for base in bases(&name) {
+                let base = path.with_file_name(base);
+                listing.copies.entry(base).or_default().push(path.clone());
+            }
             listing.by_inode.insert(entry.ino(), name);
         }
         Some(listing)
     }
+
+    /// Whether the folder has the same entries still.
+    fn is_current(&self, folder: &Path) -> bool {
+        self.changed_at.is_some() && self.changed_at == changed_at(folder)
+    }
+}
+
+fn changed_at(folder: &Path) -> Option<(i64, i64)> {
+    let metadata = fs::metadata(folder).ok()?;
+    Some((metadata.mtime(), metadata.mtime_nsec()))
+}
+
+/// The same, unless it was just now.
+fn last_change(folder: &Path) -> Option<(i64, i64)> {
+    let now = clock::now();
+    let metadata = fs::metadata(folder).ok()?;
+    let is_settled = Look::of(&metadata).modified_at() < now.minus(TICK);
+    is_settled.then_some((metadata.mtime(), metadata.mtime_nsec()))
 }
 
 /// The folders that were listed in this round.
@@ -92,13 +123,28 @@ impl Listings {
         rotations.unwrap_or_default()
     }
 
+    /// What is named like a copy of the file at `door`, as it is now.
+    pub(super) fn copies_of(&mut self, door: &Path) -> Vec<PathBuf> {
+        self.drop_stale(door, clock::monotonic());
+        let listing = door.parent().and_then(|folder| self.at(folder));
+        let copies = listing.and_then(|listing| listing.copies.get(door).cloned());
+        copies.unwrap_or_default()
+    }
+
+    /// The folder of `door` is listed again, unless it was at `since` or later, or has not changed.
+    fn drop_stale(&mut self, door: &Path, since: Instant) {
+        if let Some(folder) = door.parent()
+            && let Some(Some(listing)) = self.0.get(folder)
+            && listing.made_at < since
+            && !listing.is_current(folder)
+        {
+            self.0.remove(folder);
+        }
+    }
+
     /// The compressed files that may have been the one at `door`, as they were at `since` or later.
     pub(super) fn packed_kin_of(&mut self, door: &Path, since: Instant) -> Vec<PathBuf> {
-        if let Some(folder) = door.parent() {
-            let stale = |listing: &Rc<Listing>| listing.made_at < since;
-            self.0
-                .retain(|path, listing| path != folder || !listing.as_ref().is_some_and(stale));
-        }
+        self.drop_stale(door, since);
         let Some(listing) = door.parent().and_then(|folder| self.at(folder)) else {
             return Vec::new();
         };

@@ -360,7 +360,13 @@ mod tests {
             since: Timestamp::from_secs(at),
         };
         ledger.begin(&[Arc::clone(&gone), Arc::clone(&kept)]);
-        ledger.lose(&kept, Path::new("/b"), LossKind::Vanished, Some(3), Timestamp::default());
+        ledger.lose(
+            &kept,
+            Path::new("/b"),
+            LossKind::Vanished,
+            Some(3),
+            Timestamp::default(),
+        );
         ledger.figures(1, |figures| (figures.bytes_read, figures.files) = (7, 2));
         assert!(ledger.unreadable(1, unreadable(1)));
         ledger.begin(&[kept, Arc::from("new")]);

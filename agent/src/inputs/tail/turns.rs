@@ -321,8 +321,12 @@ impl Tailer<'_> {
                 self.displaced.remove(&no);
                 continue;
             }
-            // What it is known by is needed to know it again in a compressed file.
-            if !file.is_at_rest() || in_doubt.contains(&(file.input, file.door.clone())) {
+            // What it is known by is needed to know it again in a compressed file; and nothing was read yet
+            // of what may turn out to be a copy.
+            if !file.is_at_rest()
+                || file.is_unsure()
+                || in_doubt.contains(&(file.input, file.door.clone()))
+            {
                 continue;
             }
             let taken = file.place == Place::Gone || fs::symlink_metadata(&file.origin).is_ok();

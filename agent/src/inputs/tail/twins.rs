@@ -258,7 +258,7 @@ impl Tailer<'_> {
 
     /// Looks beside `door` for a copy of the file that stood there and was read up to `position`,
     /// made after `since`, and follows it from there. `original` is that file's number, if it is
-    /// followed.
+    /// followed: its copy may have been found, and have no name any more.
     pub(super) fn find_copy(
         &mut self,
         input: usize,
@@ -267,24 +267,18 @@ impl Tailer<'_> {
         since: Timestamp,
         original: Option<FileNo>,
     ) -> Result<Option<FileNo>, Closed> {
-        let (Some(folder), Some(base)) = (door.parent(), door.file_name()) else {
-            return Ok(None);
-        };
-        let Ok(entries) = fs::read_dir(folder) else {
-            return Ok(None);
-        };
         if position.offset == 0 || position.head.len == 0 {
             return Ok(None);
+        }
+        if let Some(no) = original.and_then(|original| self.suspect_behind(original, position)) {
+            return self.go_on_in_copy(no, position);
         }
         let own = FileId {
             device: position.key.device,
             inode: position.key.inode,
         };
-        for entry in entries.flatten() {
-            if !bases(&entry.file_name()).iter().any(|name| name == base) {
-                continue;
-            }
-            let Ok((file, metadata)) = opened::open(&entry.path()) else {
+        for path in self.listings.copies_of(door) {
+            let Ok((file, metadata)) = opened::open(&path) else {
                 continue;
             };
             let id = FileId::of(&metadata);
@@ -293,11 +287,7 @@ impl Tailer<'_> {
             if id == own || changed < since || !self.may_be_copy(input, id, known, original) {
                 continue;
             }
-            let holds = identity::holds(&file, position.head, position.head.len.into())
-                .unwrap_or(false)
-                && identity::holds(&file, position.tail, position.offset).unwrap_or(false);
-            if holds {
-                let path = entry.path();
+            if goes_on_behind(&file, position).unwrap_or(false) {
                 let sighting = Sighting {
                     input,
                     door: path.clone(),
@@ -305,10 +295,28 @@ impl Tailer<'_> {
                     metadata,
                     origin: Some(door.to_owned()),
                 };
-                return self.go_on_in_copy(known, &sighting, position, door);
+                let taken = known.or_else(|| self.take_in_copy(&sighting, door));
+                return taken.map_or(Ok(None), |no| self.go_on_in_copy(no, position));
             }
         }
         Ok(None)
+    }
+
+    /// The suspect that holds what `original` held up to `position`. It may be deleted by now, and nobody
+    /// would find it in its folder.
+    fn suspect_behind(&mut self, original: FileNo, position: &Position) -> Option<FileNo> {
+        let suspects = self.suspects.clone().into_iter();
+        let mut suspects = suspects.filter(|no| {
+            let file = self.table.get_mut(*no);
+            file.is_some_and(|file| {
+                matches!(file.twin, Twin::Suspect { of, .. } if of == original)
+                    && file
+                        .file()
+                        .and_then(|file| goes_on_behind(file, position))
+                        .unwrap_or(false)
+            })
+        });
+        suspects.next()
     }
 
     /// Whether nothing of that file was read for its own sake.
@@ -334,22 +342,15 @@ impl Tailer<'_> {
             .is_some_and(|positions| positions.iter().any(saved))
     }
 
-    fn go_on_in_copy(
-        &mut self,
-        known: Option<FileNo>,
-        sighting: &Sighting,
-        position: &Position,
-        origin: &Path,
-    ) -> Result<Option<FileNo>, Closed> {
-        let is_new = known.is_none();
-        let Some(no) = known.or_else(|| self.take_in(sighting)) else {
-            return Ok(None);
-        };
+    fn take_in_copy(&mut self, sighting: &Sighting, origin: &Path) -> Option<FileNo> {
+        let no = self.take_in(sighting)?;
+        // Like a renamed file: read to its end, then let go.
+        self.has_moved_from(no, origin.to_owned());
+        Some(no)
+    }
+
+    fn go_on_in_copy(&mut self, no: FileNo, position: &Position) -> Result<Option<FileNo>, Closed> {
         self.suspects.remove(&no);
-        if is_new {
-            // Like a renamed file: read to its end, then let go.
-            self.has_moved_from(no, origin.to_owned());
-        }
         let Some(file) = self.table.get_mut(no) else {
             return Ok(None);
         };
@@ -363,4 +364,12 @@ impl Tailer<'_> {
         self.enqueue(no);
         Ok(Some(no))
     }
+}
+
+/// Whether a file holds what was read up to `position`, so that it can be read on from there.
+fn goes_on_behind(file: &fs::File, position: &Position) -> std::io::Result<bool> {
+    Ok(
+        identity::holds(file, position.head, position.head.len.into())?
+            && identity::holds(file, position.tail, position.offset)?,
+    )
 }

@@ -1,3 +1,5 @@
+use super::super::poller::LINGER;
+use super::hand::Hand;
 use super::*;
 
 /// What logrotate does.
@@ -126,4 +128,31 @@ fn what_is_copied_again_before_the_rest_of_the_first_copy_is_read_is_read_once()
     let mut seen = numbers_of(&seen);
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..400_010));
+}
+
+/// It was looked for in its folder only, not found, and read from its beginning when that was known to be no
+/// more a copy of what is written to.
+#[test]
+fn what_was_read_before_the_cut_is_not_read_again_in_a_copy_that_is_deleted_by_then() {
+    let mut rig = Rig::new(&["a.log*"]);
+    rig.notices = Notices::Off;
+    rig.append("a.log", numbers(0..30));
+    Hand::with(&rig, |hand| {
+        let original = hand.only_file();
+        rig.append("a.log", numbers(30..50));
+        copy(&rig.path("a.log"), &rig.path("a.log.1"));
+        hand.tailer.scan().unwrap();
+        assert_eq!(hand.tailer.suspects.len(), 1);
+        rig.remove("a.log.1");
+        rig.truncate("a.log", 0);
+        rig.append("a.log", numbers(50..60));
+        hand.tailer.scan().unwrap();
+        hand.tailer.enqueue(original);
+        hand.read_all();
+        hand.look_after(LINGER);
+        let mut lines = hand.lines.borrow().clone();
+        lines.sort_unstable();
+        assert_eq!(lines, numbers(0..60).lines().collect::<Vec<_>>());
+        assert_eq!(hand.lost(), []);
+    });
 }

@@ -6,6 +6,7 @@ mod delete;
 mod discovery;
 mod encodings;
 mod growth;
+mod hand;
 mod honesty;
 mod kills;
 mod known;

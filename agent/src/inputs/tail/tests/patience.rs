@@ -1,85 +1,10 @@
 //! What is let go because nothing came of it for a while: only when it was looked for all the while, and
-//! once more after that. Rounds and time are driven by hand, so that no load decides what is seen.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+//! once more after that.
 
 use super::super::attention::MOST_A_ROUND;
-use super::super::poller::{LINGER, Tailer};
-use super::super::table::FileNo;
+use super::super::poller::LINGER;
+use super::hand::Hand;
 use super::*;
-
-/// A tailer on this thread.
-struct Hand<'a, 'b> {
-    tailer: Tailer<'a>,
-    lines: &'b RefCell<Vec<String>>,
-    counters: Arc<Counters>,
-}
-
-impl Hand<'_, '_> {
-    /// Runs `test` on a tailer that has read all that there is.
-    fn with(rig: &Rig, test: impl FnOnce(&mut Hand<'_, '_>)) {
-        let (counters, lines) = (Counters::new(), RefCell::default());
-        let known = RefCell::new(BTreeMap::new());
-        let (_handle, control) = control();
-        let mut send = |event: Event| {
-            let mut known = known.borrow_mut();
-            let mut keep = |position: Position| known.insert(position.key.clone(), position);
-            match event {
-                Event::Lines { batch, position } => {
-                    drop(position.and_then(&mut keep));
-                    let text = String::from_utf8_lossy(&batch.bytes).into_owned();
-                    let mut lines: std::cell::RefMut<'_, Vec<String>> = lines.borrow_mut();
-                    lines.extend(text.lines().map(ToOwned::to_owned));
-                }
-                Event::Moved(position) => drop(keep(position)),
-                Event::Forget(key) => drop(known.remove(&key).expect("it was known")),
-                _ => {}
-            }
-            Ok(())
-        };
-        let mut hand = Hand {
-            tailer: Tailer::new(rig.setup(Vec::new(), &counters), &control, &mut send),
-            lines: &lines,
-            counters,
-        };
-        hand.tailer.start().unwrap();
-        hand.read_all();
-        test(&mut hand);
-    }
-
-    fn read_all(&mut self) {
-        while !self.tailer.queue.is_empty() {
-            self.tailer.round().unwrap();
-        }
-    }
-
-    /// What the loop does each 250 ms, after so much time.
-    fn look_after(&mut self, span: Duration) {
-        self.tailer.attention.pass(span);
-        self.tailer.listings.forget();
-        let now = self.tailer.attention.now();
-        self.tailer.judge_suspects().unwrap();
-        self.tailer.judge_archives(now).unwrap();
-        self.tailer.let_go_of_quiet(now).unwrap();
-        self.read_all();
-    }
-
-    fn only_file(&self) -> FileNo {
-        let numbers = self.tailer.table.numbers();
-        assert_eq!(numbers.len(), 1);
-        numbers[0]
-    }
-
-    fn close(&mut self, no: FileNo) {
-        self.tailer.table.get_mut(no).unwrap().close();
-    }
-
-    fn lost(&self) -> Vec<(LossKind, Option<u64>)> {
-        let losses = self.counters.losses().into_iter();
-        losses.map(|loss| (loss.kind, loss.bytes)).collect()
-    }
-}
 
 fn rig() -> Rig {
     let mut rig = Rig::new(&["a.log"]);
@@ -149,7 +74,7 @@ fn what_may_have_been_written_to_a_closed_file_that_is_gone_is_booked_as_lost() 
         rig.append("a.log", numbers(30..50));
         rig.remove("a.log");
         hand.tailer.bereave(no);
-        hand.look_after(LINGER - MOST_A_ROUND);
+        hand.look_after(LINGER.saturating_sub(MOST_A_ROUND));
         assert_eq!(hand.lost(), []);
         hand.look_after(MOST_A_ROUND);
         assert_eq!(hand.lost(), [(LossKind::Vanished, None)]);
