@@ -7,7 +7,7 @@
 //!   by the bytes before the place where reading stopped. Those last ones are read again with each
 //!   read, so that a truncated and refilled file is found out even when it is longer than before.
 //! - *Renamed and deleted files stay open* and are read to their ends before their successors are,
-//!   and until nothing came for 5 s.
+//!   and until nothing came for 5 s in which this thread looked: time that it was held up counts for nothing.
 //! - *A copy is not a new file.* What was copied aside to be truncated continues where reading of
 //!   the original had stopped, in the glob or not.
 //! - *A compressed file is its text.* It is held against what is known of the files that it may have
