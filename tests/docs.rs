@@ -1,10 +1,11 @@
 //! The documents in `docs/`: every block that is marked `sh try` is run as it stands, all of a document
-//! in one shell; every block that is marked `yaml rules` is a rule file whose own tests pass; every
-//! `lapwing` command in any block is one that there is; links lead somewhere.
+//! in one shell; every `lapwing` command in a block of the README is run; every block that is marked
+//! `yaml rules` is a rule file whose own tests pass; every `lapwing` command in any block is one that
+//! there is; links lead somewhere.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::host::{Agent, Host, LAPWING, files_below};
 
@@ -40,6 +41,14 @@ fn blocks(text: &str, mark: &str) -> Vec<String> {
     found
 }
 
+/// A shell that finds the binary of these tests.
+fn with_lapwing(shell: &mut Command) -> &mut Command {
+    let folder = Path::new(LAPWING).parent().unwrap().display().to_string();
+    let search = std::env::var("PATH").unwrap();
+    let shell = shell.stdin(Stdio::null());
+    shell.env("PATH", format!("{folder}:{search}"))
+}
+
 #[test]
 fn every_command_that_can_be_tried_works_as_it_stands() {
     let mut tried = 0;
@@ -54,20 +63,55 @@ fn every_command_that_can_be_tried_works_as_it_stands() {
             "script",
             format!("set -euo pipefail\nset -m\n{}", blocks.concat()),
         );
-        let mut shell = std::process::Command::new("bash");
-        let folder = Path::new(LAPWING).parent().unwrap().display().to_string();
-        let search = std::env::var("PATH").unwrap();
-        shell
-            .arg("script")
-            .current_dir(host.path(""))
-            .stdin(Stdio::null());
-        shell.env("PATH", format!("{folder}:{search}"));
-        let mut done = Agent::start(&mut shell);
+        let mut shell = Command::new("bash");
+        shell.arg("script").current_dir(host.path(""));
+        let mut done = Agent::start(with_lapwing(&mut shell));
         let status = done.wait();
         let (out, err) = (done.stdout.text(), done.stderr.text());
         assert!(status.success(), "{}: {out}{err}", path.display());
     }
     assert!(tried >= 3, "{tried}");
+}
+
+#[test]
+fn every_command_of_the_readme_works_as_it_stands() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let host = Host::with(
+        "inputs:\n  nginx: {type: file, path: [access.log]}\noutputs:\n  screen: {type: console}\n",
+        "version: 1\nrules:\n  - {name: boom, match: {contains: [BOOM]}, type: any}\n",
+    );
+    fs::copy(host.path("rules.yaml"), host.path("my.yaml")).unwrap();
+    host.write("app.log", "BOOM\n");
+    let line = "203.0.113.9 - - [21/Nov/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 157 \"-\" \"curl/8\"\n";
+    host.write("access.log", line);
+    host.write("access.log.1", line);
+    let blocks = blocks(&readme, "sh").concat();
+    // What builds and tests all of this is not for a test within.
+    let commands: Vec<_> = blocks
+        .lines()
+        .filter(|it| it.starts_with("lapwing "))
+        .collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        let here = command.replace("/var/log/nginx/", "");
+        // Signals are for the command and not for its shell.
+        let here = match here.rsplit_once("&& ") {
+            Some((first, last)) => format!("{first}&& exec {last}"),
+            None => format!("exec {here}"),
+        };
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &here]).current_dir(host.path(""));
+        let mut done = Agent::start(with_lapwing(&mut shell));
+        if here.contains("exec lapwing watch") || here.contains("exec lapwing run") {
+            done.stderr.wait_for("ready");
+            done.stop();
+            continue;
+        }
+        let status = done.wait();
+        let (out, err) = (done.stdout.text(), done.stderr.text());
+        assert!(status.success(), "{command}: {out}{err}");
+    }
 }
 
 #[test]
@@ -134,7 +178,7 @@ fn manual_pages_are_well_formed() {
         let text = host.command(&["man", page]);
         assert_eq!(text.code, 0);
         host.write("page", &text.stdout);
-        let mut man = std::process::Command::new("man");
+        let mut man = Command::new("man");
         man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", "page"]);
         man.env("LC_ALL", "C.UTF-8")
             .env("MANROFFSEQ", "")

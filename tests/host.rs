@@ -303,11 +303,12 @@ impl Transcript {
     }
 }
 
-/// The object on each line of a `.jsonl` text.
+/// The object on each whole line of a `.jsonl` text: the last one may be half written.
 pub(crate) fn json_lines(text: &str) -> Vec<serde_json::Value> {
     let object =
         |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    text.lines().map(object).collect()
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(object).collect()
 }
 
 /// All files below a folder that end in `.ending`, sorted.

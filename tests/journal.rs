@@ -1,22 +1,28 @@
 //! The journal of systemd, read by the real `journalctl` out of files that systemd's own
 //! `systemd-journal-remote` writes: nothing is lost or told twice, whatever becomes of either.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::host::{Agent, Host, json_lines, wait_until};
 
-/// When the first entry was written; the others came a second after each other.
-const START: u64 = 1_795_248_000_000_000;
+/// When the first entry was written, in microseconds; the others came a second after each other.
+const START: u64 = 1_735_689_600_000_000;
 
 /// A host with a folder for a journal.
 fn host(start_at: &str) -> Host {
+    host_with(&format!("start_at: {start_at}"))
+}
+
+/// The same with these keys.
+fn host_with(keys: &str) -> Host {
     let host = Host::with(
         &format!(
-            "inputs:\n  journal: {{type: journald, directory: journal, start_at: {start_at}}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
+            "inputs:\n  journal: {{type: journald, directory: journal, {keys}}}\noutputs:\n  file: {{type: file, path: alerts.jsonl}}\n"
         ),
         "version: 1\nrules:\n  - {name: each, match: {contains: [BOOM]}, type: any, group_by: [hostname, appname, procid, severity, message], realert: 0s}\n",
     );
@@ -51,13 +57,11 @@ fn write_in_boot(host: &Host, boot: u128, name: &str, number: u64, messages: &[&
 /// The messages that were told, in their order.
 fn told(host: &Host) -> Vec<String> {
     let text = fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
-    let end = text.rfind('\n').map_or(0, |lf| lf + 1);
-    let whole = text.get(..end).unwrap_or_default();
     let message = |alert: &serde_json::Value| {
         let message = alert["group"]["message"].as_str();
         message.unwrap_or_default().to_owned()
     };
-    json_lines(whole).iter().map(message).collect()
+    json_lines(&text).iter().map(message).collect()
 }
 
 fn wait_told(host: &Host, expected: &[&str]) {
@@ -124,6 +128,48 @@ fn what_is_written_while_the_agent_is_down_is_told_though_it_had_seen_no_entry_b
         wait_told(&host, &["BOOM meanwhile"]);
         agent.stop();
     }
+}
+
+#[test]
+fn while_rsyslog_writes_the_same_into_a_file_the_journal_is_not_read_and_then_from_there_on() {
+    const DAY: u64 = 24 * 60 * 60;
+    let host = host_with("start_at: beginning, unless_files: [no-such-file, syslog]");
+    host.write("syslog", "");
+    let now = fs::metadata(host.path("syslog"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let days_ago = |days: u64| {
+        let at = now.duration_since(UNIX_EPOCH).unwrap().as_secs() - days * DAY;
+        at - START / 1_000_000
+    };
+    let written = |days: u64| {
+        let at = now - Duration::from_secs(days * DAY);
+        let file = File::create(host.path("syslog")).unwrap();
+        file.set_times(FileTimes::new().set_modified(at)).unwrap();
+    };
+    let is_passed_over = || {
+        let unreadable = &status(&host)["unreadable"][0];
+        let error = unreadable["error"].as_str().unwrap_or_default().to_owned();
+        unreadable["passed_over"] == true && error.contains("syslog is written")
+    };
+    written(0);
+    write(&host, "one", days_ago(3), &["BOOM in both"]);
+    let agent = host.run();
+    assert!(is_passed_over(), "{}", status(&host));
+    // rsyslog was removed two days ago. That is seen soon.
+    written(2);
+    write(&host, "two", days_ago(1), &["BOOM in the journal"]);
+    wait_until("the journal is read", || !told(&host).is_empty());
+    assert_eq!(status(&host)["unreadable_total"], 0);
+    agent.stop();
+    // And is there again.
+    written(0);
+    write(&host, "three", days_ago(1) + 1, &["BOOM in both again"]);
+    let agent = host.run();
+    assert!(is_passed_over(), "{}", status(&host));
+    agent.stop();
+    assert_eq!(told(&host), ["BOOM in the journal"]);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod demo;
 mod disk;
 #[cfg(test)]
 mod docs;
+mod doctor;
 #[cfg(test)]
 mod files;
 #[cfg(test)]

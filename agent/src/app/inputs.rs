@@ -11,7 +11,7 @@ use crate::canary::Canary;
 use crate::config::{Config, Input, InputKind};
 use crate::error::AgentError;
 use crate::inputs::syslog::{self, Network};
-use crate::inputs::{journal, stdin, tail};
+use crate::inputs::{PositionKey, journal, stdin, tail};
 use crate::outputs;
 use crate::pump;
 use crate::store::{Saved, Start};
@@ -125,7 +125,7 @@ pub(super) fn journals(
     let inputs = (0u32..).map(InputId).zip(&config.inputs);
     let journals = inputs.filter_map(|(id, input)| match &input.kind {
         InputKind::Journal(spec) => {
-            let key = journal::key(&input.name);
+            let key = PositionKey::of_input(&input.name);
             let mut positions = saved.positions.iter();
             Some(journal::Config {
                 input: Arc::clone(&input.name),

@@ -3,13 +3,15 @@
 //!
 //! | file | looks at |
 //! | --- | --- |
-//! | `reading` | input files, folders, inotify, the clocks of logs |
+//! | `reading` | input files, folders, inotify, the clocks of logs, the journal |
+//! | `listening` | ports and sockets that others send to |
 //! | `keeping` | the state folder |
-//! | `delivering` | names and ports of outputs, folders of files |
+//! | `delivering` | names, ports and certificates of outputs, folders of files |
 //! | `living` | what the running agent says of itself |
 
 mod delivering;
 mod keeping;
+mod listening;
 mod living;
 mod reading;
 
@@ -97,7 +99,9 @@ pub(super) fn run(args: &Doctor, terminal: Terminal) -> Result<ExitCode, AgentEr
     reading::look(&config, &mut found);
     keeping::look(&config, &mut found);
     delivering::look(&config, &mut found)?;
-    living::look(&config, &mut found);
+    if living::look(&config, &mut found) == living::Agent::None {
+        listening::look(&config, &mut found);
+    }
     let is_well = found.0.iter().all(|finding| finding.level != Level::Error);
     for finding in &found.0 {
         if args.json {

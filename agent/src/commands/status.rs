@@ -170,7 +170,11 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
             visible(&unreadable.path),
             visible(&unreadable.error)
         );
-        line(out, format_args!("    {}", palette.paint(BAD, &text)));
+        if unreadable.passed_over {
+            line(out, format_args!("    {text}"));
+        } else {
+            line(out, format_args!("    {}", palette.paint(BAD, &text)));
+        }
     }
     let more = input
         .unreadable_total

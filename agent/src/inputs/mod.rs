@@ -101,6 +101,22 @@ pub struct PositionKey {
     pub inode: u64,
 }
 
+impl PositionKey {
+    /// That of an input with one position and no file, such as a journal.
+    pub fn of_input(name: &str) -> Self {
+        Self {
+            input: name.to_owned(),
+            device: 0,
+            inode: 0,
+        }
+    }
+
+    /// Whether it is the whole input's.
+    pub fn is_of_input(&self) -> bool {
+        (self.device, self.inode) == (0, 0)
+    }
+}
+
 /// How far a file has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {

@@ -151,6 +151,7 @@ impl Sight {
             input.passed_over = figures.passed_over;
             let unreadable = figures.unreadable.into_iter().map(|file| Unreadable {
                 path: file.path.display().to_string(),
+                passed_over: file.why == tail::Unread::PassedOver,
                 error: file.error,
                 since: file.since,
             });

@@ -109,15 +109,18 @@ pub struct ReceivedStatus {
     pub deaf: BTreeMap<String, String>,
 }
 
-/// A file that should be read and cannot.
+/// A file that is not read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
     /// Its name.
     pub path: String,
-    /// The system's answer.
+    /// The system's answer, or why it need not be read.
     pub error: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether nobody misses anything: it is a pipe, say, or what the agent writes itself.
+    #[serde(default)]
+    pub passed_over: bool,
 }
 
 /// What was lost of one file, for one reason.

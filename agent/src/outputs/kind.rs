@@ -208,6 +208,17 @@ pub enum SyslogTransport {
     Udp,
 }
 
+/// How the other side is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams: nobody need answer.
+    Udp,
+    /// TCP; a mail server may be asked for TLS on the way.
+    Tcp,
+    /// TLS from the first byte.
+    Tls,
+}
+
 /// What a webhook is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookFormat {
@@ -362,6 +373,25 @@ impl Kind {
             Self::Irc(irc) => Some((irc.host.clone(), irc.port)),
             Self::Statsd(meter) | Self::Graphite(meter) => super::host_and_port(&meter.address),
             other => of_url(other.secrets().first()?),
+        }
+    }
+
+    /// How what [`Kind::peer`] names is spoken to.
+    pub fn transport(&self) -> Transport {
+        let of = |tls: bool| if tls { Transport::Tls } else { Transport::Tcp };
+        match self {
+            Self::Statsd(_) => Transport::Udp,
+            Self::Syslog(server) => match server.transport {
+                SyslogTransport::Udp => Transport::Udp,
+                SyslogTransport::Tcp => Transport::Tcp,
+                SyslogTransport::Tls => Transport::Tls,
+            },
+            Self::Irc(irc) => of(irc.tls == Tls::Yes),
+            other => {
+                let url = other.secrets().first().map(|url| url.expose());
+                let is_tls = |url: &str| url.starts_with("https:") || url.starts_with("smtps:");
+                of(url.is_some_and(is_tls))
+            }
         }
     }
 

@@ -84,11 +84,12 @@ use crate::store::{QueueSize, Reader, Recorded, Report, Store, StoreError, Store
 pub use console::Palette;
 pub use feed::Feed;
 pub use heartbeat::Heartbeat;
-pub use kind::{Fallback, Kind, RateLimit, Send, WebhookFormat};
+pub use kind::{Fallback, Kind, RateLimit, Send, Transport, WebhookFormat};
 pub use picture::png as picture_of;
 pub use route::route;
 pub use show::show;
 pub use stats::Counts;
+pub use tls::shake_hands;
 pub use wire::host_and_port;
 
 /// One output, as configured and checked.

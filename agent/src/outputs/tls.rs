@@ -24,6 +24,15 @@ pub(super) fn install_provider() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
+/// Whether a server can be spoken to safely: nothing is sent but the handshake.
+///
+/// # Errors
+///
+/// Why not, such as a certificate that nobody here trusts.
+pub async fn shake_hands(host: &str, port: u16, patience: Duration) -> io::Result<()> {
+    connect(host, port, Tls::Yes, patience).await.map(drop)
+}
+
 /// Connects to `host`, which is also the name that the certificate must bear.
 ///
 /// # Errors

@@ -76,6 +76,11 @@ impl Habits {
             .retain(|known, _| names.iter().any(|name| **name == **known));
     }
 
+    /// Forgets an input that is not read for a while: its silence is none.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// Looks at one input; gives what is unusual.
     pub(super) fn look(
         &mut self,

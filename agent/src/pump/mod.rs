@@ -320,6 +320,9 @@ impl Pump {
             Event::Awaited(receipt) => self.await_commit(receipt),
             Event::Forget(key) => {
                 self.memories.remove(&key);
+                if key.is_of_input() {
+                    self.habits.forget(&key.input);
+                }
                 self.pending.forget(key);
             }
             Event::Ready(input) => {

@@ -108,12 +108,23 @@ pub(super) fn is_silenced(silences: &[Silence], alert: &Notification, now: Times
 
 /// Whether a silence with these matchers could ever mute it.
 pub(super) fn may_be_meant(matchers: &[Matcher]) -> bool {
+    can_meet(matchers, RULE, "critical", None)
+}
+
+/// Whether an alert of the agent's own with this rule and severity, and `field` in its group, could meet
+/// all of them.
+pub(super) fn can_meet(
+    matchers: &[Matcher],
+    rule: &str,
+    severity: &str,
+    field: Option<&str>,
+) -> bool {
     matchers.iter().all(|matcher| match matcher.name() {
-        "rule" => matcher.takes(RULE),
+        "rule" => matcher.takes(rule),
         "type" => matcher.takes("internal"),
-        "severity" => matcher.takes("critical"),
+        "severity" => matcher.takes(severity),
         "host" => true,
-        _ => matcher.takes_nothing(),
+        name => Some(name) == field || matcher.takes_nothing(),
     })
 }
 

@@ -11,7 +11,7 @@ use lapwing_rules::model::{Notification, Reason, Severity, Status, Timestamp};
 use lapwing_rules::mute::Matcher;
 
 use super::habits::Figures;
-use super::own_alert::{blank, id};
+use super::own_alert::{self, blank, id};
 use crate::outputs::render::severity;
 use crate::store::Routed;
 
@@ -46,13 +46,8 @@ pub enum Kind {
 impl Kind {
     /// Whether a silence with these matchers could ever mute one of them.
     pub(super) fn may_be_meant(self, matchers: &[Matcher]) -> bool {
-        matchers.iter().all(|matcher| match matcher.name() {
-            "rule" => matcher.takes(self.rule()),
-            "type" => matcher.takes("internal"),
-            "severity" => matcher.takes(severity(self.severity())),
-            "host" => true,
-            name => name == self.field() || matcher.takes_nothing(),
-        })
+        let (rule, severity) = (self.rule(), severity(self.severity()));
+        own_alert::can_meet(matchers, rule, severity, Some(self.field()))
     }
 
     /// All there are.

@@ -13,7 +13,14 @@ use crate::outputs::render::moment;
 /// Losses that are shown, at most, for one input.
 const MOST_LOSSES: usize = 20;
 
-pub(super) fn look(config: &Config, found: &mut Findings) {
+/// Whether one runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Agent {
+    Runs,
+    None,
+}
+
+pub(super) fn look(config: &Config, found: &mut Findings) -> Agent {
     let socket = config.control.as_deref().unwrap_or(Path::new(CONTROL));
     let status: Status = match ask(socket, &Request::Status {}) {
         Ok(rows) => {
@@ -24,19 +31,31 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
                 let message = "the running agent's answer cannot be read";
                 let fix = "is it of another version? restart it";
                 found.add(Level::Error, "agent", message, fix);
-                return;
+                return Agent::Runs;
             }
         }
         Err(AskError::NoAgent { .. }) => {
             let fix = "systemctl start lapwing";
             found.add(Level::Warning, "agent", "no agent is running", fix);
-            return;
+            return Agent::None;
         }
         Err(error) => {
             found.add(Level::Error, "agent", error.to_string(), "");
-            return;
+            return Agent::Runs;
         }
     };
+    well(&status, found);
+    for (name, input) in &status.inputs {
+        input_of(&format!("input {name}"), input, found);
+    }
+    for (name, output) in &status.outputs {
+        output_of(&format!("output {name}"), output, found);
+    }
+    Agent::Runs
+}
+
+/// The agent as a whole.
+fn well(status: &Status, found: &mut Findings) {
     if status.ready {
         found.ok("agent", format!("{} is running and ready", status.version));
     } else {
@@ -61,13 +80,7 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
     if status.engine != "ok" {
         found.add(Level::Error, "agent", status.engine.clone(), "");
     }
-    canary(&status, found);
-    for (name, input) in &status.inputs {
-        input_of(&format!("input {name}"), input, found);
-    }
-    for (name, output) in &status.outputs {
-        output_of(&format!("output {name}"), output, found);
-    }
+    canary(status, found);
 }
 
 /// Whether it gets the lines that it writes for itself.
@@ -84,6 +97,10 @@ fn canary(status: &Status, found: &mut Findings) {
 
 fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
     for unreadable in &input.unreadable {
+        if unreadable.passed_over {
+            found.ok(about, format!("{}: {}", unreadable.path, unreadable.error));
+            continue;
+        }
         let message = format!(
             "the agent cannot read {}: {}",
             unreadable.path, unreadable.error

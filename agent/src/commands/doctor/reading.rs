@@ -1,5 +1,5 @@
 //! Input files: are they there, may they be read, can the system tell of their changes, and do
-//! their times make sense?
+//! their times make sense? And the journal: can it be read?
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,6 +16,7 @@ use lapwing_rules::scanner::Detector;
 use super::{Findings, Level};
 use crate::clock;
 use crate::config::{Config, Input, InputKind};
+use crate::inputs::journal;
 use crate::inputs::tail::Walked;
 use crate::outputs::render::span;
 
@@ -42,6 +43,21 @@ pub(super) fn look(config: &Config, found: &mut Findings) {
                 .files
                 .retain(|(path, _)| !exclude.iter().any(|exclude| exclude.matches(path)));
             look_at_input(input, &walked, found);
+        }
+        if let InputKind::Journal(spec) = &input.kind {
+            let about = format!("input {}", input.name);
+            match journal::look(spec) {
+                Ok(message) => found.ok(about, message),
+                Err(error) => {
+                    let fix = "is systemd's journalctl installed, and the agent's user in the group systemd-journal?";
+                    found.add(
+                        Level::Error,
+                        about,
+                        format!("the journal cannot be read: {error}"),
+                        fix,
+                    );
+                }
+            }
         }
     }
     if !folders.is_empty() {

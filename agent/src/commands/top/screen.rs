@@ -106,7 +106,7 @@ fn table<'a>(title: [&'static str; 4], widths: [u16; 3], rows: Vec<Row<'a>>) -> 
 fn draw_inputs(frame: &mut Frame<'_>, area: Rect, seen: &Seen) {
     let row = |(name, input): (&String, &InputStatus)| {
         let each_second = seen.bytes.get(name).copied().unwrap_or(0) / 1024;
-        let wrong = input.unreadable.first();
+        let wrong = input.unreadable.iter().find(|it| !it.passed_over);
         let wrong = wrong.map(|it| format!("{}: {}", visible(&it.path), visible(&it.error)));
         let is_bad = wrong.is_some();
         let row = Row::new([

@@ -37,6 +37,7 @@ pub(super) const KEYS: Keys = Keys {
         "idle_timeout",
         "units",
         "directory",
+        "unless_files",
     ],
 };
 const FILE_KEYS: &[&str] = &[
@@ -210,16 +211,27 @@ fn start_at(reader: &mut Reader, section: &Section<'_>) -> tail::StartAt {
 }
 
 fn journal_input(reader: &mut Reader, section: &Section<'_>, folder: &Path) -> journal::Spec {
-    let own = ["type", "max_line_bytes", "start_at", "units", "directory"];
+    let own = [
+        "type",
+        "max_line_bytes",
+        "start_at",
+        "units",
+        "directory",
+        "unless_files",
+    ];
     only(reader, section, KEYS, "an input of type `journald`", &own);
     let units = section.get("units");
     let directory = section.get("directory");
     let directory = directory.and_then(|node| reader.text(node, "directory"));
+    let files = section.get("unless_files");
+    let files = files.map(|node| reader.texts(node, "unless_files"));
+    let files = files.unwrap_or_default().into_iter();
     journal::Spec {
         units: units
             .map(|node| reader.texts(node, "units"))
             .unwrap_or_default(),
         directory: directory.map(|text| folder.join(text)),
+        unless_files: files.map(|text| folder.join(text)).collect(),
         start_at: start_at(reader, section),
     }
 }

@@ -207,6 +207,11 @@ fn input_schema() -> Value {
                 text(),
                 "For journald: a folder with journal files [the host's own journal]",
             ),
+            (
+                "unless_files",
+                texts(),
+                "For journald: it is not read while one of these files is written to [none]",
+            ),
         ],
         &["type"],
     )

@@ -3,7 +3,8 @@
 use std::io::{self, Read as _};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Of what a child says of its troubles no more is read.
 const MOST_SAID: u64 = 16 * 1024;
@@ -18,13 +19,27 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     child: Mutex<Option<Child>>,
     is_over: AtomicBool,
+    /// Told when it is.
+    ended: Condvar,
 }
 
 impl Handle {
     /// Ends the child process; what it has written is still handed over.
     pub fn stop(&self) {
-        self.0.is_over.store(true, Ordering::SeqCst);
+        {
+            // Under the lock, so that nobody begins to pause in between.
+            let _child = self.lock();
+            self.0.is_over.store(true, Ordering::SeqCst);
+        }
+        self.0.ended.notify_all();
         self.end();
+    }
+
+    /// Waits so long, or until the end.
+    pub(super) fn pause(&self, span: Duration) {
+        let goes_on = |_: &mut Option<Child>| !self.is_over();
+        let waited = self.0.ended.wait_timeout_while(self.lock(), span, goes_on);
+        drop(waited);
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -84,6 +84,14 @@ impl Address {
         )
     }
 
+    /// The address and port of one that is not in the file system.
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Udp(at) | Self::Tcp(at, _) | Self::Relp(at, _) => Some(*at),
+            Self::UnixDatagram(_) | Self::UnixStream(_) => None,
+        }
+    }
+
     /// The path of a socket in the file system.
     pub fn path(&self) -> Option<&Path> {
         match self {

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use super::address::Address;
@@ -46,6 +47,25 @@ pub(super) fn open(address: &Address) -> io::Result<OwnedFd> {
         }
         Address::UnixDatagram(path) => local(path, SocketType::DGRAM),
         Address::UnixStream(path) => local(path, SocketType::STREAM),
+    }
+}
+
+/// Whether a socket could be opened at `address` now. Nothing stays, and at a path nothing is made.
+///
+/// # Errors
+///
+/// Why not.
+pub fn try_listening(address: &Address) -> io::Result<()> {
+    match address {
+        Address::Udp(at) => internet(*at, SocketType::DGRAM).map(drop),
+        Address::Tcp(at, _) | Address::Relp(at, _) => internet(*at, SocketType::STREAM).map(drop),
+        Address::UnixDatagram(path) | Address::UnixStream(path) => {
+            may_stand(path)?;
+            // The nearest that is there: the agent makes the rest.
+            let there = path.ancestors().skip(1).find(|folder| folder.exists());
+            let there = there.unwrap_or(Path::new("/"));
+            Ok(accessat(CWD, there, Access::WRITE_OK, AtFlags::EACCESS)?)
+        }
     }
 }
 
@@ -92,14 +112,7 @@ fn enlarge(socket: &OwnedFd) {
 /// Made under another name and renamed: at no moment does it stand there with other rights, and what
 /// a killed agent left is replaced. Whoever is on this host may write, as to `/dev/log`.
 fn local(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
-    match fs::symlink_metadata(path) {
-        Ok(there) if !there.file_type().is_socket() => {
-            let what = "something that is no socket stands there";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
-        }
-        Ok(_) if !is_stale(path)? => return Err(io::ErrorKind::AddrInUse.into()),
-        _ => {}
-    }
+    may_stand(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -121,6 +134,18 @@ fn local(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
         fs::remove_file(&made).ok();
     }
     placed.map(|()| socket)
+}
+
+/// Whether nothing is in the way at the path of a socket but one that is nobody's any more.
+fn may_stand(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => {
+            let what = "something that is no socket stands there";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+        }
+        Ok(_) if !is_stale(path)? => Err(io::ErrorKind::AddrInUse.into()),
+        _ => Ok(()),
+    }
 }
 
 /// What stands at the path of a socket that was opened: tells when that is taken away, or is another's.

@@ -43,6 +43,7 @@ use lapwing_rules::model::InputId;
 
 pub use address::Address;
 pub use counters::Counters;
+pub use listen::try_listening;
 pub use network::{Network, Setup};
 pub use shared::{Closed, Hand};
 

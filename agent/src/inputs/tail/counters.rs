@@ -84,6 +84,17 @@ impl Counters {
         self.ledger.forget_others();
     }
 
+    /// What an input that is no file input would read is not read, for a good reason.
+    pub fn set_passed_over(&self, input: &Arc<str>, path: PathBuf, reason: String, now: Timestamp) {
+        let unreadable = Unreadable {
+            path,
+            why: Unread::PassedOver,
+            error: reason,
+            since: now,
+        };
+        self.ledger.set_other(input, Some(unreadable));
+    }
+
     /// What each file input holds, in the order of the configuration, and what of others cannot be read.
     /// A second old at most; while lines wait for the inbox, as old as their waiting.
     pub fn inputs(&self) -> Vec<InputFigures> {

@@ -258,6 +258,7 @@ impl Ledger {
         }
         let figures = InputFigures {
             input: Arc::clone(input),
+            passed_over: u64::from(unreadable.why == Unread::PassedOver),
             unreadable: vec![unreadable],
             unreadable_total: 1,
             ..InputFigures::default()
