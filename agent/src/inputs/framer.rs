@@ -175,6 +175,11 @@ impl Framer {
         self.record_start() < self.line_start
     }
 
+    /// Whether what belongs to the record under way is dropped by now: it has no room for it.
+    pub fn is_full(&self) -> bool {
+        self.joiner.as_ref().is_some_and(Joiner::is_full)
+    }
+
     /// Steps over `count` bytes that belong to no line (a hole). Only between lines; what comes
     /// behind them is no beginning, and no mark is looked for.
     pub fn skip(&mut self, count: u64) {

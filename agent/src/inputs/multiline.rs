@@ -70,7 +70,8 @@ struct Held {
     /// Where the byte behind `text` would have stood.
     next: u64,
     has_lines: bool,
-    dropped: u64,
+    /// Something was left out: then nothing is appended any more.
+    is_cut: bool,
 }
 
 impl Multiline {
@@ -125,6 +126,11 @@ impl Joiner {
         &self.multiline
     }
 
+    /// Whether the record under way has no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.is_cut)
+    }
+
     /// Where the record under way begins.
     pub(super) fn start(&self) -> Option<u64> {
         self.held.as_ref().map(|held| held.offset)
@@ -134,15 +140,15 @@ impl Joiner {
     pub(super) fn take(&mut self, line: Line<'_>, out: &mut Framed) {
         self.lines += 1;
         match (self.multiline.kind(line.text), &mut self.held) {
-            (Kind::Continues, Some(held)) => held.append(line, self.max_bytes),
+            (Kind::Continues, Some(held)) => out.dropped += held.append(line, self.max_bytes),
             (Kind::Begins, _) => {
                 self.complete(out);
-                self.begin(line);
+                self.begin(line, out);
             }
             // What there is nothing before to belong to is a record, too.
             (Kind::Continues, None) | (Kind::Alone, _) => {
                 self.complete(out);
-                self.begin(line);
+                self.begin(line, out);
                 self.complete(out);
             }
         }
@@ -168,18 +174,18 @@ impl Joiner {
         if held.has_lines {
             out.records.push(start..out.bytes.len());
         }
-        if held.dropped > 0 {
+        if held.is_cut {
             out.cut.push(start);
-            out.dropped += held.dropped;
         }
-        let is_whole = held.dropped == 0 && !ends_in_cr;
+        let is_whole = !held.is_cut && !ends_in_cr;
         self.follows = is_whole.then_some(held.next + 1);
         if held.text.capacity() <= KEEP_BYTES {
             self.spare = held.text;
         }
     }
 
-    fn begin(&mut self, line: Line<'_>) {
+    fn begin(&mut self, line: Line<'_>, out: &mut Framed) {
+        out.dropped += line.dropped;
         let mut text = std::mem::take(&mut self.spare);
         text.clear();
         text.extend_from_slice(line.text);
@@ -189,18 +195,18 @@ impl Joiner {
             text,
             gaps: Vec::new(),
             has_lines: false,
-            dropped: line.dropped,
+            is_cut: line.dropped > 0,
         });
     }
 }
 
 impl Held {
-    fn append(&mut self, line: Line<'_>, max_bytes: usize) {
+    /// Gives how many bytes had no room: they are told at once, for the record may go on for long.
+    fn append(&mut self, line: Line<'_>, max_bytes: usize) -> u64 {
         let room = max_bytes.saturating_sub(self.text.len());
-        // Behind a place where something was left out nothing is appended any more.
-        let Some(room) = room.checked_sub(1).filter(|_| self.dropped == 0) else {
-            self.dropped += 1 + line.text.len() as u64 + line.dropped;
-            return;
+        let Some(room) = room.checked_sub(1).filter(|_| !self.is_cut) else {
+            self.is_cut = true;
+            return 1 + line.text.len() as u64 + line.dropped;
         };
         self.text.push(b'\n');
         self.next += 1;
@@ -215,7 +221,9 @@ impl Held {
         let kept = line.text.get(..room).unwrap_or(line.text);
         self.text.extend_from_slice(kept);
         self.next += kept.len() as u64;
-        self.dropped += (line.text.len() - kept.len()) as u64 + line.dropped;
+        let dropped = (line.text.len() - kept.len()) as u64 + line.dropped;
+        self.is_cut = dropped > 0;
+        dropped
     }
 }
 

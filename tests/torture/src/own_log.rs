@@ -3,6 +3,12 @@
 
 use std::collections::HashMap;
 
+/// What it says of a file whose lines were lost.
+const LOST: [&str; 2] = [
+    " before all of it had been read",
+    " is a compressed file that could not be read to its end",
+];
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quiet {
@@ -12,7 +18,7 @@ pub struct Quiet {
     pub complaints: u64,
     /// Warnings and errors that came within a second of one with the same words.
     pub hasty: u64,
-    /// Warnings that bytes of a file were gone before they were read.
+    /// Warnings that lines of a file were lost.
     pub losses: u64,
     /// Lines that hold the secret.
     pub leaks: u64,
@@ -35,7 +41,7 @@ impl Quiet {
                 continue;
             }
             self.complaints += 1;
-            self.losses += u64::from(rest.contains(" before all of it had been read"));
+            self.losses += u64::from(LOST.iter().any(|words| rest.contains(words)));
             let Ok(at) = time.parse::<jiff::Timestamp>() else {
                 continue;
             };
@@ -67,10 +73,12 @@ mod tests {
              2026-11-21T10:00:00.100000Z  WARN not delivered: 12 of 5\n\
              2026-11-21T10:00:00.300000Z ERROR disk full\n\
              2026-11-21T10:00:00.900000Z  WARN not delivered: 13 of 5\n\
-             2026-11-21T10:00:02.900000Z  WARN not delivered: hunter2\n",
+             2026-11-21T10:00:02.900000Z  WARN not delivered: hunter2\n\
+             2026-11-21T10:00:03.900000Z  WARN /a was gone before all of it had been read bytes=7\n\
+             2026-11-21T10:00:04.900000Z  INFO /a is read before all of it had been read\n",
             "hunter2",
         );
-        assert_eq!((quiet.lines, quiet.complaints), (5, 4));
-        assert_eq!((quiet.hasty, quiet.leaks), (1, 1));
+        assert_eq!((quiet.lines, quiet.complaints), (7, 5));
+        assert_eq!((quiet.hasty, quiet.leaks, quiet.losses), (1, 1, 1));
     }
 }

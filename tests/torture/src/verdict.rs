@@ -173,6 +173,7 @@ impl Verdict {
             accounts.torn,
             accounts.torn <= torn,
         );
+        self.judge_honesty(outcome);
         self.judge_told(outcome, expected);
         self.judge_usage(outcome, expected);
         self.none('Q', "secrets in its own log", outcome.quiet.leaks);
@@ -180,6 +181,25 @@ impl Verdict {
             'Q',
             "complaints within a second of the same",
             outcome.quiet.hasty,
+        );
+    }
+
+    /// Whether the agent says of lines that they were lost when they were, and only then. How many it does
+    /// not know: what it had not looked at has no size.
+    fn judge_honesty(&mut self, outcome: &Outcome) {
+        let (accounts, told) = (&outcome.accounts, outcome.quiet.losses);
+        let missing = accounts.lost.max(accounts.singly_lost);
+        self.check(
+            'L',
+            "losses that the agent tells of where there are none",
+            told,
+            told == 0 || missing + accounts.destroyed > 0,
+        );
+        self.check(
+            'L',
+            "lines lost of which it tells nothing",
+            missing,
+            missing == 0 || told > 0,
         );
     }
 

@@ -77,6 +77,8 @@ pub(super) struct Tailed {
     pub(super) noticed: bool,
     /// When it was displaced, or read anything last.
     pub(super) quiet_since: Instant,
+    /// Since when what belongs to the record under way is dropped, where that is so: by the same clock.
+    pub(super) full_since: Option<Instant>,
     /// Displaced, and done with for now.
     pub(super) let_go: bool,
     /// Whether it was truncated before: then copies of it come, also of what is not read yet.
@@ -153,6 +155,7 @@ impl Tailed {
             queued: false,
             noticed: false,
             quiet_since: found.now,
+            full_since: None,
             let_go: false,
             was_cut: false,
             done: false,

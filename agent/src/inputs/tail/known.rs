@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::families::rotated_from;
 use super::file::Tailed;
@@ -14,6 +14,7 @@ use super::identity;
 use super::packed::Mark;
 use super::poller::Tailer;
 use super::table::FileNo;
+use crate::inputs::Position;
 
 /// Files that agree in fewer bytes may do so by chance: a program may say the same each time that it starts.
 const CERTAIN_BYTES: u64 = 1024;
@@ -37,33 +38,47 @@ impl Tailer<'_> {
     ///
     /// That of reading it.
     pub(super) fn known_of(&mut self, no: FileNo, base: &Path) -> io::Result<Known> {
-        let Some(input) = self.table.get(no).map(|file| file.input) else {
+        let at = self
+            .table
+            .get(no)
+            .map(|file| (file.input, file.door.clone()));
+        let Some((input, name)) = at else {
             return Ok(Known::Nothing);
         };
         let mut marks = self.marks_of_family(no, input, base);
-        marks.retain(|mark| mark.offset >= CERTAIN_BYTES);
-        marks.sort_by_key(|mark| Reverse(mark.offset));
+        marks.retain(|(mark, _)| mark.offset >= CERTAIN_BYTES);
+        marks.sort_by_key(|(mark, _)| Reverse(mark.offset));
         let Some(file) = self.table.get_mut(no) else {
             return Ok(Known::Nothing);
         };
         let file = file.file()?;
         let size = file.metadata()?.size();
         let mut known = Known::Nothing;
-        for mark in marks {
+        for (mark, door) in marks {
             if !identity::holds(file, mark.head, mark.head.len.into())? {
                 continue;
             }
+            if size >= mark.offset && identity::holds(file, mark.tail, mark.offset)? {
+                return Ok(Known::All(mark));
+            }
+            // Written anew by an editor, with other bytes in between: `sed -i`, to take out what should
+            // not stand there.
+            if door == name && identity::holds(file, mark.tail, size)? {
+                return Ok(Known::All(Mark {
+                    offset: size,
+                    ..mark
+                }));
+            }
             if size < mark.offset {
                 known = Known::Part;
-            } else if identity::holds(file, mark.tail, mark.offset)? {
-                return Ok(Known::All(mark));
             }
         }
         Ok(known)
     }
 
-    /// Where reading of those ended that had the name at `base` before the file that has it now.
-    fn marks_of_family(&self, no: FileNo, input: usize, base: &Path) -> Vec<Mark> {
+    /// Where reading of those ended that had the name at `base` before the file that has it now, and at
+    /// which doors they were last.
+    fn marks_of_family(&self, no: FileNo, input: usize, base: &Path) -> Vec<(Mark, PathBuf)> {
         let is_kin = |door: &Path| door == base || rotated_from(door).iter().any(|it| it == base);
         let is_read = |file: &Tailed| {
             file.input == input
@@ -78,10 +93,11 @@ impl Tailer<'_> {
         let absent = absent.filter(|position| is_kin(&self.folders.door(&position.path)));
         let departed = self.departed.iter();
         let departed = departed.filter(|(of, _, origin)| *of == input && is_kin(origin));
+        let departed = departed.map(|(_, position, _)| position);
+        let of = |position: &Position| (Mark::of(position), self.folders.door(&position.path));
         followed
-            .map(|(_, file)| file.line_mark())
-            .chain(absent.map(Mark::of))
-            .chain(departed.map(|(_, position, _)| Mark::of(position)))
+            .map(|(_, file)| (file.line_mark(), file.door.clone()))
+            .chain(absent.chain(departed).map(of))
             .collect()
     }
 

@@ -1,6 +1,7 @@
 //! Records under way in the files that are followed: lines that were read and wait for the lines that
-//! belong to them. One that nothing came for in its input's time is complete and handed over. How
-//! lines are joined is the framer's affair; what a position is, `file`'s.
+//! belong to them. One that nothing came for in its input's time is complete and handed over; so is one
+//! that had no room for what came in that time, or nobody would be told of a record whose lines never
+//! pause. How lines are joined is the framer's affair; what a position is, `file`'s.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ impl Tailer<'_> {
     fn record_due(&self, no: FileNo) -> Option<Instant> {
         let file = self.table.get(no)?;
         let (timeout, _) = file.record_under_way()?;
-        Some(file.quiet_since + timeout)
+        Some(file.full_since.unwrap_or(file.quiet_since) + timeout)
     }
 
     /// A last look: its lines may have waited for this thread. What it finds makes it wait again.

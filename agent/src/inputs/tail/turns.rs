@@ -224,8 +224,11 @@ impl Tailer<'_> {
         let Some(file) = self.table.get_mut(no) else {
             return Ok(());
         };
+        let now = self.attention.now();
+        let full_since = file.full_since.take().unwrap_or(now);
+        file.full_since = file.framer.is_full().then_some(full_since);
         if let Some((timeout, offset)) = file.record_under_way() {
-            let due = self.attention.now() + timeout;
+            let due = file.full_since.unwrap_or(now) + timeout;
             self.records.note(no, offset, due);
         }
         let hole = std::mem::take(&mut file.hole_bytes);

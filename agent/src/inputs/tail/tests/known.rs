@@ -91,3 +91,24 @@ fn a_short_log_that_begins_like_the_one_before_it_is_read() {
     tail.expect(&["started", "started again"]);
     tail.end(&["started", "started again"]);
 }
+
+/// What was edited has another length, and was read again from its beginning.
+#[test]
+fn a_rotated_log_that_was_edited_is_not_read_again() {
+    noticing(|notices| {
+        for change in [
+            "/00000030/d",
+            "s/line 00000030/line 00000030, which is longer/",
+        ] {
+            let (rig, mut tail) = rotated(notices);
+            let path = rig.path("a.log.1");
+            let edit = Command::new("sed").args(["-i", change]).arg(path).status();
+            assert!(edit.unwrap().success());
+            rig.append("a.log", numbers(60..61));
+            tail.wait("what is new", |tail| tail.seen.len() >= 61);
+            read_all(&mut tail);
+            let (seen, _) = tail.stop();
+            assert_eq!(numbers_of(&seen), (0..61).collect::<Vec<_>>(), "{change}");
+        }
+    });
+}

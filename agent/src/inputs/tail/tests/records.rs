@@ -192,3 +192,42 @@ fn a_record_that_never_ends_does_not_keep_whoever_asks_for_silence_waiting_for_e
     assert!(tail.texts().is_empty());
     drop(tail.stop());
 }
+
+/// What had no room was counted when the record ended, which it never did.
+#[test]
+fn what_a_record_under_way_has_no_room_for_is_counted_at_once() {
+    let mut rig = rig("a.log", NEVER);
+    rig.max_line_bytes = 1000;
+    rig.append("a.log", format!("a 1\n{}", "  at x\n".repeat(1000)));
+    let mut tail = rig.start();
+    tail.wait_for("the count", |tail| {
+        tail.counters.bytes_dropped.get() == 3 + 7000 - 1000
+    });
+    assert_eq!(tail.texts(), [] as [&str; 0]);
+    let losses = tail.counters.losses();
+    assert_eq!(
+        (losses[0].kind, losses[0].bytes),
+        (LossKind::Cut, Some(6003))
+    );
+    rig.append("a.log", "a 2\na 3\n");
+    tail.wait("both", |tail| tail.seen.len() == 2);
+    assert_eq!((tail.seen[0].text.len(), tail.seen[0].cut), (1000, true));
+    assert_eq!(tail.counters.bytes_dropped.get(), 6003, "once");
+    drop(tail.stop());
+}
+
+/// Nobody was told of it as long as its lines went on.
+#[test]
+fn a_full_record_whose_lines_never_pause_is_told() {
+    let mut rig = rig("a.log", Duration::from_millis(500));
+    rig.max_line_bytes = 1000;
+    rig.append("a.log", format!("a 1\n{}", "  at x\n".repeat(1000)));
+    let mut tail = rig.start();
+    tail.wait_for("the record", |tail| {
+        rig.append("a.log", "  at x\n");
+        !tail.seen.is_empty()
+    });
+    assert_eq!((tail.seen[0].text.len(), tail.seen[0].cut), (1000, true));
+    assert!(tail.seen[0].text.starts_with("a 1\n  at x\n"));
+    drop(tail.stop());
+}
