@@ -118,9 +118,11 @@ impl Tailer<'_> {
             return;
         };
         let lost = file.whole_size.saturating_sub(file.read_position());
-        if lost > 0 {
+        let lost = Some(lost).filter(|lost| *lost > 0);
+        // What came and went while nobody looked has no size.
+        if lost.is_some() || self.attention.is_behind() {
             let (input, path) = (file.input, file.path.clone());
-            self.lose(input, &path, LossKind::Truncated, Some(lost));
+            self.lose(input, &path, LossKind::Truncated, lost);
         }
     }
 

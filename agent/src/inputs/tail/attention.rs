@@ -19,12 +19,21 @@ pub(super) struct Attention {
     /// What it said at `at`.
     said: Instant,
     at: Instant,
+    /// Of what was written before, notices were taken, and it was read since.
+    heard_at: Instant,
+    /// When notices were taken last, or would have been if there had been any.
+    hears_at: Instant,
 }
 
 impl Attention {
     pub(super) fn new() -> Self {
         let now = clock::monotonic();
-        Self { said: now, at: now }
+        Self {
+            said: now,
+            at: now,
+            heard_at: now,
+            hears_at: now,
+        }
     }
 
     /// Its time, within a round of work.
@@ -55,8 +64,19 @@ impl Attention {
         let took = now.saturating_duration_since(self.at);
         if took <= planned.saturating_add(OVERSLEPT) {
             self.said += took;
+            self.hears_at = now;
         }
         self.at = now;
+    }
+
+    /// Notices are taken.
+    pub(super) fn hears(&mut self) {
+        self.heard_at = std::mem::replace(&mut self.hears_at, clock::monotonic());
+    }
+
+    /// Whether what is written to a file may have stood there for more than a second by now, unread.
+    pub(super) fn is_behind(&self) -> bool {
+        clock::monotonic().saturating_duration_since(self.heard_at) > MOST_A_ROUND
     }
 
     /// As if this time had been spent looking.
@@ -69,6 +89,7 @@ impl Attention {
     #[cfg(test)]
     pub(super) fn miss(&mut self, span: Duration) {
         self.at = self.at.checked_sub(span).unwrap();
+        self.heard_at = self.heard_at.checked_sub(span).unwrap();
     }
 }
 

@@ -286,6 +286,7 @@ impl<'a> Tailer<'a> {
     /// One round.
     fn work(&mut self) -> Result<(), Closed> {
         self.listings.forget();
+        self.attention.hears();
         let changes = self.table.paths.take();
         for no in changes.written {
             self.notice(no);

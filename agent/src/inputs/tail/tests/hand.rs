@@ -63,6 +63,16 @@ impl Hand<'_, '_> {
         self.read_all();
     }
 
+    /// Reads what there is as if all before had been read just now.
+    pub(super) fn look_anew(&mut self) {
+        self.tailer.attention.hears();
+        self.tailer.attention.hears();
+        for no in self.tailer.table.numbers() {
+            self.tailer.enqueue(no);
+        }
+        self.read_all();
+    }
+
     pub(super) fn only_file(&self) -> FileNo {
         let numbers = self.tailer.table.numbers();
         assert_eq!(numbers.len(), 1);

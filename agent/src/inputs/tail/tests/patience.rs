@@ -138,3 +138,24 @@ fn gzip(rig: &Rig, name: &str) {
         .unwrap();
     assert!(done.success());
 }
+
+/// Lines that came and went unseen were booked by nobody.
+#[test]
+fn what_may_have_been_cut_off_while_the_agent_was_far_behind_is_booked_as_lost() {
+    let rig = rig();
+    Hand::with(&rig, |hand| {
+        let cut = |unseen, next| {
+            rig.append("a.log", numbers(unseen));
+            rig.truncate("a.log", 0);
+            rig.append("a.log", numbers(next));
+        };
+        cut(30..50, 50..51);
+        hand.look_anew();
+        assert_eq!(hand.lost(), []);
+        cut(51..70, 70..71);
+        hand.tailer.attention.miss(LINGER);
+        hand.tailer.enqueue(hand.only_file());
+        hand.read_all();
+        assert_eq!(hand.lost(), [(LossKind::Truncated, None)]);
+    });
+}
