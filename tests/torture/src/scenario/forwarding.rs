@@ -88,31 +88,41 @@ const WAYS: [(&str, &str); 7] = [
 pub(super) fn all(settings: &Settings) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::new("", settings, Duration::ZERO);
     for (daemon, scheme) in WAYS {
-        let (seen, out_of_order, took) = forward(settings, daemon, scheme)?;
+        let came = forward(settings, daemon, scheme)?;
         let way = format!("{daemon} over {scheme}");
-        verdict.none(
-            'L',
-            &format!("{way}: lines lost"),
-            LINES.saturating_sub(seen),
+        let mut none =
+            |oracle, what: &str, count| verdict.none(oracle, &format!("{way}: {what}"), count);
+        none('L', "lines lost", LINES.saturating_sub(came.received));
+        none('D', "lines too many", came.received.saturating_sub(LINES));
+        none('D', "lines out of order", came.out_of_order);
+        // A file that takes less than comes is behind, and says so.
+        let told = came.told + came.dropped;
+        none(
+            'A',
+            "lines neither told nor counted as dropped",
+            came.received.abs_diff(told),
         );
-        verdict.none(
-            'D',
-            &format!("{way}: lines too many"),
-            seen.saturating_sub(LINES),
-        );
-        verdict.none('D', &format!("{way}: lines out of order"), out_of_order);
-        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from(came.took.as_millis()).unwrap_or(u64::MAX);
         verdict.fact(&format!("{daemon}_{scheme}_ms"), millis);
+        verdict.fact(&format!("{daemon}_{scheme}_not_shown"), came.dropped);
     }
     Ok(verdict)
 }
 
-/// Lines that came, those of them whose number is not the next one, and how long it took.
-fn forward(
-    settings: &Settings,
-    daemon: &str,
-    scheme: &str,
-) -> anyhow::Result<(u64, u64, Duration)> {
+/// What came of the lines that a daemon forwarded.
+struct Came {
+    /// By the agent's own count.
+    received: u64,
+    /// Lines in the output.
+    told: u64,
+    /// Those that it says its output dropped.
+    dropped: u64,
+    /// Of the lines in the output those whose number is not higher than that before.
+    out_of_order: u64,
+    took: Duration,
+}
+
+fn forward(settings: &Settings, daemon: &str, scheme: &str) -> anyhow::Result<Came> {
     let folder = TempDir::new()?;
     let at = |name: &str| folder.path().join(name);
     certificates(folder.path())?;
@@ -148,20 +158,38 @@ fn forward(
     // As long as there is progress.
     while before.0 < LINES && before.1.elapsed() < SOON {
         clock::pass(Duration::from_millis(200));
-        let (seen, _) = count(&at("lines.jsonl"))?;
-        if seen > before.0 {
-            before = (seen, clock::monotonic());
+        let (received, _) = status(settings, folder.path())?;
+        if received > before.0 {
+            before = (received, clock::monotonic());
         }
     }
     let took = began.elapsed();
     // What should not come.
     clock::pass(Duration::from_secs(2));
+    let (received, dropped) = status(settings, folder.path())?;
     agent.stop()?;
-    let (seen, out_of_order) = count(&at("lines.jsonl"))?;
-    Ok((seen, out_of_order, took))
+    let (told, out_of_order) = count(&at("lines.jsonl"))?;
+    Ok(Came {
+        received,
+        told,
+        dropped,
+        out_of_order,
+        took,
+    })
 }
 
-/// Lines that were told, and those whose number is not the one after the line before.
+/// Messages that came, and lines that the output dropped, as the agent says.
+fn status(settings: &Settings, folder: &Path) -> anyhow::Result<(u64, u64)> {
+    let mut command = Command::new(&settings.lapwing);
+    command.args(["status", "--json", "-c", "lapwing.yaml"]);
+    let said = command.current_dir(folder).output()?;
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout).context("its status")?;
+    let figure = |path: &str| said.pointer(path).and_then(serde_json::Value::as_u64);
+    let received = figure("/inputs/net/received/messages").context("how many came")?;
+    Ok((received, figure("/outputs/lines/dropped").unwrap_or(0)))
+}
+
+/// Lines that were told, and those whose number is not higher than that of the line before.
 fn count(path: &Path) -> anyhow::Result<(u64, u64)> {
     let Ok(file) = fs::File::open(path) else {
         return Ok((0, 0));
@@ -179,7 +207,7 @@ fn count(path: &Path) -> anyhow::Result<(u64, u64)> {
             continue;
         };
         seen += 1;
-        out_of_order += u64::from(number != next);
+        out_of_order += u64::from(number < next);
         next = number + 1;
     }
     Ok((seen, out_of_order))
