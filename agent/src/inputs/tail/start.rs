@@ -17,10 +17,11 @@ use super::identity::{self, FileId};
 use super::listing::Found;
 use super::losses::LossKind;
 use super::opened::Look;
-use super::poller::Tailer;
+use super::poller::{LINGER, Tailer};
 use super::reconcile::Sighting;
 use super::table::FileNo;
 use super::{FirstStart, StartAt};
+use crate::clock;
 use crate::inputs::utf16::Encoding;
 use crate::inputs::{Event, Position};
 use crate::threads;
@@ -74,8 +75,8 @@ impl Tailer<'_> {
         self.examine_claimed()?;
         self.chain();
         for no in self.table.numbers() {
-            self.tell(no)?;
             self.enqueue_unread(no);
+            self.tell(no)?;
         }
         for (input, position) in std::mem::take(&mut self.taken_over) {
             self.forget_unless_followed(input, &position)?;
@@ -92,6 +93,7 @@ impl Tailer<'_> {
     }
 
     fn enqueue_unread(&mut self, no: FileNo) {
+        let rests_since = clock::now().minus(LINGER);
         let Some(file) = self.table.get_mut(no) else {
             return;
         };
@@ -99,6 +101,10 @@ impl Tailer<'_> {
         match metadata {
             Ok(metadata) if metadata.size() == file.read_position() => {
                 file.look = Look::of(&metadata);
+                // Agents that are ended one after the other never see it rest for that long.
+                file.done |= file.place != Place::Here
+                    && file.is_all_read()
+                    && file.look.modified_at() < rests_since;
             }
             _ => self.enqueue(no),
         }

@@ -111,6 +111,29 @@ fn a_rotated_file_that_was_read_and_is_deleted_while_stopped_was_not_gone_before
     assert_eq!(rig.saved.len(), 2, "{:?}", rig.saved);
 }
 
+/// None of them saw it at rest for five seconds, and the one after its deletion said that it had been lost.
+#[test]
+fn a_rotated_file_that_was_read_by_agents_that_did_not_live_long_was_not_gone_before_it_was_read() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.append("a.log", "one\n");
+    let mut tail = rig.start();
+    tail.expect(&["one"]);
+    rig.rename("a.log", "a.log.1");
+    rig.append("a.log", "two\n");
+    tail.expect(&["one", "two"]);
+    rig.stop(tail);
+    assert!(rig.saved.iter().all(|position| !position.done));
+    let rotated = OpenOptions::new().append(true).open(rig.path("a.log.1"));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    rotated.unwrap().set_modified(long_ago).unwrap();
+    let tail = rig.start();
+    rig.stop(tail);
+    rig.remove("a.log.1");
+    let tail = rig.start();
+    assert_eq!(losses(&tail), []);
+    rig.stop(tail);
+}
+
 #[test]
 fn what_comes_to_a_rotated_file_that_was_done_with_is_missed_again() {
     let mut rig = Rig::new(&["a.log"]);
