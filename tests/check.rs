@@ -257,6 +257,17 @@ fn a_problem_beside_a_secret_does_not_show_it() {
 }
 
 #[test]
+fn an_irc_server_written_as_a_url_is_refused_with_the_right_form() {
+    let host = Host::with(
+        "outputs:\n  room: {type: irc, server: 'irc://127.0.0.1:6667', channel: '#ops'}\n",
+        "version: 1\nrules: []\n",
+    );
+    let done = host.command(&["check", "-c", "lapwing.yaml"]);
+    assert_eq!(done.code, 78, "{}", done.stderr);
+    assert!(done.stderr.contains("write `host:6697`"), "{}", done.stderr);
+}
+
+#[test]
 fn a_rule_file_in_another_encoding_is_refused() {
     let host = Host::new();
     host.write(

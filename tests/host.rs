@@ -120,8 +120,11 @@ impl Host {
         command.args(args).current_dir(self.dir.path());
         command.env_remove("NO_COLOR").env_remove("JOURNAL_STREAM");
         // Requests to 127.0.0.1 must not take a way round.
-        command.env_remove("http_proxy").env_remove("HTTP_PROXY");
-        command.env_remove("all_proxy").env_remove("ALL_PROXY");
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command
+                .env_remove(name)
+                .env_remove(name.to_ascii_uppercase());
+        }
         command
     }
 

@@ -36,6 +36,8 @@ mod disk;
 mod docs;
 mod doctor;
 #[cfg(test)]
+mod doctor_outputs;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod hostile_senders;

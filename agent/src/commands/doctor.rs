@@ -15,13 +15,15 @@ mod listening;
 mod living;
 mod reading;
 
+use std::fs;
 use std::process::ExitCode;
 
+use rustix::process::geteuid;
 use serde::Serialize;
 
 use super::FOUND;
 use super::problems;
-use super::terminal::{Terminal, print};
+use super::terminal::{Terminal, counted, print};
 use crate::cli::Doctor;
 use crate::config;
 use crate::error::AgentError;
@@ -94,13 +96,24 @@ pub(super) fn run(args: &Doctor, terminal: Terminal) -> Result<ExitCode, AgentEr
             "see above, or `lapwing check`",
         );
     } else {
-        found.ok("rules", format!("{rules} rules are fine"));
+        let message = format!("{}, nothing wrong", counted(rules as u64, "rule"));
+        found.ok("rules", message);
+    }
+    if config.inputs.is_empty() {
+        let fix = "add one under `inputs`, such as `app: {type: file, path: [/var/log/app/*.log]}`";
+        found.add(Level::Warning, "inputs", "nothing is watched", fix);
     }
     reading::look(&config, &mut found);
     keeping::look(&config, &mut found);
     delivering::look(&config, &mut found)?;
     if living::look(&config, &mut found) == living::Agent::None {
         listening::look(&config, &mut found);
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        if geteuid().is_root() && has_service(&users) {
+            let message = "all this was looked at as root, who may more than the service";
+            let fix = "`sudo -u lapwing lapwing doctor` looks as its user; nor does it see /home, /root and /tmp";
+            found.add(Level::Warning, "user", message, fix);
+        }
     }
     let is_well = found.0.iter().all(|finding| finding.level != Level::Error);
     for finding in &found.0 {
@@ -118,6 +131,11 @@ pub(super) fn run(args: &Doctor, terminal: Terminal) -> Result<ExitCode, AgentEr
     })
 }
 
+/// Whether the user that the package makes for its service is among these, as passwd(5) has them.
+fn has_service(users: &str) -> bool {
+    users.lines().any(|user| user.starts_with("lapwing:"))
+}
+
 fn draw(finding: &Finding, terminal: Terminal) -> String {
     let (style, word) = match finding.level {
         Level::Ok => ("32", "ok     "),
@@ -131,4 +149,18 @@ fn draw(finding: &Finding, terminal: Terminal) -> String {
         fix => format!("         fix: {}\n", visible(fix)),
     };
     format!("{word}  {about}: {message}\n{fix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_the_package_made_a_user_is_root_somebody_else() {
+        let root = "root:x:0:0:root:/root:/bin/bash\n";
+        let service = "lapwing:x:997:995::/:/usr/sbin/nologin\n";
+        assert!(has_service(&format!("{root}{service}")));
+        assert!(!has_service(root));
+        assert!(!has_service("lapwing-test:x:1000:1000::/home/it:/bin/sh\n"));
+    }
 }

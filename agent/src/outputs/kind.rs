@@ -357,8 +357,7 @@ impl Kind {
 
     /// The host and port that it is reached at, which are no secret; `None` where there are none.
     pub fn peer(&self) -> Option<(String, u16)> {
-        let of_url = |url: &Secret| {
-            let url = Url::parse(url.expose()).ok()?;
+        let of_url = |url: Url| {
             let usual = match url.scheme() {
                 "smtp" if url.username().is_empty() => Some(25),
                 "smtp" => Some(587),
@@ -372,7 +371,21 @@ impl Kind {
             Self::Syslog(server) => Some((server.host.clone(), server.port)),
             Self::Irc(irc) => Some((irc.host.clone(), irc.port)),
             Self::Statsd(meter) | Self::Graphite(meter) => super::host_and_port(&meter.address),
-            other => of_url(other.secrets().first()?),
+            other => of_url(other.url()?),
+        }
+    }
+
+    /// Of those that are reached at a URL.
+    pub(super) fn url(&self) -> Option<Url> {
+        match self {
+            Self::Console
+            | Self::File { .. }
+            | Self::Irc(_)
+            | Self::Syslog(_)
+            | Self::Statsd(_)
+            | Self::Graphite(_)
+            | Self::Exec { .. } => None,
+            other => Url::parse(other.secrets().first()?.expose()).ok(),
         }
     }
 
@@ -388,9 +401,8 @@ impl Kind {
             },
             Self::Irc(irc) => of(irc.tls == Tls::Yes),
             other => {
-                let url = other.secrets().first().map(|url| url.expose());
-                let is_tls = |url: &str| url.starts_with("https:") || url.starts_with("smtps:");
-                of(url.is_some_and(is_tls))
+                let is_tls = |url: Url| matches!(url.scheme(), "https" | "smtps");
+                of(other.url().is_some_and(is_tls))
             }
         }
     }

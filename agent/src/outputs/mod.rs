@@ -16,7 +16,7 @@
 //! | `example`, `show` | made-up notifications; what an output would be sent (pure) |
 //! | `retry`, `limit` | what an answer means, how long to wait, how many a minute (pure) |
 //! | `pace` | that, over restarts |
-//! | `http`, `tls`, `blocking` | the one client; TLS for what speaks no HTTP; work that may block |
+//! | `http`, `proxy`, `tls`, `blocking` | the one client; the proxy that it goes by; TLS for what speaks no HTTP; work that may block |
 //! | `safe` | making log text harmless (pure) |
 //! | `message`, `text`, `render`, `picture` | what a message holds, as text, its words, its drawing (pure) |
 //! | `calls` | what each service is asked over HTTP, and what it answers (pure) |
@@ -46,6 +46,7 @@ mod pace;
 mod paging;
 mod papertrail;
 mod picture;
+mod proxy;
 mod quiet;
 pub mod render;
 pub mod retry;
@@ -86,6 +87,7 @@ pub use feed::Feed;
 pub use heartbeat::Heartbeat;
 pub use kind::{Fallback, Kind, RateLimit, Send, Transport, WebhookFormat};
 pub use picture::png as picture_of;
+pub use proxy::{Proxy, proxy_of};
 pub use route::route;
 pub use show::show;
 pub use stats::Counts;

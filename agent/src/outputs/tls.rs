@@ -11,6 +11,7 @@ use rustls_platform_verifier::ConfigVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::kind::Tls;
 
@@ -24,13 +25,25 @@ pub(super) fn install_provider() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
-/// Whether a server can be spoken to safely: nothing is sent but the handshake.
+/// Whether a server that was just connected to can be spoken to safely: nothing is sent but the handshake.
 ///
 /// # Errors
 ///
-/// Why not, such as a certificate that nobody here trusts.
-pub async fn shake_hands(host: &str, port: u16, patience: Duration) -> io::Result<()> {
-    connect(host, port, Tls::Yes, patience).await.map(drop)
+/// Why not, such as a certificate that nobody here trusts, or not within `patience`.
+pub async fn shake_hands(host: &str, stream: TcpStream, patience: Duration) -> io::Result<()> {
+    tokio::time::timeout(patience, encrypt(host, stream))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map(drop)
+}
+
+/// Shakes hands; `host` is the name that the certificate must bear.
+async fn encrypt(host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    install_provider();
+    let config = ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await
 }
 
 /// Connects to `host`, which is also the name that the certificate must bear.
@@ -50,13 +63,7 @@ pub(super) async fn connect(
         if tls == Tls::No {
             return Ok::<Box<dyn Duplex>, io::Error>(Box::new(stream));
         }
-        install_provider();
-        let config = ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await?;
-        Ok(Box::new(stream))
+        Ok(Box::new(encrypt(host, stream).await?))
     };
     tokio::time::timeout(patience, open)
         .await

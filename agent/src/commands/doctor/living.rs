@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::listening::{IN_USE, NEEDS_RIGHT};
 use super::{Findings, Level};
 use crate::config::{CONTROL, Config};
 use crate::operate::client::{AskError, ask};
@@ -114,7 +115,7 @@ fn input_of(about: &str, input: &InputStatus, found: &mut Findings) {
     if let Some(received) = &input.received {
         for (at, why) in &received.deaf {
             let message = format!("the agent cannot listen at {at}: {why}");
-            let fix = "`ss -lnp` shows who does; below 1024 it takes CAP_NET_BIND_SERVICE";
+            let fix = format!("{IN_USE}; below 1024: {NEEDS_RIGHT}");
             found.add(Level::Error, about, message, fix);
         }
         let others = ReceivedStatus {

@@ -15,6 +15,7 @@ use lapwing_rules::scanner::Detector;
 
 use super::{Findings, Level};
 use crate::clock;
+use crate::commands::terminal::counted;
 use crate::config::{Config, Input, InputKind};
 use crate::inputs::journal;
 use crate::inputs::tail::Walked;
@@ -102,7 +103,8 @@ fn look_at_input(input: &Input, walked: &Walked, found: &mut Findings) {
     }
     let count = readable.len();
     if count > 0 {
-        found.ok(&about, format!("{count} files can be read"));
+        let files = counted(count as u64, "file");
+        found.ok(&about, format!("{files} can be read"));
     }
     if others > 0 {
         let message = format!("{others} of the names are no regular files: they are passed over");

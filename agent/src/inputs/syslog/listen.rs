@@ -39,8 +39,11 @@ static HANDED: LazyLock<Mutex<Vec<OwnedFd>>> = LazyLock::new(|| Mutex::new(hande
 /// That of the system; what it says of a path names the path's trouble.
 pub(super) fn open(address: &Address) -> io::Result<OwnedFd> {
     let socket = open_plainly(address)?;
-    if matches!(address, Address::Relp(..)) {
-        nix::sys::socket::setsockopt(&socket, TcpMaxSeg, &RELP_SEGMENT)?;
+    if matches!(address, Address::Relp(..))
+        && let Err(error) = nix::sys::socket::setsockopt(&socket, TcpMaxSeg, &RELP_SEGMENT)
+    {
+        // It only makes senders of this host slow.
+        tracing::debug!(%error, "segments at {address} are as long as the system has them");
     }
     Ok(socket)
 }
@@ -65,21 +68,32 @@ fn open_plainly(address: &Address) -> io::Result<OwnedFd> {
     }
 }
 
-/// Whether a socket could be opened at `address` now. Nothing stays, and at a path nothing is made.
+/// Whether a socket could be opened at `address` now. At a path nothing is made; elsewhere it is opened, and
+/// given: held until the others of a configuration have been tried, it is in the way of those as it would be.
 ///
 /// # Errors
 ///
 /// Why not.
-pub fn try_listening(address: &Address) -> io::Result<()> {
+pub fn try_listening(address: &Address) -> io::Result<Option<OwnedFd>> {
     match address {
-        Address::Udp(at) => internet(*at, SocketType::DGRAM).map(drop),
-        Address::Tcp(at, _) | Address::Relp(at, _) => internet(*at, SocketType::STREAM).map(drop),
+        Address::Udp(at) => internet(*at, SocketType::DGRAM).map(Some),
+        Address::Tcp(at, _) | Address::Relp(at, _) => {
+            let socket = internet(*at, SocketType::STREAM)?;
+            rustix::net::listen(&socket, 0)?;
+            Ok(Some(socket))
+        }
         Address::UnixDatagram(path) | Address::UnixStream(path) => {
+            SocketAddrUnix::new(made_name(path))?;
             may_stand(path)?;
             // The nearest that is there: the agent makes the rest.
             let there = path.ancestors().skip(1).find(|folder| folder.exists());
             let there = there.unwrap_or(Path::new("/"));
-            Ok(accessat(CWD, there, Access::WRITE_OK, AtFlags::EACCESS)?)
+            if !there.is_dir() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            let access = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(CWD, there, access, AtFlags::EACCESS)?;
+            Ok(None)
         }
     }
 }
@@ -300,6 +314,16 @@ mod tests {
         is_in_use(&as_stream);
         drop(streams);
         open(&as_datagrams).unwrap();
+    }
+
+    #[test]
+    fn a_sender_over_relp_is_asked_for_short_segments() {
+        let address = Address::parse("relp://127.0.0.1:0").unwrap();
+        let socket = open(&address).unwrap();
+        let _sender = std::net::TcpStream::connect(bound(&socket).unwrap()).unwrap();
+        let accepted = rustix::net::accept(&socket).unwrap();
+        let segment = nix::sys::socket::getsockopt(&accepted, TcpMaxSeg).unwrap();
+        assert!(segment <= RELP_SEGMENT, "{segment}");
     }
 
     #[test]

@@ -212,7 +212,9 @@ fn address(reader: &mut Reader, node: &Node, key: &str, usual: u16) -> Option<(S
     let text = reader.text(node, key)?;
     let text = checked_word(reader, node, key, text)?;
     let is_bare = !text.contains(':') || text.ends_with(']');
-    let address = if is_bare {
+    let address = if text.contains('/') {
+        None
+    } else if is_bare {
         Some((text.trim_matches(['[', ']']).to_owned(), usual))
     } else {
         host_and_port(&text)
