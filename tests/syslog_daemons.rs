@@ -103,6 +103,23 @@ fn rsyslog_forwards_a_file_to_the_last_line() {
 }
 
 #[test]
+fn the_input_that_setup_names_is_one() {
+    for daemon in ["rsyslog", "syslog-ng"] {
+        for transport in ["tcp", "udp"] {
+            let host = Host::new();
+            let printed = host.command(&["setup", daemon, "--transport", transport]);
+            let mut lines = printed.stdout.lines();
+            let input = lines.find_map(|line| line.split_once("lapwing.yaml: "));
+            let (_, input) = input.unwrap_or_else(|| panic!("{}", printed.stdout));
+            host.configure(&format!("inputs:\n  {input}\n"));
+            host.write("rules.yaml", "version: 1\nrules: []\n");
+            let done = host.command(&["check", "-c", "lapwing.yaml"]);
+            assert_eq!(done.code, 0, "{input}: {}", done.stderr);
+        }
+    }
+}
+
+#[test]
 fn rsyslog_loses_nothing_of_what_it_is_given_while_the_agent_is_down() {
     const LINES: usize = 100_000;
     let host = receiving("tcp");

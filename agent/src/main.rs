@@ -18,6 +18,9 @@ fn main() -> ExitCode {
             if !message.is_empty() {
                 // Nobody is left to be told when standard error is closed.
                 writeln!(std::io::stderr(), "lapwing: {message}").ok();
+                if let Some(hint) = commands::hint(&error) {
+                    writeln!(std::io::stderr(), "{hint}").ok();
+                }
             }
             error.exit_code()
         }

@@ -29,13 +29,15 @@ mod test;
 mod top;
 mod watch;
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use lapwing_rules::language::packs;
 use lapwing_rules::language::rule::RuleSet;
 
-use crate::cli::{self, Cli, Command, Rules};
+use crate::cli::{self, Cli, Command, DEFAULT_CONFIG, Rules};
 use crate::config::{self, Config};
 use crate::error::AgentError;
 use terminal::Terminal;
@@ -71,6 +73,22 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, AgentError> {
         Command::Completion(args) => completion::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Schema(args) => schema::run(&args),
+    }
+}
+
+/// What to try instead, for whoever has just met this error.
+pub fn hint(error: &AgentError) -> Option<&'static str> {
+    match error {
+        AgentError::Unreadable(unreadable)
+            if unreadable.path == Path::new(DEFAULT_CONFIG)
+                && unreadable.source.kind() == io::ErrorKind::NotFound =>
+        {
+            Some(
+                "-c names another configuration; without any, `lapwing demo` shows what it does, \
+                 and `lapwing watch FILE` watches a log",
+            )
+        }
+        _ => None,
     }
 }
 
@@ -127,4 +145,27 @@ fn rules_of(args: &Rules, terminal: Terminal) -> Result<Arc<RuleSet>, AgentError
         ));
     }
     Ok(findings.into_rule_set())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_no_configuration_yet_hears_what_works_without() {
+        let unreadable = |path: &str, kind: io::ErrorKind| {
+            AgentError::Unreadable(config::Unreadable {
+                path: path.into(),
+                source: kind.into(),
+            })
+        };
+        let first = hint(&unreadable(DEFAULT_CONFIG, io::ErrorKind::NotFound));
+        assert!(first.unwrap().contains("lapwing demo"));
+        assert_eq!(
+            hint(&unreadable("mine.yaml", io::ErrorKind::NotFound)),
+            None
+        );
+        let kind = io::ErrorKind::PermissionDenied;
+        assert_eq!(hint(&unreadable(DEFAULT_CONFIG, kind)), None);
+    }
 }

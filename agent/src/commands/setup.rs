@@ -44,6 +44,25 @@ fn split(args: &Setup) -> Option<(String, u16)> {
     fine.then_some((host.to_owned(), port.parse().ok()?))
 }
 
+/// The input that takes it, for `lapwing.yaml`.
+fn input(args: &Setup, port: u16) -> String {
+    let (scheme, tls) = match args.transport {
+        Transport::Udp => ("udp", ""),
+        Transport::Tcp => ("tcp", ""),
+        Transport::Tls => ("tls", ", tls: {cert: FILE, key: FILE}"),
+        Transport::Relp => ("relp", ""),
+        Transport::RelpTls => (
+            "relp+tls",
+            ", tls: {cert: FILE, key: FILE, client_ca: FILE}",
+        ),
+    };
+    // What comes from another host does not come to this one's 127.0.0.1.
+    let at = if args.to.is_some() { "*" } else { "127.0.0.1" };
+    format!(
+        "# Listens there, under `inputs` in lapwing.yaml: forwarded: {{type: syslog, listen: ['{scheme}://{at}:{port}']{tls}}}"
+    )
+}
+
 fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
     let (ca, cert, key) = (args.ca.display(), args.cert.display(), args.key.display());
     let (load, action) = match args.transport {
@@ -87,8 +106,10 @@ fn rsyslog(args: &Setup, host: &str, port: u16) -> String {
         }
         Transport::Tcp | Transport::Udp => "",
     };
+    let input = input(args, port);
     format!(
         r#"# Forwards everything to lapwing: /etc/rsyslog.d/90-lapwing.conf
+{input}
 # `rsyslogd -N1` checks it, `systemctl restart rsyslog` makes it so.
 # While lapwing is down, messages wait in memory and then in rsyslog's workDirectory, up to 1 GB. One that finds
 # both full waits 10 s and is dropped then; meanwhile all else that this rsyslog writes is late, too.
@@ -114,8 +135,10 @@ fn syslog_ng(args: &Setup, host: &str, port: u16) -> Option<String> {
         ),
         Transport::Relp | Transport::RelpTls => return None,
     };
+    let input = input(args, port);
     Some(format!(
         r#"# Forwards everything to lapwing: /etc/syslog-ng/conf.d/90-lapwing.conf
+{input}
 # `syslog-ng --syntax-only` checks it, `systemctl restart syslog-ng` makes it so.
 # `s_src` is the source of Debian's configuration; name your own.
 destination d_lapwing {{
