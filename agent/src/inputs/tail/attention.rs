@@ -88,8 +88,14 @@ impl Attention {
     /// As if this time had passed in the middle of a round.
     #[cfg(test)]
     pub(super) fn miss(&mut self, span: Duration) {
-        self.at = self.at.checked_sub(span).unwrap();
-        self.heard_at = self.heard_at.checked_sub(span).unwrap();
+        self.at = self
+            .at
+            .checked_sub(span)
+            .expect("the clock has run for longer");
+        self.heard_at = self
+            .heard_at
+            .checked_sub(span)
+            .expect("the clock has run for longer");
     }
 }
 
