@@ -111,7 +111,7 @@ pub(super) fn run(args: &Doctor, terminal: Terminal) -> Result<ExitCode, AgentEr
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         if geteuid().is_root() && has_service(&users) {
             let message = "all this was looked at as root, who may more than the service";
-            let fix = "`sudo -u lapwing lapwing doctor` looks as its user; nor does it see /home, /root and /tmp";
+            let fix = "`sudo -u lapwing lapwing doctor` looks as its user; the service sees no /home, no /root and a /tmp of its own";
             found.add(Level::Warning, "user", message, fix);
         }
     }

@@ -140,6 +140,7 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
     let InputStatus {
         kind,
         files,
+        lines,
         bytes,
         lag_bytes,
         skewed,
@@ -149,6 +150,8 @@ fn input(out: &mut String, name: &str, input: &InputStatus, palette: Palette) {
         let messages = counted(received.messages, "message");
         let connections = counted(received.connections, "connection");
         format!("{messages}, {} received, {connections}", size(*bytes))
+    } else if kind != "file" {
+        format!("{}, {} read", counted(*lines, "line"), size(*bytes))
     } else {
         let (read, behind) = (size(*bytes), size(*lag_bytes));
         format!("{}, {read} read, {behind} behind", counted(*files, "file"))
@@ -385,6 +388,23 @@ pub(super) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_input_without_files_counts_lines() {
+        let shown = |kind: &str| {
+            let status = InputStatus {
+                kind: kind.to_owned(),
+                lines: 3,
+                bytes: 1536,
+                ..InputStatus::default()
+            };
+            let mut out = String::new();
+            input(&mut out, "a", &status, Palette::Plain);
+            out
+        };
+        assert!(shown("journald").ends_with(" 3 lines, 1.5 KiB read\n"));
+        assert!(shown("file").ends_with(" 0 files, 1.5 KiB read, 0 B behind\n"));
+    }
 
     #[test]
     fn sizes_are_short() {
