@@ -105,3 +105,32 @@ fn a_log_that_is_written_otherwise_since_a_release_is_told_of() {
     assert_eq!(told[0]["severity"], "warning");
     assert_eq!(told[0]["group"]["input"], "app");
 }
+
+#[test]
+fn what_the_agent_prints_and_rsyslog_puts_into_a_tailed_file_causes_no_alert() {
+    let host = Host::with(
+        "inputs:\n  syslog: {type: file, path: [syslog], format: syslog}\noutputs:\n  file: {type: file, path: alerts.jsonl}\n",
+        "version: 1\nrules:\n  - {name: boom, match: {contains: [boom]}, type: any, group_by: [appname], realert: 0s}\n",
+    );
+    host.write("syslog", "");
+    let agent = host.run();
+    // web-1 is what this host is called; the process is of before a restart.
+    host.append("syslog", "Nov 22 10:00:00 web-1 lapwing[4711]: boom: 1 hit\n");
+    host.append("syslog", "Nov 22 10:00:01 web-1 lapwing[4712]:   10:00:00  shop: boom\n");
+    host.append("syslog", "Nov 22 10:00:02 web-2 lapwing[4711]: boom\n");
+    host.append("syslog", "Nov 22 10:00:03 web-1 shop[7]: boom of lapwing\n");
+    wait_until("two alerts", || told(&host).len() >= 2);
+    assert_eq!(told(&host), ["lapwing", "shop"]);
+    agent.stop();
+
+    fn told(host: &Host) -> Vec<String> {
+        let text = fs::read_to_string(host.path("alerts.jsonl")).unwrap_or_default();
+        let alerts = json_lines(&text);
+        let one = |alert: &Value| (alert["group"]["appname"].clone(), alert["count"].clone());
+        let each = alerts.iter().map(one).map(|(name, count)| {
+            assert_eq!(count, 1);
+            name.as_str().unwrap_or_default().to_owned()
+        });
+        each.collect()
+    }
+}

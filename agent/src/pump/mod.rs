@@ -15,12 +15,14 @@
 //! | `own_alert` | the agent's alert on its state (pure) |
 //! | `self_watch` | its alerts on its inputs and outputs (pure) |
 //! | `habits` | what is usual of inputs (pure) |
+//! | `own_lines` | hits in what the agent wrote itself |
 //! | `tap` | what somebody watches live |
 
 mod commits;
 mod habits;
 mod orders;
 mod own_alert;
+mod own_lines;
 mod pace;
 mod pending;
 pub mod self_watch;
@@ -48,6 +50,7 @@ use crate::outputs::{self, Feed, Spec};
 use crate::store::{GroupRecord, Routed, Start, StoreMessage};
 use commits::{Disk, Reply, Wait};
 use own_alert::OwnAlert;
+use own_lines::OwnLines;
 use pending::Pending;
 use self_watch::{Kind, SelfWatch, Trouble};
 use tap::{Tap, Taps};
@@ -192,6 +195,7 @@ pub struct Pump {
     begin_at_end: Vec<PathBuf>,
     told: Vec<Told>,
     taps: Taps,
+    own_lines: OwnLines,
     self_watch: SelfWatch,
     pending: Pending,
     disk: Disk,
@@ -216,6 +220,7 @@ impl Pump {
             .filter_map(|n| u32::try_from(n).ok())
             .map(InputId)
             .collect();
+        let own_lines = OwnLines::new(&setup.host);
         let mut pump = Self {
             setup,
             sources: HashMap::new(),
@@ -231,6 +236,7 @@ impl Pump {
             begin_at_end: Vec::new(),
             told: Vec::new(),
             taps: Taps::default(),
+            own_lines,
             self_watch,
             pending,
             disk,
@@ -376,8 +382,11 @@ impl Pump {
             .get(batch.source.input.0 as usize)
             .map_or("", AsRef::as_ref);
         self.taps.batch(batch, input);
-        let taps = &self.taps;
+        let (taps, own) = (&self.taps, &mut self.own_lines);
         self.setup.scanner.scan(batch, state, latest, &mut |hit| {
+            if own.has(hit, input) {
+                return;
+            }
             let rule = rules.get(hit.rule);
             feed.hit(rule, host, input, hit);
             taps.hit(rule, input, hit);

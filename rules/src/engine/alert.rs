@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::{Cause, Held, Verdict};
 use crate::language::rule::{ConditionSpec, Rule};
-use crate::model::{Ack, Reason, Timestamp};
+use crate::model::{Ack, Mode, Reason, Timestamp};
 
 /// One episode of trouble for one rule and group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub(super) struct Alert {
     /// Another alert speaks for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_folded: bool,
+    /// It started in a rule that tells nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_shadow: bool,
 }
 
 /// Something that was not said.
@@ -130,6 +133,7 @@ impl Alert {
             escalate_look_at: None,
             acked: None,
             is_folded: false,
+            is_shadow: rule.mode == Mode::Shadow,
         }
     }
 

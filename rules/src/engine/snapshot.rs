@@ -14,7 +14,7 @@ use super::rate::Buckets;
 use super::top::Top;
 use crate::condition::{Condition, Entry, Saved, State, TopValues, Window};
 use crate::language::rule::Rule;
-use crate::model::{InputId, Sample, Timestamp};
+use crate::model::{InputId, Mode, Sample, Timestamp};
 
 const VERSION: u32 = 1;
 
@@ -307,6 +307,8 @@ pub(super) fn restore(
         return None;
     }
     let top = record.top.into_iter().map(Top::restore).collect();
+    // Nobody heard of it: a rule that goes live begins with an alert of its own.
+    let is_known = |alert: &Alert| !alert.is_shadow || rule.mode != Mode::Live;
     Some(Group {
         values: record.values.into_boxed_slice(),
         subject: record.subject,
@@ -318,7 +320,7 @@ pub(super) fn restore(
         latest_arrival: Timestamp::from_nanos(record.latest_arrival),
         is_unheard: record.is_unheard,
         input: input(&record.input),
-        alert: record.alert.map(|alert| {
+        alert: record.alert.filter(is_known).map(|alert| {
             Box::new(Firing {
                 alert,
                 top,

@@ -335,6 +335,30 @@ fn rules_that_are_off_see_nothing() {
 }
 
 #[test]
+fn a_rule_that_goes_live_while_its_shadow_fires_tells_of_it_first() {
+    let in_mode = |mode| {
+        let mut rule = ten_a_minute();
+        rule.mode = mode;
+        engine(rule)
+    };
+    let mut shadow = in_mode(Mode::Shadow);
+    let mut told = Vec::new();
+    for second in 0..10 {
+        shadow.observe(&hit(second, "a"), &mut told);
+    }
+    assert_eq!(told[0].notification.mode, Mode::Shadow);
+    let saved = shadow.take_changes();
+    for (mode, expected) in [(Mode::Live, "first"), (Mode::Shadow, "")] {
+        let mut after = in_mode(mode);
+        assert!(after.restore(&saved).is_empty());
+        let mut told = Vec::new();
+        after.observe(&hit(10, "a"), &mut told);
+        assert!(trace(&told).contains(expected));
+        assert_eq!(told.is_empty(), expected.is_empty(), "{}", trace(&told));
+    }
+}
+
+#[test]
 fn long_lines_in_many_groups_take_bounded_memory() {
     let mut engine = engine(ten_a_minute());
     for n in 0..20_000 {

@@ -45,6 +45,7 @@ pub use address::Address;
 pub use counters::Counters;
 pub use listen::try_listening;
 pub use network::{Network, Setup};
+pub use own::Own;
 pub use shared::{Closed, Hand};
 
 /// One input of type `syslog`.

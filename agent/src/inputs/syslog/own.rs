@@ -12,9 +12,10 @@ const NAME: &str = "lapwing";
 
 /// Knows them.
 #[derive(Debug)]
-pub(super) struct Own {
+pub struct Own {
     finder: Finder<'static>,
-    pid: String,
+    /// Of which process; `None`: of any, of this run of the agent or an earlier one.
+    pid: Option<String>,
     fields: Fields,
 }
 
@@ -22,10 +23,23 @@ impl Own {
     /// Of the process `pid`.
     pub(super) fn new(pid: u32) -> Self {
         Self {
+            pid: Some(pid.to_string()),
+            ..Self::of_any()
+        }
+    }
+
+    /// Of any process.
+    pub fn of_any() -> Self {
+        Self {
             finder: Finder::new(NAME),
-            pid: pid.to_string(),
+            pid: None,
             fields: Fields::default(),
         }
+    }
+
+    /// Whether the word is in it at all, without which it is nobody's of these.
+    pub fn may_be_own(&self, line: &[u8]) -> bool {
+        self.finder.find(line).is_some()
     }
 
     /// Takes them out of `framed`, and gives how many there were. `hosts`: what this host is called.
@@ -70,8 +84,8 @@ impl Own {
         removed
     }
 
-    /// Whether this process on this host wrote it.
-    fn is_own(&mut self, line: &[u8], hosts: &[&str]) -> bool {
+    /// Whether this process on this host wrote it; of a reader that knows no process, any lapwing.
+    pub fn is_own(&mut self, line: &[u8], hosts: &[&str]) -> bool {
         self.fields.clear();
         Format::Syslog.read(line, &mut self.fields);
         let is = |name: &str, value: &str| self.fields.get(name) == Some(value.as_bytes());
@@ -83,7 +97,8 @@ impl Own {
                     .iter()
                     .any(|ours| first_label(ours) == first_label(&host))
         });
-        is("appname", NAME) && is("procid", &self.pid) && from_here
+        let is_process = self.pid.as_deref().is_none_or(|pid| is("procid", pid));
+        is("appname", NAME) && is_process && from_here
     }
 }
 
