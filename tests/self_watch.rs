@@ -115,8 +115,14 @@ fn what_the_agent_prints_and_rsyslog_puts_into_a_tailed_file_causes_no_alert() {
     host.write("syslog", "");
     let agent = host.run();
     // web-1 is what this host is called; the process is of before a restart.
-    host.append("syslog", "Nov 22 10:00:00 web-1 lapwing[4711]: boom: 1 hit\n");
-    host.append("syslog", "Nov 22 10:00:01 web-1 lapwing[4712]:   10:00:00  shop: boom\n");
+    host.append(
+        "syslog",
+        "Nov 22 10:00:00 web-1 lapwing[4711]: boom: 1 hit\n",
+    );
+    host.append(
+        "syslog",
+        "Nov 22 10:00:01 web-1 lapwing[4712]:   10:00:00  shop: boom\n",
+    );
     host.append("syslog", "Nov 22 10:00:02 web-2 lapwing[4711]: boom\n");
     host.append("syslog", "Nov 22 10:00:03 web-1 shop[7]: boom of lapwing\n");
     wait_until("two alerts", || told(&host).len() >= 2);

@@ -44,7 +44,7 @@ use lapwing_rules::scanner::{Memory, Replan, Replanned, Scanner, SourceState};
 
 use crate::canary;
 use crate::clock;
-use crate::inputs::{Event, Position, PositionKey, tail};
+use crate::inputs::{Event, Position, PositionKey, journal, tail};
 use crate::operate::systemd::Watchdog;
 use crate::outputs::{self, Feed, Spec};
 use crate::store::{GroupRecord, Routed, Start, StoreMessage};
@@ -311,6 +311,9 @@ impl Pump {
                 }
             }
             Event::Moved(mut position) => {
+                if position.key.is_of_input() && journal::is_aside(&position.path) {
+                    self.habits.forget(&position.key.input);
+                }
                 let is_own = position.key.input == canary::INPUT;
                 if matches!(self.setup.start, Start::Lost { .. }) && !is_own {
                     self.begin_at_end.push(position.path.clone());
@@ -326,9 +329,6 @@ impl Pump {
             Event::Awaited(receipt) => self.await_commit(receipt),
             Event::Forget(key) => {
                 self.memories.remove(&key);
-                if key.is_of_input() {
-                    self.habits.forget(&key.input);
-                }
                 self.pending.forget(key);
             }
             Event::Ready(input) => {

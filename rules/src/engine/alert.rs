@@ -61,9 +61,18 @@ pub(super) struct Alert {
     /// Another alert speaks for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_folded: bool,
-    /// It started in a rule that tells nobody.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) is_shadow: bool,
+    /// The mode of its rule when it started: of one that is no longer a shadow nobody has heard.
+    #[serde(default = "live", skip_serializing_if = "is_live")]
+    pub(super) mode: Mode,
+}
+
+fn live() -> Mode {
+    Mode::Live
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives it so")]
+fn is_live(mode: &Mode) -> bool {
+    *mode == Mode::Live
 }
 
 /// Something that was not said.
@@ -133,7 +142,7 @@ impl Alert {
             escalate_look_at: None,
             acked: None,
             is_folded: false,
-            is_shadow: rule.mode == Mode::Shadow,
+            mode: rule.mode,
         }
     }
 

@@ -308,7 +308,7 @@ pub(super) fn restore(
     }
     let top = record.top.into_iter().map(Top::restore).collect();
     // Nobody heard of it: a rule that goes live begins with an alert of its own.
-    let is_known = |alert: &Alert| !alert.is_shadow || rule.mode != Mode::Live;
+    let is_known = |alert: &Alert| alert.mode != Mode::Shadow || rule.mode != Mode::Live;
     Some(Group {
         values: record.values.into_boxed_slice(),
         subject: record.subject,

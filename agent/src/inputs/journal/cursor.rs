@@ -3,9 +3,52 @@
 //! `i`, in hexadecimal, numbers all entries that bear the same `s`, whatever file they are in: that is
 //! how an entry that is missing is known.
 
+use std::path::Path;
+
+use lapwing_rules::model::Timestamp;
+
 /// Saved where the journal held nothing when it was first looked at, or is read from its beginning: its
 /// first entry comes next.
 pub(super) const BEGINNING: &str = "";
+
+/// Where reading goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nobody has looked yet.
+    Unknown,
+    /// Behind the entry of this cursor, or at [`BEGINNING`].
+    At(String),
+    /// Behind the entries up to this time, which a file holds that is read in the journal's stead.
+    Aside(Timestamp),
+}
+
+impl Place {
+    /// As it was saved.
+    pub(super) fn parse(text: &str) -> Self {
+        let nanos = text.strip_prefix(ASIDE).and_then(|it| it.parse().ok());
+        nanos.map_or_else(
+            || Self::At(text.to_owned()),
+            |nanos| Self::Aside(Timestamp::from_nanos(nanos)),
+        )
+    }
+
+    /// To be saved.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Unknown => BEGINNING.to_owned(),
+            Self::At(cursor) => cursor.clone(),
+            Self::Aside(until) => format!("{ASIDE}{}", until.as_nanos()),
+        }
+    }
+}
+
+/// Before a time, in nanoseconds, where others have a cursor.
+const ASIDE: char = '@';
+
+/// Whether an input's saved place says that files are read in its stead.
+pub fn is_aside(path: &Path) -> bool {
+    path.to_string_lossy().starts_with(ASIDE)
+}
 
 /// What was taken away between the last entry that was read and the next one that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +85,17 @@ fn field<'a>(cursor: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_what_it_was_saved_as() {
+        for place in [
+            Place::At(BEGINNING.to_owned()),
+            Place::At("s=c946;i=1f".to_owned()),
+            Place::Aside(Timestamp::from_nanos(1_795_248_000_123_456_789)),
+        ] {
+            assert_eq!(Place::parse(&place.text()), place);
+        }
+    }
 
     #[test]
     fn entries_that_were_taken_away_unread_are_counted() {

@@ -48,6 +48,13 @@ impl Entry {
         number(&self.pid) == Some(u64::from(pid))
     }
 
+    /// When the journal took it, wall clock.
+    pub(super) fn written_at(&self) -> lapwing_rules::model::Timestamp {
+        let micros = number(&self.written).and_then(|it| i64::try_from(it).ok());
+        let nanos = micros.unwrap_or(0).saturating_mul(1_000);
+        lapwing_rules::model::Timestamp::from_nanos(nanos)
+    }
+
     /// Appends the line, without LF: `<30>2026-11-21T09:00:00.123456Z web-1 nginx[77]: text`. The text
     /// may be of several lines, and any bytes.
     pub(super) fn write(&self, out: &mut Vec<u8>) {

@@ -13,7 +13,9 @@
 //! | `entry` | an entry as a line (pure) |
 //! | `aside` | whether somebody writes the same into a file |
 //!
-//! While a file of `unless_files` is written to, the journal is not read, and has no position.
+//! While a file of `unless_files` is written to, the journal is not read: it holds the same. The position
+//! is then the time up to which the file holds it, and reading goes on from there once an entry has been
+//! missing in it for an hour: nothing is passed over, and little is told twice.
 
 mod aside;
 mod child;
@@ -31,9 +33,11 @@ use std::time::Duration;
 use lapwing_rules::model::InputId;
 
 pub use self::child::Handle;
-use self::reader::{Ended, Reader};
+pub use self::cursor::is_aside;
+use self::reader::{Ended, Reader, hand};
 use super::tail::{self, StartAt};
 use super::{Event, Position};
+use crate::clock;
 
 /// Pause before the child is started again: doubled up to the second one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -75,22 +79,19 @@ pub fn run<T: From<Event>>(config: Config, handle: &Handle, inbox: &SyncSender<T
     let mut reader = Reader::new(config);
     let (mut is_ready, mut pause, mut failures) = (false, PAUSES.0, 0);
     while !handle.is_over() {
-        if reader.stands_aside() {
-            let mut said = reader.forget(inbox);
-            if !is_ready {
-                said = said.and_then(|()| reader.hand(Event::Ready(id), inbox));
-            }
-            if said.is_err() {
+        let aside = reader.stands_aside(handle, inbox);
+        if let Ok(true) = aside {
+            if !is_ready && hand(Event::Ready(id), inbox).is_err() {
                 break;
             }
             is_ready = true;
             handle.pause(ASIDE);
             continue;
         }
-        let before = reader.cursor().map(str::to_owned);
-        let looked = reader.look(handle, inbox);
+        let before = reader.place().clone();
+        let looked = aside.and_then(|_| reader.look(handle, inbox));
         // Where there is nothing to be read nobody is kept waiting for it.
-        if !is_ready && reader.hand(Event::Ready(id), inbox).is_err() {
+        if !is_ready && hand(Event::Ready(id), inbox).is_err() {
             break;
         }
         is_ready = true;
@@ -104,7 +105,7 @@ pub fn run<T: From<Event>>(config: Config, handle: &Handle, inbox: &SyncSender<T
         };
         tracing::warn!(%input, "journalctl has to be started again: {why}");
         failures += 1;
-        if reader.cursor() != before.as_deref() {
+        if *reader.place() != before {
             (pause, failures) = (PAUSES.0, 0);
         }
         // A child that somebody killed says nothing of the next one.
@@ -123,10 +124,12 @@ pub fn run<T: From<Event>>(config: Config, handle: &Handle, inbox: &SyncSender<T
 ///
 /// Why `journalctl` cannot read it.
 pub fn look(spec: &Spec) -> io::Result<String> {
-    if let Some(file) = aside::fresh(&spec.unless_files) {
-        let file = file.display();
+    let now = clock::now();
+    let written = aside::last_written(&spec.unless_files, now);
+    if written.is_some_and(|at| aside::is_fresh(at, now)) {
+        let files = aside::names(&spec.unless_files);
         return Ok(format!(
-            "not read while {file} is written, which holds the same"
+            "not read while {files} is written, which holds the same"
         ));
     }
     let mut command = command(spec);

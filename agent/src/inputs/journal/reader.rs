@@ -12,9 +12,9 @@ use lapwing_rules::model::{Batch, Source, Timestamp};
 use lapwing_rules::scanner::Memory;
 
 use super::child::{self, Handle};
-use super::cursor::{BEGINNING, Missing, missing};
+use super::cursor::{BEGINNING, Missing, Place, missing};
 use super::entry::{self, Entry};
-use super::{ASIDE, Config, aside, command};
+use super::{Config, aside, command};
 use crate::clock;
 use crate::inputs::framer::Framed;
 use crate::inputs::stdin;
@@ -32,6 +32,10 @@ const STEADY: Duration = Duration::from_secs(30);
 /// What is said to be unreadable, or to have lost something.
 const NAME: &str = "the journal";
 
+/// While files are read in its stead, a look is had this often at the journal, once they have not been
+/// written to for as long as an entry may be missing in them.
+const LOOK_FOR_MISSED: Duration = Duration::from_mins(10);
+
 /// Why no more is read.
 pub(super) enum Ended {
     /// Nobody takes lines any more.
@@ -42,18 +46,22 @@ pub(super) enum Ended {
     Failed(io::Error),
 }
 
+/// Shows one entry, the last one, without what it says.
+const LAST: [&str; 2] = ["--lines=1", "--output-fields=PRIORITY"];
+
 /// One input, between two starts of its child.
 pub(super) struct Reader {
     config: Config,
     source: Arc<Source>,
-    /// Of the last entry that was handed over; `None` before the first look.
-    cursor: Option<String>,
+    place: Place,
     /// Whether it is said to be unreadable.
     is_troubled: bool,
-    /// Whether files are read in its stead.
-    is_aside: bool,
-    /// When a look is had at those files again.
-    look_aside_at: Instant,
+    /// Whether it is said that files are read in its stead.
+    is_aside_said: bool,
+    /// Since when it is read, wall clock: a file that was written to later holds the same.
+    read_since: Timestamp,
+    /// When a look is had at the journal, while others are.
+    look_for_missed_at: Instant,
 }
 
 impl Reader {
@@ -65,17 +73,20 @@ impl Reader {
         let saved = config.saved.as_ref();
         Self {
             source: Arc::new(source),
-            cursor: saved.map(|position| position.path.to_string_lossy().into_owned()),
+            place: saved.map_or(Place::Unknown, |position| {
+                Place::parse(&position.path.to_string_lossy())
+            }),
             is_troubled: false,
-            is_aside: false,
-            look_aside_at: clock::monotonic(),
+            is_aside_said: false,
+            read_since: clock::now(),
+            look_for_missed_at: clock::monotonic(),
             config,
         }
     }
 
-    /// Of the last entry that was handed over, if there is one.
-    pub(super) fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref()
+    /// Where reading goes on.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     fn add_units(&self, command: &mut Command) {
@@ -91,89 +102,116 @@ impl Reader {
         handle: &Handle,
         inbox: &SyncSender<T>,
     ) -> Result<(), Ended> {
-        let mut command = command(&self.config.spec);
-        command.args(["--lines=1", "--output-fields=PRIORITY"]);
-        match self.cursor.as_deref() {
+        let mut command = self.last_entry();
+        match &self.place {
             // By itself: what it was of may be configured no more.
-            Some(cursor) if cursor != BEGINNING => {
-                command.arg(format!("--cursor={cursor}"));
+            Place::At(cursor) if cursor != BEGINNING => {
+                command = super::command(&self.config.spec);
+                command.args(LAST).arg(format!("--cursor={cursor}"));
             }
-            _ => self.add_units(&mut command),
-        }
-        if let Some(at) = self.stood_aside_until() {
-            // What was written since is in none of those files. Backwards, since otherwise the last line
-            // is taken first and then found to be too young.
-            let until = format!("--until=@{}.{:06}", at.as_secs(), micros(at));
-            command.arg("--reverse").arg(until);
-        }
-        let answer = handle.answer(&mut command).map_err(Ended::Failed)?;
-        let found = answer
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        let found = match found {
-            [] => None,
-            found => {
-                let entry: Entry =
-                    serde_json::from_slice(found).map_err(|error| Ended::Failed(error.into()))?;
-                Some(entry.cursor)
+            // What was written since is in none of those files.
+            Place::Aside(until) => {
+                command.arg("--reverse").arg(aside::up_to(*until));
             }
-        };
-        if let Some(last) = self.cursor.as_deref() {
+            Place::At(_) | Place::Unknown => {}
+        }
+        let found = Self::ask(handle, &mut command)?.map(|entry| entry.cursor);
+        if let Place::At(last) = &self.place {
             self.say_missing(missing(last, found.as_deref()));
             return Ok(());
         }
-        let is_read_on = self.config.spec.start_at == StartAt::End || self.is_aside;
-        let at_end = found.filter(|_| is_read_on);
-        self.cursor = Some(at_end.unwrap_or_else(|| BEGINNING.to_owned()));
-        if std::mem::take(&mut self.is_aside) {
-            tracing::info!(input = %self.config.input, "the journal is read");
+        let was_aside = matches!(self.place, Place::Aside(_));
+        let at_end = found.filter(|_| was_aside || self.config.spec.start_at == StartAt::End);
+        self.place = Place::At(at_end.unwrap_or_else(|| BEGINNING.to_owned()));
+        self.read_since = clock::now();
+        if std::mem::take(&mut self.is_aside_said) {
+            tracing::info!(input = %self.config.input, "the journal is read: nobody writes what it holds into a file");
             self.say_unreadable(None);
         }
-        self.hand(Event::Moved(self.position(clock::now())), inbox)
+        self.save(inbox)
     }
 
-    /// Whether other files are read in its stead; says so when that begins.
-    pub(super) fn stands_aside(&mut self) -> bool {
-        self.look_aside_at = clock::monotonic() + ASIDE;
-        let Some(file) = aside::fresh(&self.config.spec.unless_files) else {
-            return false;
-        };
-        if !std::mem::replace(&mut self.is_aside, true) {
-            let (input, file) = (&self.config.input, file.display());
-            tracing::info!(%input, "the journal is not read while {file} is written: it holds the same");
-            let why = format!("not read while {file} is written, which holds the same");
-            let counters = &self.config.counters;
-            counters.set_passed_over(input, NAME.into(), why, clock::now());
-            self.is_troubled = false;
-        }
-        true
+    /// What shows the last entry of all that are meant.
+    fn last_entry(&self) -> Command {
+        let mut command = command(&self.config.spec);
+        command.args(LAST);
+        self.add_units(&mut command);
+        command
     }
 
-    /// When the files that were read in its stead were written to last.
-    fn stood_aside_until(&self) -> Option<Timestamp> {
-        let files = self.is_aside.then_some(&self.config.spec.unless_files)?;
-        aside::last_written(files).map(|(_, at)| at)
-    }
-
-    /// Has the place forgotten where reading would go on: what is written from now on is read elsewhere.
-    pub(super) fn forget<T: From<Event>>(&mut self, inbox: &SyncSender<T>) -> Result<(), Ended> {
-        match self.cursor.take() {
-            Some(_) => self.hand(
-                Event::Forget(PositionKey::of_input(&self.config.input)),
-                inbox,
-            ),
-            None => Ok(()),
+    /// The first entry that it shows.
+    fn ask(handle: &Handle, command: &mut Command) -> Result<Option<Entry>, Ended> {
+        let answer = handle.answer(command).map_err(Ended::Failed)?;
+        match answer.split(|byte| *byte == b'\n').next() {
+            None | Some([]) => Ok(None),
+            Some(found) => {
+                let entry = serde_json::from_slice(found);
+                entry.map(Some).map_err(|error| Ended::Failed(error.into()))
+            }
         }
     }
 
-    #[expect(clippy::unused_self, reason = "reads as its doing")]
-    pub(super) fn hand<T: From<Event>>(
-        &self,
-        event: Event,
+    /// Whether files are read in its stead; says so when that begins, and has it saved up to where they
+    /// hold the same. That ends when an entry stays missing in them.
+    pub(super) fn stands_aside<T: From<Event>>(
+        &mut self,
+        handle: &Handle,
         inbox: &SyncSender<T>,
-    ) -> Result<(), Ended> {
-        inbox.send(event.into()).map_err(|_| Ended::Closed)
+    ) -> Result<bool, Ended> {
+        let now = clock::now();
+        let written = aside::last_written(&self.config.spec.unless_files, now);
+        let until = match (&self.place, written) {
+            (Place::Unknown, Some(at)) if aside::is_fresh(at, now) => at,
+            (Place::At(_), Some(at)) if at > self.read_since => now,
+            (Place::Unknown | Place::At(_), _) => return Ok(false),
+            (Place::Aside(until), written) => (*until).max(written.unwrap_or(*until)),
+        };
+        if !self.is_aside_said {
+            self.say_aside(now);
+        }
+        if self.place != Place::Aside(until) {
+            self.place = Place::Aside(until);
+            self.save(inbox)?;
+        }
+        Ok(!self.has_missed(until, now, handle)?)
+    }
+
+    /// Whether there has long been an entry that those files do not hold, which were written to last at
+    /// `until`.
+    fn has_missed(
+        &mut self,
+        until: Timestamp,
+        now: Timestamp,
+        handle: &Handle,
+    ) -> Result<bool, Ended> {
+        if self.config.spec.unless_files.is_empty() {
+            return Ok(true);
+        }
+        let old_enough = now.minus(aside::MISSING);
+        if until >= old_enough || clock::monotonic() < self.look_for_missed_at {
+            return Ok(false);
+        }
+        self.look_for_missed_at = clock::monotonic() + LOOK_FOR_MISSED;
+        let mut command = self.last_entry();
+        // Backwards, since otherwise the last entry is taken first and then found to be too young.
+        command.arg("--reverse").arg(aside::up_to(old_enough));
+        let found = Self::ask(handle, &mut command)?;
+        Ok(found.is_some_and(|entry| entry.written_at() > aside::held_by(until)))
+    }
+
+    fn say_aside(&mut self, now: Timestamp) {
+        self.is_aside_said = true;
+        self.is_troubled = false;
+        let input = &self.config.input;
+        let files = aside::names(&self.config.spec.unless_files);
+        tracing::info!(%input, "the journal is not read while {files} is written: it holds the same");
+        let why = format!("not read while {files} is written, which holds the same");
+        let counters = &self.config.counters;
+        counters.set_passed_over(input, NAME.into(), why, now);
+    }
+
+    fn save<T: From<Event>>(&self, inbox: &SyncSender<T>) -> Result<(), Ended> {
+        hand(Event::Moved(self.position(clock::now())), inbox)
     }
 
     fn say_missing(&self, missing: Missing) {
@@ -240,7 +278,9 @@ impl Reader {
         command.arg(format!("--output-fields={}", entry::FIELDS));
         self.add_units(&mut command);
         // With `--after-cursor` an entry is passed over also where that of the cursor is gone.
-        if let Some(cursor) = self.cursor.as_deref().filter(|it| *it != BEGINNING) {
+        if let Place::At(cursor) = &self.place
+            && cursor != BEGINNING
+        {
             command.arg(format!("--cursor={cursor}"));
         }
         command
@@ -255,7 +295,8 @@ impl Reader {
     ) -> Result<Option<ExitStatus>, Ended> {
         let started = handle.start(&mut command, Stdio::inherit());
         let (output, _) = started.map_err(Ended::Failed)?;
-        let read = self.read(BufReader::with_capacity(BATCH_BYTES, output), inbox);
+        let output = BufReader::with_capacity(BATCH_BYTES, output);
+        let read = self.read(output, handle, inbox);
         if read.is_err() {
             handle.end();
         }
@@ -265,6 +306,7 @@ impl Reader {
     fn read<T: From<Event>>(
         &mut self,
         mut output: BufReader<ChildStdout>,
+        handle: &Handle,
         inbox: &SyncSender<T>,
     ) -> Result<(), Ended> {
         let most = self.config.max_line_bytes.saturating_mul(MOST_TIMES);
@@ -272,7 +314,10 @@ impl Reader {
         let (mut json, mut text) = (Vec::new(), Vec::new());
         let mut framed = Framed::default();
         // It comes again.
-        let mut last = self.cursor.clone();
+        let mut last = match &self.place {
+            Place::At(cursor) => Some(cursor.clone()),
+            Place::Unknown | Place::Aside(_) => None,
+        };
         if self.is_troubled && matches!(stdin::has_more(output.get_ref(), STEADY), Ok(false)) {
             self.be_well();
         }
@@ -300,7 +345,7 @@ impl Reader {
             let has_more = memchr::memchr(b'\n', output.buffer()).is_some();
             if !has_more || framed.bytes.len() >= BATCH_BYTES {
                 self.hand_over(&mut framed, inbox)?;
-                if clock::monotonic() >= self.look_aside_at && self.stands_aside() {
+                if self.stands_aside(handle, inbox)? {
                     return Err(Ended::Aside);
                 }
             }
@@ -317,7 +362,7 @@ impl Reader {
                     let max = self.config.max_line_bytes;
                     append(text, text.len() as u64, max, framed);
                 }
-                self.cursor = Some(entry.cursor);
+                self.place = Place::At(entry.cursor);
             }
             Err(error) => {
                 let input = &self.config.input;
@@ -345,14 +390,14 @@ impl Reader {
             batch,
             position: Some(self.position(arrival)),
         };
-        self.hand(event, inbox)
+        hand(event, inbox)
     }
 
     /// Behind what was handed over last.
     fn position(&self, now: Timestamp) -> Position {
         Position {
             key: PositionKey::of_input(&self.config.input),
-            path: self.cursor.as_deref().unwrap_or(BEGINNING).into(),
+            path: self.place.text().into(),
             offset: 0,
             head: Check::default(),
             tail: Check::default(),
@@ -363,7 +408,7 @@ impl Reader {
     }
 }
 
-/// The part of a second.
-fn micros(at: Timestamp) -> i64 {
-    at.as_nanos().rem_euclid(1_000_000_000) / 1_000
+/// Hands it over.
+pub(super) fn hand<T: From<Event>>(event: Event, inbox: &SyncSender<T>) -> Result<(), Ended> {
+    inbox.send(event.into()).map_err(|_| Ended::Closed)
 }
