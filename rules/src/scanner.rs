@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use crate::fields::{Fields, Format, Zone};
 use crate::language::rule::{Rule, RuleSet};
-use crate::matcher::{Found, Scratch};
-use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Timestamp};
+use crate::matcher::{Found, Matcher, Pairs, Scratch, Spread, in_turn};
+use crate::model::{Batch, InputId, Part, Parts, RuleId, Sample, Text, Timestamp};
 
 use clock::Clock;
 use fill::{fill, fill_gaps};
@@ -93,6 +93,24 @@ pub struct Scanner {
     looked_at: Fields,
 }
 
+/// What [`Scanner::search`] found in a batch.
+#[derive(Debug)]
+pub struct Searched {
+    format: Arc<Format>,
+    /// `None` where no rule listens.
+    matcher: Option<Arc<Matcher>>,
+    pairs: Pairs,
+}
+
+impl Searched {
+    /// What was found, if it holds for lines of `format`.
+    fn found_as(&self, format: &Arc<Format>) -> Option<(&Matcher, &Pairs)> {
+        let holds = plans::is_for(Some(&self.format), format);
+        let matcher = self.matcher.as_deref().filter(|_| holds)?;
+        Some((matcher, &self.pairs))
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Input {
     /// Index into the scanner's plans.
@@ -158,15 +176,15 @@ impl Scanner {
             if let Some(plans) = self.plans.get_mut(input.plans)
                 && (input.format.is_some() || plans.suits_all_formats())
             {
-                plans.plan(&self.rules, input.format.as_ref(), None);
+                plans.plan(&self.rules, input.format.as_ref(), None, &in_turn);
             }
         }
     }
 
-    /// Plans for lines of `format`, of which `sample` is some.
-    pub fn prepare_for(&mut self, format: &Arc<Format>, sample: &[u8]) {
+    /// Plans for lines of `format`, of which `sample` is some; the greater part of that by `spread`.
+    pub fn prepare_for(&mut self, format: &Arc<Format>, sample: &[u8], spread: Spread<'_>) {
         for plans in &mut self.plans {
-            plans.plan(&self.rules, Some(format), Some(sample));
+            plans.plan(&self.rules, Some(format), Some(sample), spread);
         }
     }
 
@@ -194,6 +212,37 @@ impl Scanner {
     pub fn scan(
         &mut self,
         batch: &Batch,
+        state: &mut SourceState,
+        latest: Timestamp,
+        each: &mut dyn FnMut(&mut Hit),
+    ) {
+        self.scan_searched(batch, None, state, latest, each);
+    }
+
+    /// The lines of `batch` that rules accept, for [`Scanner::scan_searched`] of another scanner of
+    /// the same rules. Nothing of the batches before it has to be known. `format`: how its lines
+    /// are probably written.
+    pub fn search(&mut self, batch: &Batch, format: &Arc<Format>) -> Searched {
+        let input = self.inputs.get(batch.source.input.0 as usize);
+        let plans = input.and_then(|input| self.plans.get_mut(input.plans));
+        let matcher = plans.map(|plans| plans.matcher(&self.rules, format));
+        let mut pairs = Pairs::default();
+        if let Some(matcher) = &matcher {
+            self.scratch.set_peer(batch.source.peer());
+            matcher.search(batch.text(), format, &mut self.scratch, &mut pairs);
+        }
+        Searched {
+            format: Arc::clone(format),
+            matcher,
+            pairs,
+        }
+    }
+
+    /// As [`Scanner::scan`]. `searched`: of the same batch, where somebody has searched it.
+    pub fn scan_searched(
+        &mut self,
+        batch: &Batch,
+        searched: Option<&Searched>,
         state: &mut SourceState,
         latest: Timestamp,
         each: &mut dyn FnMut(&mut Hit),
@@ -243,7 +292,8 @@ impl Scanner {
             }
         };
         self.scratch.set_peer(batch.source.peer());
-        matcher.scan_records(batch.text(), &format, &mut self.scratch, &mut accept);
+        let text = (batch.text(), &format);
+        tell(&matcher, searched, text, &mut self.scratch, &mut accept);
         if let Some((start, waiting)) = waits
             && rules.get(waiting).accepts(hit.parts)
         {
@@ -279,6 +329,20 @@ impl Scanner {
             redacted: Vec::new(),
             looked_at: Fields::default(),
         }
+    }
+}
+
+/// Calls `each` for what rules find in the lines of a batch: again, if that is known.
+fn tell(
+    matcher: &Matcher,
+    searched: Option<&Searched>,
+    (text, format): (Text<'_>, &Arc<Format>),
+    scratch: &mut Scratch,
+    each: &mut dyn FnMut(Found<'_>),
+) {
+    match searched.and_then(|searched| searched.found_as(format)) {
+        Some((matcher, pairs)) => matcher.tell(text, pairs, format, scratch, each),
+        None => matcher.scan_records(text, format, scratch, each),
     }
 }
 

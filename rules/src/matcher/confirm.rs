@@ -84,6 +84,13 @@ struct Question(OnceLock<Option<Box<Rows>>>);
 /// All runs, and those of the rule that is asked.
 pub(super) type Known<'a> = dyn Fn() -> (&'a Runs, Vec<RunId>) + 'a;
 
+/// A line that patterns are asked about.
+#[derive(Clone, Copy, Debug)]
+struct Line<'l> {
+    bytes: &'l [u8],
+    is_ascii: bool,
+}
+
 /// Any of some texts.
 #[derive(Debug)]
 enum Texts {
@@ -102,6 +109,8 @@ pub(super) struct LineFields {
     /// The format's fields, once a rule asked for them.
     of_line: Fields,
     is_read: bool,
+    /// Whether the line is ASCII, once that was asked.
+    is_ascii: Option<bool>,
     /// `of_line` and one rule's named groups.
     of_rule: Fields,
     /// What rules get that want no fields.
@@ -114,6 +123,13 @@ impl LineFields {
     /// Forgets the line before.
     pub(super) fn next_line(&mut self) {
         self.is_read = false;
+        self.is_ascii = None;
+    }
+
+    /// The line, looked through once however many rules are asked about it.
+    fn seen<'l>(&mut self, bytes: &'l [u8]) -> Line<'l> {
+        let is_ascii = *self.is_ascii.get_or_insert_with(|| bytes.is_ascii());
+        Line { bytes, is_ascii }
     }
 
     pub(super) fn set_peer(&mut self, peer: Option<&str>) {
@@ -200,15 +216,16 @@ impl Confirm {
             return Some(&memory.none);
         }
         let only = || self.whole.matching.regex.first();
+        let seen = memory.seen(line);
         let matched = match self.shape {
-            Shape::Any => match self.whole.answer(line) {
+            Shape::Any => match self.whole.answer(seen) {
                 Answer::No => return None,
                 Answer::Yes(pattern) => pattern,
             },
             Shape::Pattern | Shape::PatternAndMore => {
                 let runs = || (&search.runs, search.runs_of(candidate.rule));
                 let place = candidate.only.map(|only| (only, &runs as &Known<'_>));
-                if !self.only.is_match(only, line, place) {
+                if !self.only.is_match(only, seen, place) {
                     return None;
                 }
                 if self.shape == Shape::Pattern {
@@ -217,7 +234,7 @@ impl Confirm {
                 only()
             }
         };
-        if first_match(&self.whole.not_regex, &self.whole.matching.not_regex, line).is_some() {
+        if first_match(&self.whole.not_regex, &self.whole.matching.not_regex, seen).is_some() {
             return None;
         }
         if self.fields == FieldUse::Unwanted {
@@ -236,8 +253,8 @@ impl Confirm {
 
 impl Whole {
     /// What the texts and `regex` say of `line`.
-    fn answer(&self, line: &[u8]) -> Answer<'_> {
-        let is_in = |texts: &Texts| texts.any_in(line);
+    fn answer(&self, line: Line<'_>) -> Answer<'_> {
+        let is_in = |texts: &Texts| texts.any_in(line.bytes);
         if !self.contains.as_ref().is_none_or(is_in)
             || self.not_contains.as_ref().is_some_and(is_in)
         {
@@ -255,7 +272,7 @@ impl Whole {
 fn first_match<'a>(
     questions: &[Question],
     patterns: &'a [Pattern],
-    line: &[u8],
+    line: Line<'_>,
 ) -> Option<&'a Pattern> {
     let mut pairs = questions.iter().zip(patterns);
     let (_, pattern) =
@@ -289,7 +306,7 @@ impl Question {
     fn is_match<'a>(
         &self,
         pattern: impl Fn() -> Option<&'a Pattern>,
-        line: &[u8],
+        line: Line<'_>,
         place: Option<(Stand, &Known<'_>)>,
     ) -> bool {
         let Self(rows) = self;
@@ -302,7 +319,7 @@ impl Question {
             Some(Verdict::Yes) => true,
             Some(Verdict::No) => false,
             Some(Verdict::Unknown) | None => {
-                pattern().is_some_and(|pattern| pattern.is_match(line))
+                pattern().is_some_and(|pattern| pattern.is_match(line.bytes))
             }
         }
     }

@@ -15,10 +15,17 @@ const ORDINARY: &[u8] = include_bytes!("ordinary.log");
 /// Counts of 4-grams, and the text that they are of.
 #[derive(Debug)]
 pub(super) struct Frequencies {
+    counts: Counts,
+    text: Box<[u8]>,
+}
+
+/// How often each of some grams was seen.
+#[derive(Debug)]
+pub(super) struct Counts {
     /// Open addressing: a gram and its count, 0 for an empty place. A power of two of them, at
     /// most half full.
     places: Box<[(u32, u32)]>,
-    text: Box<[u8]>,
+    distinct: usize,
 }
 
 impl Frequencies {
@@ -34,30 +41,19 @@ impl Frequencies {
         } else {
             sample
         };
-        let mut counts = Self {
-            places: vec![(0, 0); (2 * text.len()).next_power_of_two().min(1 << 12)].into(),
-            text: text.into(),
-        };
-        let mut distinct = 0;
+        let mut counts = Counts::default();
         for bytes in text.array_windows::<4>() {
-            let Gram(gram) = Gram::of(*bytes);
-            if counts.add(gram, 1) {
-                distinct += 1;
-                if 2 * distinct > counts.places.len() {
-                    counts.grow();
-                }
-            }
+            counts.add(Gram::of(*bytes), 1);
         }
-        counts
+        Self {
+            counts,
+            text: text.into(),
+        }
     }
 
     /// How often `gram` begins in [`Self::OF_BYTES`] of text.
     pub(super) fn count(&self, gram: Gram) -> u64 {
-        let (_, count) = self
-            .places
-            .get(self.place(gram.0))
-            .copied()
-            .unwrap_or_default();
+        let count = self.counts.of(gram);
         u64::from(count) * Self::OF_BYTES / self.text.len().max(1) as u64
     }
 
@@ -102,19 +98,47 @@ impl Frequencies {
             .map(|count| count * Self::OF_BYTES / text.len().max(1) as u64)
             .collect()
     }
+}
 
-    /// Whether `gram` is a new one.
-    fn add(&mut self, gram: u32, count: u32) -> bool {
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            places: vec![(0, 0); 1 << 12].into(),
+            distinct: 0,
+        }
+    }
+}
+
+impl Counts {
+    /// 0 for one that was never seen.
+    #[inline]
+    pub(super) fn of(&self, Gram(gram): Gram) -> u32 {
+        let place = self.places.get(self.place(gram));
+        place.map_or(0, |(_, count)| *count)
+    }
+
+    /// `gram` was seen, so often: at least once.
+    #[inline]
+    pub(super) fn add(&mut self, Gram(gram): Gram, count: u32) {
         let place = self.place(gram);
         let Some(slot) = self.places.get_mut(place) else {
-            return false;
+            return;
         };
-        let is_new = slot.1 == 0;
+        self.distinct += usize::from(slot.1 == 0);
         *slot = (gram, slot.1.saturating_add(count));
-        is_new
+        if 2 * self.distinct > self.places.len() {
+            self.grow();
+        }
+    }
+
+    /// Each gram with its count, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Gram, u32)> {
+        let seen = self.places.iter().filter(|(_, count)| *count != 0);
+        seen.map(|(gram, count)| (Gram(*gram), *count))
     }
 
     /// Where `gram` is or belongs.
+    #[inline]
     fn place(&self, gram: u32) -> usize {
         let last = self.places.len() - 1;
         let mut place = gram.wrapping_mul(0x9E37_79B1) as usize >> 8 & last;
@@ -128,11 +152,14 @@ impl Frequencies {
     }
 
     fn grow(&mut self) {
-        let twice = vec![(0, 0); 2 * self.places.len()].into();
-        let old = std::mem::replace(&mut self.places, twice);
-        for (gram, count) in old.into_iter().filter(|(_, count)| *count != 0) {
-            self.add(gram, count);
+        let mut twice = Self {
+            places: vec![(0, 0); 2 * self.places.len()].into(),
+            distinct: 0,
+        };
+        for (gram, count) in self.iter() {
+            twice.add(gram, count);
         }
+        *self = twice;
     }
 }
 

@@ -80,6 +80,19 @@ impl Default for Setup<'_> {
     }
 }
 
+/// Some work.
+pub type Task<'t> = Box<dyn FnOnce() + Send + 't>;
+
+/// Does all tasks, in any order, or several at once: the matcher has no threads of its own.
+pub type Spread<'s> = &'s dyn Fn(Vec<Task<'_>>);
+
+/// One after the other.
+pub fn in_turn(tasks: Vec<Task<'_>>) {
+    for task in tasks {
+        task();
+    }
+}
+
 /// One thing to look for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -101,6 +114,21 @@ pub struct Found<'a> {
     /// The format's fields and the rule's named groups, where the rule needs any
     /// ([`Wanted::fields`], or a `where`); else empty.
     pub fields: &'a Fields,
+}
+
+/// The (rule, record) pairs that a search found, to be told later: by whom the fields are wanted
+/// need not be who searches.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// Records ascending, rules ascending within a record.
+    found: Vec<Candidate>,
+    /// There were more than are held.
+    is_over: bool,
+}
+
+impl Pairs {
+    /// So many are held: some megabytes, and many times what a batch of ordinary lines gives.
+    pub(crate) const MOST: usize = 64 * 1024;
 }
 
 impl Matcher {
@@ -140,17 +168,31 @@ impl Matcher {
     ///
     /// When the processor does not support the kernel.
     pub fn with(wanted: Vec<Wanted>, setup: &Setup<'_>) -> Self {
-        Self::within(wanted, setup, Limits::of(setup.kernel))
+        Self::spread(wanted, setup, &in_turn)
     }
 
-    fn within(mut wanted: Vec<Wanted>, setup: &Setup<'_>, limits: Limits) -> Self {
+    /// The same, the greater part of the work done by `spread`. What comes of it is the same.
+    ///
+    /// # Panics
+    ///
+    /// When the processor does not support the kernel.
+    pub fn spread(wanted: Vec<Wanted>, setup: &Setup<'_>, spread: Spread<'_>) -> Self {
+        Self::within(wanted, setup, Limits::of(setup.kernel), spread)
+    }
+
+    fn within(
+        mut wanted: Vec<Wanted>,
+        setup: &Setup<'_>,
+        limits: Limits,
+        spread: Spread<'_>,
+    ) -> Self {
         assert!(
             setup.kernel.is_supported(),
             "a kernel that this processor can run"
         );
         wanted.sort_by_key(|wanted| wanted.rule);
         wanted.dedup_by_key(|wanted| wanted.rule);
-        let (plan, search) = plan::build(&wanted, setup, limits);
+        let (plan, search) = plan::build(&wanted, setup, limits, spread);
         let confirms = wanted.into_iter().map(Confirm::new).collect();
         Self {
             plan,
@@ -187,19 +229,84 @@ impl Matcher {
         each: &mut dyn FnMut(Found<'_>),
     ) {
         let ask = &mut |candidate: Candidate, fields: &mut confirm::LineFields| {
-            let index = candidate.rule as usize;
-            let place = candidate.start..candidate.end;
-            let line = text.bytes.get(place.clone()).unwrap_or_default();
-            if let Some(confirm) = self.confirms.get(index)
-                && let Some(fields) = confirm.ask(line, &candidate, &self.search, format, fields)
-            {
-                each(Found {
-                    rule: confirm.rule,
-                    line: place,
-                    fields,
-                });
-            }
+            self.ask(text, &candidate, format, fields, each);
         };
         self.search.scan(text, self.confirms.len(), scratch, ask);
+    }
+
+    fn ask(
+        &self,
+        text: Text<'_>,
+        candidate: &Candidate,
+        format: &Format,
+        fields: &mut confirm::LineFields,
+        each: &mut dyn FnMut(Found<'_>),
+    ) {
+        let place = candidate.start..candidate.end;
+        let line = text.bytes.get(place.clone()).unwrap_or_default();
+        if let Some(confirm) = self.confirms.get(candidate.rule as usize)
+            && let Some(fields) = confirm.ask(line, candidate, &self.search, format, fields)
+        {
+            each(Found {
+                rule: confirm.rule,
+                line: place,
+                fields,
+            });
+        }
+    }
+
+    /// Finds what [`Matcher::scan_records`] tells, and tells nobody yet. What `pairs` held is
+    /// forgotten.
+    pub fn search(
+        &self,
+        text: Text<'_>,
+        format: &Format,
+        scratch: &mut Scratch,
+        pairs: &mut Pairs,
+    ) {
+        let Pairs { found, is_over } = pairs;
+        found.clear();
+        *is_over = false;
+        let ask = &mut |candidate: Candidate, fields: &mut confirm::LineFields| {
+            if *is_over {
+                return;
+            }
+            self.ask(text, &candidate, format, fields, &mut |_| {
+                // More of them cost more to hold than to find again.
+                *is_over = found.len() == Pairs::MOST;
+                if !*is_over {
+                    let is_possible = false;
+                    found.push(Candidate {
+                        is_possible,
+                        ..candidate
+                    });
+                }
+            });
+        };
+        self.search.scan(text, self.confirms.len(), scratch, ask);
+    }
+
+    /// Does what [`Matcher::scan_records`] does, with the `pairs` that [`Matcher::search`] found by
+    /// this matcher in the same text: in little time where they are few.
+    pub fn tell(
+        &self,
+        text: Text<'_>,
+        pairs: &Pairs,
+        format: &Format,
+        scratch: &mut Scratch,
+        each: &mut dyn FnMut(Found<'_>),
+    ) {
+        if pairs.is_over {
+            return self.scan_records(text, format, scratch, each);
+        }
+        let mut last = usize::MAX;
+        let fields = scratch.fields();
+        for candidate in &pairs.found {
+            if candidate.start != last {
+                last = candidate.start;
+                fields.next_line();
+            }
+            self.ask(text, candidate, format, fields, each);
+        }
     }
 }

@@ -2,21 +2,19 @@
 //! data, so that `lapwing explain` can say why a rule is cheap or dear.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::automaton::Automaton;
 use super::frequency::Frequencies;
 use super::index::{Index, IndexBuilder};
 use super::kernel::Kernel;
 use super::kernel::classes::Classes;
-use super::need::{Need, Run};
+use super::need::{ByteSet, Need, Run};
 use super::runs::{RunId, RunsBuilder};
 use super::scan::Search;
 use super::shown::shown;
 use super::weak::{self, Part, Pass};
-use super::windows::{self, Chooser};
-use super::{Setup, Wanted, need};
+use super::windows::{self, Chooser, Offers};
+use super::{Setup, Spread, Task, Wanted, need};
 use crate::language::pattern::Pattern;
 use crate::language::rule::Match;
 use crate::model::RuleId;
@@ -97,6 +95,8 @@ pub enum Why {
     TooCommon,
     /// There are too many rules of its kind for more passes.
     TooMany,
+    /// Its patterns are too large to be asked together with others.
+    TooLarge,
 }
 
 /// From where on a rule falls to the next tier. Any of them gives the same results.
@@ -125,18 +125,24 @@ impl Limits {
 }
 
 /// Plans and builds the search for `wanted`, ascending by rule.
-pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Plan, Search) {
+pub(super) fn build(
+    wanted: &[Wanted],
+    setup: &Setup<'_>,
+    limits: Limits,
+    spread: Spread<'_>,
+) -> (Plan, Search) {
     let frequencies = Frequencies::of(setup.sample);
-    let mut needs = Needs::new(wanted, setup);
-    let mut chooser = Chooser::new(&frequencies);
+    let needs = Needs::new(wanted, setup, &frequencies, spread);
+    let mut chooser = Chooser::new();
     // The dearest ones choose first: those behind them can then take what is looked for anyway.
     let mut order: Vec<(Reverse<Option<u64>>, u32)> = (0..)
         .zip(0..wanted.len())
         .map(|(index, _)| {
-            let need = needs.first(index);
-            chooser.know(&need);
-            let cost = chooser.cheapest(&need).map(|choice| choice.cost);
-            (Reverse(cost), index)
+            needs.of(index, |need, offers| {
+                chooser.know(need);
+                let cost = chooser.cheapest(need, offers).map(|choice| choice.cost);
+                (Reverse(cost), index)
+            })
         })
         .collect();
     order.sort_unstable();
@@ -146,9 +152,10 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
     for (_, index) in order {
         let place = index as usize;
         if let (Some(wanted), Some(tier)) = (wanted.get(place), tiers.get_mut(place)) {
-            let need = needs.second(index);
-            let window = chooser.take_cheapest(&need);
-            *tier = builder.tier(index, wanted, &need, window);
+            *tier = needs.of(index, |need, offers| {
+                let window = chooser.take_cheapest(need, offers);
+                builder.tier(index, wanted, need, window)
+            });
         }
     }
     let (search, tiers) = builder.finish(wanted, tiers, &|index| needs.make(index));
@@ -166,55 +173,97 @@ pub(super) fn build(wanted: &[Wanted], setup: &Setup<'_>, limits: Limits) -> (Pl
 
 /// Lets rules choose their windows in vain: so that those that choose first then know what those
 /// behind them would share with them. Without it a tenth more grams are looked for.
-fn rehearse(order: &[(Reverse<Option<u64>>, u32)], needs: &Needs<'_>, chooser: &mut Chooser<'_>) {
+fn rehearse(order: &[(Reverse<Option<u64>>, u32)], needs: &Needs<'_>, chooser: &mut Chooser) {
     // Of very many rules those whose needs are at hand: enough to know what is popular.
-    for need in order.iter().filter_map(|(_, index)| needs.kept.get(index)) {
-        chooser.take_cheapest(need);
+    for (_, index) in order {
+        if let Some((need, offers)) = needs.kept(*index) {
+            chooser.take_cheapest(need, offers);
+        }
     }
     chooser.begin_anew();
 }
 
-/// What the rules need, asked for twice. It takes some kilobytes a rule: that of the first few
-/// thousand is kept for the second time, that of the others is made anew.
+/// What the rules need, and the windows in it: asked for three times. It takes some kilobytes a rule:
+/// of very many rules only some are kept, the others are made anew.
 struct Needs<'w> {
     wanted: &'w [Wanted],
     setup: &'w Setup<'w>,
-    kept: HashMap<u32, Rc<Need>>,
-    /// Of all that is kept.
-    sets: usize,
+    frequencies: &'w Frequencies,
+    /// Those of so many rules each.
+    kept: Vec<Vec<Option<Asked>>>,
 }
 
-impl<'w> Needs<'w> {
-    /// So many sets are kept: 8 MiB.
-    const MOST_SETS: usize = 256 * 1024;
+/// A need, and the windows in it.
+type Asked = (Need, Offers);
 
-    fn new(wanted: &'w [Wanted], setup: &'w Setup<'w>) -> Self {
+impl<'w> Needs<'w> {
+    /// So much is kept.
+    const MOST_SIZE: usize = 16 * 1024 * 1024;
+    /// Rules that are looked at in one go.
+    const TASK: usize = 128;
+
+    fn new(
+        wanted: &'w [Wanted],
+        setup: &'w Setup<'w>,
+        frequencies: &'w Frequencies,
+        spread: Spread<'_>,
+    ) -> Self {
+        let tasks = wanted.len().div_ceil(Self::TASK);
+        let most = Self::MOST_SIZE / tasks.max(1);
+        let mut kept: Vec<Vec<Option<Asked>>> = Vec::new();
+        kept.resize_with(tasks, Vec::new);
+        let parts = wanted.chunks(Self::TASK).zip(&mut kept);
+        let tasks = parts.map(|(wanted, kept)| -> Task<'_> {
+            Box::new(move || *kept = asked_of(wanted, setup, frequencies, most))
+        });
+        spread(tasks.collect());
         Self {
             wanted,
             setup,
-            kept: HashMap::new(),
-            sets: 0,
+            frequencies,
+            kept,
         }
     }
 
-    fn first(&mut self, index: u32) -> Rc<Need> {
-        let need = Rc::new(self.make(index));
-        if self.sets < Self::MOST_SETS {
-            self.sets += need.sets();
-            self.kept.insert(index, Rc::clone(&need));
-        }
-        need
+    fn kept(&self, index: u32) -> Option<&Asked> {
+        let index = index as usize;
+        let of_task = self.kept.get(index / Self::TASK)?;
+        of_task.get(index % Self::TASK)?.as_ref()
     }
 
-    fn second(&mut self, index: u32) -> Rc<Need> {
-        let kept = self.kept.remove(&index);
-        kept.unwrap_or_else(|| Rc::new(self.make(index)))
+    /// What `ask` says of the rule's need.
+    fn of<T>(&self, index: u32, ask: impl FnOnce(&Need, &Offers) -> T) -> T {
+        if let Some((need, offers)) = self.kept(index) {
+            return ask(need, offers);
+        }
+        let need = self.make(index);
+        ask(&need, &Offers::new(&need, self.frequencies))
     }
 
     fn make(&self, index: u32) -> Need {
         let wanted = self.wanted.get(index as usize);
         wanted.map_or_else(Need::nothing, |wanted| need_of(wanted, self.setup))
     }
+}
+
+/// What each of `wanted` needs, as far as it takes no more than `most` bytes.
+fn asked_of(
+    wanted: &[Wanted],
+    setup: &Setup<'_>,
+    frequencies: &Frequencies,
+    most: usize,
+) -> Vec<Option<Asked>> {
+    let mut size = 0;
+    let asked = wanted.iter().map(|wanted| {
+        if size >= most {
+            return None;
+        }
+        let need = need_of(wanted, setup);
+        let offers = Offers::new(&need, frequencies);
+        size += need.sets() * size_of::<ByteSet>() + offers.size();
+        Some((need, offers))
+    });
+    asked.collect()
 }
 
 fn need_of(wanted: &Wanted, setup: &Setup<'_>) -> Need {
@@ -362,10 +411,8 @@ impl<'f> Builder<'f> {
         search.automaton = Automaton::new(&of_automaton);
         for (index, tier) in (0..).zip(&mut tiers) {
             let is_known = |automaton: &Automaton| automaton.knows(index);
-            if let Tier::Automaton(why) = tier
-                && !search.automaton.as_ref().is_some_and(is_known)
-            {
-                *tier = Tier::EveryLine(*why);
+            if by_automaton(tier) && !search.automaton.as_ref().is_some_and(is_known) {
+                *tier = Tier::EveryLine(Why::TooLarge);
             }
             if matches!(tier, Tier::EveryLine(_)) {
                 search.every_line.push(index);

@@ -47,6 +47,10 @@ impl Scratch {
     pub fn set_peer(&mut self, peer: Option<&str>) {
         self.fields.set_peer(peer);
     }
+
+    pub(super) fn fields(&mut self) -> &mut LineFields {
+        &mut self.fields
+    }
 }
 
 /// What became of a piece of text.

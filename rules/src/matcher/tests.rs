@@ -19,7 +19,7 @@ use crate::fields::Format;
 use crate::language::expression::Expression;
 use crate::language::pattern::{Case, Pattern};
 use crate::language::rule::Match;
-use crate::model::RuleId;
+use crate::model::{RuleId, Text};
 
 use draw::Draw;
 use oracle::Oracle;
@@ -132,7 +132,12 @@ fn all_matchers(rules: &[Written], lines: &[u8], turn: usize) -> Vec<Matcher> {
             },
         ];
         let limits = shut[turn % shut.len()];
-        matchers.push(Matcher::within(wanted_of(rules), &setup, limits));
+        matchers.push(Matcher::within(
+            wanted_of(rules),
+            &setup,
+            limits,
+            &super::in_turn,
+        ));
     }
     matchers
 }
@@ -143,6 +148,16 @@ type Pairs = Vec<(usize, usize, u32)>;
 fn scan(matcher: &Matcher, lines: &[u8], scratch: &mut Scratch) -> Pairs {
     let mut pairs = Vec::new();
     matcher.scan(lines, &Format::Plain, scratch, &mut |found| {
+        pairs.push((found.line.start, found.line.end, found.rule.0));
+    });
+    pairs
+}
+
+/// The same, searched first and told afterwards.
+fn told(matcher: &Matcher, text: Text<'_>, scratch: &mut Scratch) -> Pairs {
+    let (mut found, mut pairs) = (super::Pairs::default(), Vec::new());
+    matcher.search(text, &Format::Plain, scratch, &mut found);
+    matcher.tell(text, &found, &Format::Plain, scratch, &mut |found| {
         pairs.push((found.line.start, found.line.end, found.rule.0));
     });
     pairs
@@ -188,6 +203,13 @@ fn check_whole(rules: &[Written], lines: &[u8]) -> Pairs {
             scan(&matcher, lines, &mut scratch),
             expected,
             "{}",
+            shown(rules, lines, &matcher)
+        );
+        let told = told(&matcher, lines.into(), &mut scratch);
+        assert_eq!(
+            told,
+            expected,
+            "told later: {}",
             shown(rules, lines, &matcher)
         );
     }

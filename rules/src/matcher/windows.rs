@@ -7,14 +7,18 @@
 //! is. Rules that share wording share grams: one that is looked for anyway costs little more, as long
 //! as what stands about it tells whose it is (`sharing`).
 
+mod offers;
 mod sharing;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::frequency::Frequencies;
+use super::frequency::Counts;
 use super::kernel::sieve::Gram;
 use super::need::{ByteSet, Need, Run};
+use offers::RunOffers;
 use sharing::Sharing;
+
+pub(super) use offers::Offers;
 
 /// Bytes of a window: as many as make sure that a gram in it begins at a multiple of the stride.
 pub(super) const WINDOW: usize = STRIDE + GRAM - 1;
@@ -31,7 +35,7 @@ const MOST_BORROWING: usize = 2;
 /// A folded text that is looked for.
 pub(super) type Text = [u8; WINDOW];
 
-/// What a new gram costs, as if it began so often in [`Frequencies::OF_BYTES`] of text: it fills
+/// What a new gram costs, as if it began so often in [`super::frequency::Frequencies::OF_BYTES`] of text: it fills
 /// the tables. Found by trying: from 20 to 60 it makes little difference.
 const NEW_GRAM: u64 = 60;
 
@@ -51,7 +55,7 @@ pub(super) struct Window<'n> {
 #[derive(Clone, Debug)]
 pub(super) struct Choice<'n> {
     pub(super) windows: Vec<Window<'n>>,
-    /// How often a gram of them begins in [`Frequencies::OF_BYTES`] of text.
+    /// How often a gram of them begins in [`super::frequency::Frequencies::OF_BYTES`] of text.
     pub(super) hits: u64,
     /// Those and what else they cost, in the same measure.
     pub(super) cost: u64,
@@ -121,24 +125,17 @@ pub(super) fn grams(text: Text) -> [Gram; STRIDE] {
 }
 
 /// Chooses windows for many rules, so that few and rare grams are looked for in all.
-pub(super) struct Chooser<'f> {
-    frequencies: &'f Frequencies,
+#[derive(Default)]
+pub(super) struct Chooser {
     /// The grams that are looked for, each with the number of windows that ask for it.
-    taken: HashMap<Gram, u32>,
+    taken: Counts,
     sharing: Sharing,
-    /// Memory of [`Chooser::cost`].
-    seen: Vec<Gram>,
 }
 
-impl<'f> Chooser<'f> {
-    /// By what is rare there.
-    pub(super) fn new(frequencies: &'f Frequencies) -> Self {
-        Self {
-            frequencies,
-            taken: HashMap::new(),
-            sharing: Sharing::default(),
-            seen: Vec::new(),
-        }
+impl Chooser {
+    /// Of which no window is taken yet.
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
     /// `need` is one of those that windows are chosen for.
@@ -147,90 +144,111 @@ impl<'f> Chooser<'f> {
     }
 
     /// The cheapest windows of `need`, `None` where it has none; from now on they are looked for.
-    pub(super) fn take_cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
-        let choice = self.cheapest(need)?;
+    pub(super) fn take_cheapest<'n>(
+        &mut self,
+        need: &'n Need,
+        offers: &Offers,
+    ) -> Option<Choice<'n>> {
+        let choice = self.cheapest(need, offers)?;
         self.take(&choice);
         Some(choice)
     }
 
-    /// The cheapest windows of `need`, `None` where it has none.
-    pub(super) fn cheapest<'n>(&mut self, need: &'n Need) -> Option<Choice<'n>> {
+    /// The cheapest windows of `need`, `None` where it has none. `offers` are its own.
+    pub(super) fn cheapest<'n>(&self, need: &'n Need, offers: &Offers) -> Option<Choice<'n>> {
+        self.cheapest_of(need, &mut offers.of_runs())
+    }
+
+    /// `offers`: of the runs of `need`, and of those behind it.
+    fn cheapest_of<'n, 'o>(
+        &self,
+        need: &'n Need,
+        offers: &mut impl Iterator<Item = RunOffers<'o>>,
+    ) -> Option<Choice<'n>> {
         match need {
-            Need::Run(run) => self.cheapest_of(run),
-            Need::All(needs) => needs
-                .iter()
-                .filter_map(|need| self.cheapest(need))
-                .min_by_key(|choice| (choice.cost, choice.windows.len())),
+            Need::Run(run) => self.cheapest_of_run(run, &offers.next()?),
+            Need::All(needs) => {
+                let mut best: Option<Choice<'n>> = None;
+                for need in needs {
+                    let rank = |choice: &Choice<'_>| (choice.cost, choice.windows.len());
+                    if let Some(choice) = self.cheapest_of(need, offers)
+                        && best.as_ref().is_none_or(|best| rank(&choice) < rank(best))
+                    {
+                        best = Some(choice);
+                    }
+                }
+                best
+            }
             Need::Any(needs) => {
-                let mut all = Choice {
+                let mut all = Some(Choice {
                     windows: Vec::new(),
                     hits: 0,
                     cost: 0,
-                };
+                });
                 let mut seen = BTreeSet::new();
                 for need in needs {
-                    let choice = self.cheapest(need)?;
+                    // Its offers are to be passed over in any case.
+                    let choice = self.cheapest_of(need, offers);
+                    let (Some(so_far), Some(choice)) = (&mut all, choice) else {
+                        all = None;
+                        continue;
+                    };
                     let before = seen.len();
                     seen.extend(choice.windows.iter().map(|window| (window.run, window.at)));
                     if seen.len() > before {
-                        all.cost += choice.cost;
-                        all.hits += choice.hits;
-                        all.windows.extend(choice.windows);
+                        so_far.cost += choice.cost;
+                        so_far.hits += choice.hits;
+                        so_far.windows.extend(choice.windows);
                     }
                 }
-                Some(all)
+                all
             }
         }
     }
 
-    fn cheapest_of<'n>(&mut self, run: &'n Run) -> Option<Choice<'n>> {
+    fn cheapest_of_run<'n>(&self, run: &'n Run, offers: &RunOffers<'_>) -> Option<Choice<'n>> {
         let mut best: Option<Choice<'n>> = None;
-        for window in Window::of(run) {
+        for offer in offers.iter() {
             let least = best.as_ref().map_or(u64::MAX, |best| best.cost);
-            if let Some((cost, hits)) = self.cost(&window)
-                && cost < least
-            {
-                let cost = cost + self.sharing.cost_of_place(&window);
+            // Whatever is taken, a quarter of each gram's count remains.
+            if offer.hits / 4 >= least.saturating_add(offer.grams.len() as u64) {
+                continue;
+            }
+            let cost = self.cost(offer.grams);
+            let window = Window { run, at: offer.at };
+            if cost < least {
+                let cost = cost + self.sharing.cost_of_place(offer.place);
                 if cost < least {
                     best = Some(Choice {
                         windows: vec![window],
-                        hits,
+                        hits: offer.hits,
                         cost,
                     });
                 }
             }
         }
         let mut best = best?;
-        best.cost += self.sharing.cost_of_run(run);
+        best.cost += self.sharing.cost_of_run(offers.print);
         Some(best)
     }
 
-    /// What its grams cost, and how often they begin; `None` when it would be too many texts.
-    fn cost(&mut self, window: &Window<'_>) -> Option<(u64, u64)> {
-        let mut seen = std::mem::take(&mut self.seen);
-        seen.clear();
-        let is_small = window.texts(&mut |text| seen.extend(grams(text)));
-        seen.sort_unstable();
-        seen.dedup();
-        let (mut cost, mut hits) = (0, 0);
-        for gram in &seen {
-            let count = self.frequencies.count(*gram);
-            hits += count;
-            cost += match self.taken.get(gram) {
-                // Its hits are paid for, but each of them wakes one more.
-                Some(others) => count / 4 + u64::from(*others) / CROWD,
-                None => NEW_GRAM + count,
-            };
-        }
-        self.seen = seen;
-        is_small.then_some((cost, hits))
+    fn cost(&self, grams: &[(Gram, u32)]) -> u64 {
+        let cost = |(gram, count): &(Gram, u32)| match (self.taken.of(*gram), u64::from(*count)) {
+            (0, count) => NEW_GRAM + count,
+            // Its hits are paid for, but each of them wakes one more.
+            (others, count) => count / 4 + u64::from(others) / CROWD,
+        };
+        grams.iter().map(cost).sum()
     }
 
     /// Forgets what was taken, but for the grams that several windows asked for: they count as taken
     /// from now on.
     pub(super) fn begin_anew(&mut self) {
-        self.taken.retain(|_, windows| *windows > 1);
-        self.taken.values_mut().for_each(|windows| *windows = 1);
+        let mut taken = Counts::default();
+        for (gram, _) in self.taken.iter().filter(|(_, windows)| *windows > 1) {
+            taken.add(gram, 1);
+        }
+        self.taken = taken;
         self.sharing.begin_anew();
     }
 
@@ -239,7 +257,7 @@ impl<'f> Chooser<'f> {
             self.sharing.take(window);
             window.texts(&mut |text| {
                 for gram in grams(text) {
-                    *self.taken.entry(gram).or_default() += 1;
+                    self.taken.add(gram, 1);
                 }
             });
         }

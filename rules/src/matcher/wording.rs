@@ -59,6 +59,9 @@ impl Why {
             ),
             Self::TooCommon => Some("give a text under `contains` that only the lines meant hold"),
             Self::TooMany => Some("give the rules of this kind longer texts to look for"),
+            Self::TooLarge => Some(
+                "make its patterns smaller, counted repeats above all, or give a text under `contains`",
+            ),
         }
     }
 }
@@ -150,6 +153,9 @@ impl fmt::Display for Why {
             }
             Self::TooCommon => f.write_str("what it asks for stands in most lines"),
             Self::TooMany => f.write_str("there are too many rules of its kind"),
+            Self::TooLarge => {
+                f.write_str("its patterns are too large to be asked together with others")
+            }
         }
     }
 }

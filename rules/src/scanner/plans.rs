@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::fields::Format;
 use crate::language::rule::{Rule, RuleSet};
-use crate::matcher::{FieldUse, Matcher, Setup};
+use crate::matcher::{FieldUse, Matcher, Setup, Spread, in_turn};
 use crate::model::RuleId;
 
 use super::fill::needs_fields;
@@ -84,7 +84,7 @@ impl Plans {
         {
             return Arc::clone(matcher);
         }
-        self.plan(rules, Some(format), None)
+        self.plan(rules, Some(format), None, &in_turn)
     }
 
     /// Plans for lines of `format`, or of any where no rule asks for fields. `sample`: what such
@@ -94,10 +94,11 @@ impl Plans {
         rules: &RuleSet,
         format: Option<&Arc<Format>>,
         sample: Option<&[u8]>,
+        spread: Spread<'_>,
     ) -> Arc<Matcher> {
         let format = format.filter(|_| self.has_conditions).cloned();
         let sample = sample.unwrap_or(&self.sample.text);
-        let matcher = make(rules, &self.ids, format.as_ref(), sample);
+        let matcher = make(rules, &self.ids, (format.as_ref(), sample), spread);
         self.put(format, Arc::clone(&matcher));
         matcher
     }
@@ -190,7 +191,12 @@ impl Replan {
     /// Makes the plans. Takes some milliseconds, with thousands of rules some hundred.
     pub fn run(self) -> Replanned {
         let planned = self.formats.into_iter().map(|format| {
-            let matcher = make(&self.rules, &self.ids, format.as_ref(), &self.sample);
+            let matcher = make(
+                &self.rules,
+                &self.ids,
+                (format.as_ref(), &self.sample),
+                &in_turn,
+            );
             (format, matcher)
         });
         Replanned {
@@ -208,7 +214,7 @@ impl Replanned {
 
 /// What a rule needs of a line is the same for all formats of a name, but for patterns: each of those
 /// has fields of its own.
-fn is_for(of: Option<&Arc<Format>>, format: &Arc<Format>) -> bool {
+pub(super) fn is_for(of: Option<&Arc<Format>>, format: &Arc<Format>) -> bool {
     of.is_none_or(|of| {
         let is_pattern = matches!(**format, Format::Pattern { .. });
         Arc::ptr_eq(of, format) || (of.name() == format.name() && !is_pattern)
@@ -218,8 +224,8 @@ fn is_for(of: Option<&Arc<Format>>, format: &Arc<Format>) -> bool {
 fn make(
     rules: &RuleSet,
     ids: &[RuleId],
-    format: Option<&Arc<Format>>,
-    sample: &[u8],
+    (format, sample): (Option<&Arc<Format>>, &[u8]),
+    spread: Spread<'_>,
 ) -> Arc<Matcher> {
     let setup = Setup {
         format: format.map(|format| &**format),
@@ -233,5 +239,9 @@ fn make(
             FieldUse::Unwanted
         }
     };
-    Arc::new(Matcher::with(parts::wanted(rules, ids, &fields), &setup))
+    Arc::new(Matcher::spread(
+        parts::wanted(rules, ids, &fields),
+        &setup,
+        spread,
+    ))
 }

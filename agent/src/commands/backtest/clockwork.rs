@@ -57,6 +57,25 @@ impl Clockwork {
         self.tell_until(now, audience)
     }
 
+    /// Takes the hits that `scan` gives, and gives what it says in the end.
+    ///
+    /// # Errors
+    ///
+    /// When the audience has enough.
+    pub(super) fn observe_each<T>(
+        &mut self,
+        audience: &mut Audience<'_>,
+        scan: impl FnOnce(&mut dyn FnMut(&Hit)) -> T,
+    ) -> Result<T, AgentError> {
+        let mut outcome = Ok(());
+        let said = scan(&mut |hit| {
+            if outcome.is_ok() {
+                outcome = self.observe(hit, audience);
+            }
+        });
+        outcome.map(|()| said)
+    }
+
     /// The logs end here: the clock runs on to `end`, where there is one, and everything is told.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod report;
 mod stream;
 mod tally;
 mod timeline;
+mod together;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -15,8 +15,10 @@ use lapwing_rules::scanner::{Detector, Hit, Scanner};
 use super::clockwork::Clockwork;
 use super::merge::{Merge, Width};
 use super::stream::{Bounds, Going, Stream, Terms};
+use super::together;
 use crate::commands::logs::{Log, Way, Ways};
 use crate::error::AgentError;
+use crate::threads;
 
 /// What was read, and what came of it.
 #[derive(Debug, Default)]
@@ -102,7 +104,7 @@ impl Replay {
             streams.push(stream);
         }
         for (format, sample) in &samples {
-            scanner.prepare_for(format, sample);
+            scanner.prepare_for(format, sample, &|tasks| threads::all(tasks, width.cores));
         }
         if let Some(begins) = streams.iter().map(|stream| stream.begins).min() {
             engine.watch(begins.max(bounds.since));
@@ -147,24 +149,57 @@ impl Replay {
         stream: &mut Stream,
         audience: &mut Audience<'_>,
     ) -> Result<(), AgentError> {
+        if self.width.cores > 1
+            && stream.log.suits_many()
+            && let Some((format, _)) = stream.first_lines()
+        {
+            let format = Arc::clone(format);
+            return self.observe_together(stream, format, audience);
+        }
         if self.width.cores > 1 {
             stream.log.read_ahead()?;
         }
-        let clockwork = &mut self.clockwork;
-        loop {
-            let mut outcome = Ok(());
-            let mut each = |hit: &Hit| {
-                if outcome.is_ok() {
-                    outcome = clockwork.observe(hit, audience);
-                }
-            };
-            let going = stream.scan_batch(&mut self.scanner, self.terms, &mut each)?;
-            outcome?;
-            (audience.goes_on)();
-            if going == Going::Ended {
-                return Ok(());
-            }
-        }
+        while self.observe_batch(stream, audience)? == Going::On {}
+        Ok(())
+    }
+
+    fn observe_batch(
+        &mut self,
+        stream: &mut Stream,
+        audience: &mut Audience<'_>,
+    ) -> Result<Going, AgentError> {
+        let (scanner, terms) = (&mut self.scanner, self.terms);
+        let scan = |each: &mut dyn FnMut(&Hit)| stream.scan_batch(scanner, terms, each);
+        let going = self.clockwork.observe_each(audience, scan)??;
+        (audience.goes_on)();
+        Ok(going)
+    }
+
+    /// The same, searched by all cores. Its lines are probably of this `format`.
+    fn observe_together(
+        &mut self,
+        stream: &mut Stream,
+        format: Arc<Format>,
+        audience: &mut Audience<'_>,
+    ) -> Result<(), AgentError> {
+        // What was read to find the beginning comes first.
+        self.observe_batch(stream, audience)?;
+        let (terms, clockwork) = (self.terms, &mut self.clockwork);
+        let (log, mut place) = stream.split();
+        let who = (&mut self.scanner, format);
+        together::search(
+            log,
+            who,
+            self.width.cores,
+            &mut |scanner, batch, searched| {
+                let scan = |each: &mut dyn FnMut(&Hit)| {
+                    place.scan(batch, Some(searched), scanner, terms, each);
+                };
+                clockwork.observe_each(audience, scan)?;
+                (audience.goes_on)();
+                Ok(())
+            },
+        )
     }
 
     fn run_merged(

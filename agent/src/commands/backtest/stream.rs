@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapwing_rules::fields::{Assume, Format, Zone};
 use lapwing_rules::model::{Batch, Timestamp};
-use lapwing_rules::scanner::{Detector, Hit, Scanner, SourceState, Span};
+use lapwing_rules::scanner::{Detector, Hit, Scanner, Searched, SourceState, Span};
 
 use crate::clock;
 use crate::commands::logs::Log;
@@ -38,6 +38,13 @@ pub(super) struct Terms {
 pub(super) enum Going {
     On,
     Ended,
+}
+
+/// How far hits have been made of a log's lines.
+pub(super) struct Place<'s> {
+    state: &'s mut SourceState,
+    zone: Zone,
+    ends: &'s mut Option<Timestamp>,
 }
 
 /// A log, and how far it has been scanned.
@@ -146,19 +153,45 @@ impl Stream {
                 None => return Ok(Going::Ended),
             },
         };
+        self.split().1.scan(&batch, None, scanner, terms, each);
+        self.log.recycle(batch);
+        Ok(Going::On)
+    }
+
+    /// The log, to be read by others, and who makes hits of its lines.
+    pub(super) fn split(&mut self) -> (&mut Log, Place<'_>) {
+        let place = Place {
+            state: &mut self.state,
+            zone: self.zone,
+            ends: &mut self.ends,
+        };
+        (&mut self.log, place)
+    }
+}
+
+impl Place<'_> {
+    /// Scans the next batch: `searched`, where somebody has done so. `each` gets the hits within
+    /// the bounds; each has arrived when it was written.
+    pub(super) fn scan(
+        &mut self,
+        batch: &Batch,
+        searched: Option<&Searched>,
+        scanner: &mut Scanner,
+        terms: Terms,
+        each: &mut dyn FnMut(&Hit),
+    ) {
         scanner.assume_zone(self.zone);
-        scanner.scan(&batch, &mut self.state, terms.latest, &mut |hit| {
+        let each = &mut |hit: &mut Hit| {
             if terms.bounds.hold(hit.time) {
                 // A line of the past arrived when it was written.
                 hit.arrival = hit.time;
                 each(hit);
             }
-        });
+        };
+        scanner.scan_searched(batch, searched, self.state, terms.latest, each);
         let last = self.state.last_time().unwrap_or(batch.arrival);
         if terms.bounds.hold(last) {
-            self.ends = Some(self.ends.map_or(last, |ends| ends.max(last)));
+            *self.ends = Some(self.ends.map_or(last, |ends| ends.max(last)));
         }
-        self.log.recycle(batch);
-        Ok(Going::On)
     }
 }

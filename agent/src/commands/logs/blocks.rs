@@ -40,8 +40,8 @@ pub(super) struct Cutting {
 pub(super) struct Block {
     /// Never without a line.
     pub(super) framed: Framed,
-    /// How many lines these are.
-    pub(super) lines: u64,
+    /// How many lines these were joined from; `None` where they are as they were.
+    pub(super) joined: Option<u64>,
     /// Bytes read since the block before.
     pub(super) read: u64,
 }
@@ -111,10 +111,9 @@ impl Blocks {
                 self.cut(spare, filled)
             };
             if !framed.bytes.is_empty() {
-                let lines = self.lines_of(&framed);
                 return Ok(Some(Block {
                     framed,
-                    lines,
+                    joined: self.joined_lines(),
                     read: std::mem::take(&mut self.read),
                 }));
             }
@@ -124,6 +123,20 @@ impl Blocks {
             Some(Err(error)) => Err(error),
             _ => Ok(None),
         }
+    }
+
+    /// Where the next line begins, and how much of it was read; `None` where lines cannot be read by
+    /// their place: they are joined or written in UTF-16, one is too long, or the input has ended.
+    pub(super) fn place(&self) -> Option<(u64, u64)> {
+        let is_plain = self.who == Who::Blocks && self.framer.is_none() && self.end.is_none();
+        is_plain.then_some((self.offset, self.carry.len() as u64))
+    }
+
+    /// From now on reads the input from `offset`, which is the first byte of a line: the input stands
+    /// there.
+    pub(super) fn go_to(&mut self, offset: u64) {
+        self.carry.clear();
+        self.offset = offset;
     }
 
     /// Makes `buffer` as long as it has to be, with the carried bytes at its head.
@@ -235,13 +248,10 @@ impl Blocks {
         framed
     }
 
-    /// How many lines were found since this was last asked.
-    fn lines_of(&mut self, framed: &Framed) -> u64 {
-        if let Some(lines) = self.framer.as_ref().and_then(Framer::lines_joined) {
-            return lines - std::mem::replace(&mut self.joined, lines);
-        }
-        let ends = memchr_iter(b'\n', &framed.bytes).count() as u64;
-        ends + u64::from(framed.bytes.last() != Some(&b'\n'))
+    /// How many lines the framer has joined since this was last asked, where it joins any.
+    fn joined_lines(&mut self) -> Option<u64> {
+        let lines = self.framer.as_ref().and_then(Framer::lines_joined)?;
+        Some(lines - std::mem::replace(&mut self.joined, lines))
     }
 
     /// The same where a line is, or may be, too long.
@@ -268,8 +278,16 @@ impl Blocks {
     }
 }
 
+/// How many lines `bytes` were `joined` from; as many as they are, where they were not.
+pub(super) fn count_lines(bytes: &[u8], joined: Option<u64>) -> u64 {
+    joined.unwrap_or_else(|| {
+        let ends = memchr_iter(b'\n', bytes).count() as u64;
+        ends + u64::from(bytes.last().is_some_and(|last| *last != b'\n'))
+    })
+}
+
 /// Whether no line is longer than `max`. May say no where one is just as long and ends in CR LF.
-fn are_short(lines: &[u8], max: usize) -> bool {
+pub(super) fn are_short(lines: &[u8], max: usize) -> bool {
     let mut rest = lines;
     // As many lines at once as fit into the longest one and its LF.
     while let Some(window) = rest.get(..=max) {

@@ -1,16 +1,17 @@
 //! Log files as commands read them: plain, gzip, zstd or standard input, cut into whole lines.
 //!
 //! `blocks` cuts what is read into lines, the room `packing` knows what a log is packed in, `ahead`
-//! does both on a thread of its own, where `pace` finds that quicker. What the lines mean is not known
-//! here.
+//! does both on a thread of its own, where `pace` finds that quicker; `places` are for threads that read
+//! one log at once. What the lines mean is not known here.
 
 mod ahead;
 mod blocks;
 mod pace;
+mod places;
 mod ways;
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -27,6 +28,7 @@ use ahead::{Ahead, Next};
 use blocks::{Block, Blocks, Cutting, Filling};
 use pace::{Pace, Reader};
 
+pub(super) use places::Place;
 pub(super) use ways::{Way, Ways};
 
 /// Bytes read for one batch: half of a second cache of 1 MiB, so that it is counted where it lies; less
@@ -44,12 +46,49 @@ pub(super) struct Log {
     reading: Reading,
     /// Who is to read, while that is tried out.
     pace: Option<Pace>,
+    /// Its lines can be read by their place.
+    has_places: bool,
+    /// Where the line behind the last place begins, until the file stands there.
+    behind: Option<u64>,
     /// What lines without any time of their own bear.
     modified: Timestamp,
     /// Lines handed out so far.
     pub(super) lines: u64,
     /// Bytes read so far, after decompression; of those read ahead only what was handed out.
     pub(super) bytes: u64,
+}
+
+/// How much there is of something, unpacked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    pub(super) lines: u64,
+    pub(super) bytes: u64,
+}
+
+impl Size {
+    pub(super) fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.bytes += other.bytes;
+    }
+}
+
+/// A batch that was just read.
+pub(super) struct Fresh {
+    pub(super) batch: Batch,
+    /// Bytes read since the one before.
+    read: u64,
+    /// As of [`Block`].
+    joined: Option<u64>,
+}
+
+impl Fresh {
+    /// Counts its lines.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            lines: blocks::count_lines(&self.batch.bytes, self.joined),
+            bytes: self.read,
+        }
+    }
 }
 
 /// Who reads.
@@ -112,6 +151,8 @@ impl Log {
             }),
             reading: Reading::Here(Box::new(file.blocks()?), Vec::new()),
             pace: None,
+            has_places: false,
+            behind: None,
             file,
             modified,
             lines: 0,
@@ -133,8 +174,41 @@ impl Log {
             let blocks = blocks.map_err(AgentError::io(format!("cannot read {name}")))?;
             self.reading = Reading::Here(Box::new(blocks), Vec::new());
             (self.lines, self.bytes) = (0, 0);
+            (self.has_places, self.behind) = (false, None);
         }
         Ok(can)
+    }
+
+    /// Whether several threads may as well read it in turns: no line waits for the next one to be
+    /// written, and there is more than one batch.
+    pub(super) fn suits_many(&self) -> bool {
+        self.file.is_regular && !self.file.is_short
+    }
+
+    /// From now on several threads read it.
+    pub(super) fn share(&mut self) {
+        self.has_places = self.file.is_only_copied().unwrap_or(false);
+    }
+
+    /// Where the next lines are, if whoever asks can read them without keeping others from asking;
+    /// else they come by [`Log::next_block`].
+    pub(super) fn next_place(&mut self) -> Option<Place> {
+        let Reading::Here(blocks, _) = &mut self.reading else {
+            return None;
+        };
+        let max = self.file.framing.max_line_bytes;
+        let (start, known) = blocks.place().filter(|_| self.has_places)?;
+        // What cannot be read here is told by who reads on from here.
+        let end = places::end_of_lines(&self.file.file, start, max).ok()??;
+        blocks.go_to(end);
+        self.behind = Some(end);
+        Some(Place {
+            file: self.file.clone(),
+            source: Arc::clone(&self.source),
+            modified: self.modified,
+            bytes: start..end,
+            known,
+        })
     }
 
     /// From now on a thread may read ahead of whoever asks: where there is more than one batch, and
@@ -171,11 +245,28 @@ impl Log {
     /// When reading or decompressing fails; what came before has been handed out. When no thread can
     /// be started.
     pub(super) fn next_batch(&mut self) -> Result<Option<Batch>, AgentError> {
+        let Some(fresh) = self.next_block()? else {
+            return Ok(None);
+        };
+        self.add(fresh.size());
+        Ok(Some(fresh.batch))
+    }
+
+    /// The same; its size is for the caller to [`Log::add`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`Log::next_batch`].
+    pub(super) fn next_block(&mut self) -> Result<Option<Fresh>, AgentError> {
         let reader = self.pace.as_mut().map(|pace| pace.next(clock::monotonic()));
         match (reader, &self.reading) {
             (Some(Reader::Thread), Reading::Here(..)) => self.start_reader()?,
             (Some(Reader::Asker), Reading::Ahead(ahead)) => ahead.stop(),
             _ => {}
+        }
+        if let Some(offset) = self.behind.take() {
+            let moved = (&*self.file.file).seek(SeekFrom::Start(offset));
+            moved.map_err(AgentError::io(format!("cannot read {}", self.source.name)))?;
         }
         let next = match &mut self.reading {
             Reading::Here(blocks, spare) => blocks.next(std::mem::take(spare)),
@@ -199,17 +290,25 @@ impl Log {
         }
     }
 
-    fn hand_out(&mut self, block: Block) -> Batch {
-        self.lines += block.lines;
-        self.bytes += block.read;
-        Batch {
-            source: Arc::clone(&self.source),
-            bytes: block.framed.bytes,
-            segments: block.framed.segments,
-            cut: block.framed.cut,
-            records: block.framed.records,
-            arrival: self.modified,
+    fn hand_out(&self, block: Block) -> Fresh {
+        Fresh {
+            read: block.read,
+            joined: block.joined,
+            batch: Batch {
+                source: Arc::clone(&self.source),
+                bytes: block.framed.bytes,
+                segments: block.framed.segments,
+                cut: block.framed.cut,
+                records: block.framed.records,
+                arrival: self.modified,
+            },
         }
+    }
+
+    /// So much was handed out.
+    pub(super) fn add(&mut self, size: Size) {
+        self.lines += size.lines;
+        self.bytes += size.bytes;
     }
 
     /// Takes back a batch that is of no more use, for its memory.

@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 
 use regex_syntax::hir::Hir;
 
-use super::Known;
+use super::{Known, Line};
 use crate::matcher::candidates::Stand;
 use placed::Placed;
 use short::Short;
@@ -127,11 +127,11 @@ impl Rows {
 
     /// Whether the pattern matches somewhere in `line`, any bytes. Allocates nothing; O(length of
     /// the line) for each alternative, plus a bounded number of steps.
-    pub(super) fn is_match(&self, line: &[u8]) -> Verdict {
-        if !line.is_ascii() {
+    pub(super) fn is_match(&self, line: Line<'_>) -> Verdict {
+        if !line.is_ascii {
             return Verdict::Unknown;
         }
-        let mut walk = Walk::new(self, line);
+        let mut walk = Walk::new(self, line.bytes);
         if self.alternatives.iter().any(|row| walk.finds(row)) {
             // However little was tried: what was found is there.
             Verdict::Yes
@@ -144,7 +144,7 @@ impl Rows {
 
     /// The same, where of all runs of the rule only one stands in the line, and only there. `known`:
     /// the same each time.
-    pub(super) fn is_match_at(&self, line: &[u8], stand: Stand, known: &Known<'_>) -> Verdict {
+    pub(super) fn is_match_at(&self, line: Line<'_>, stand: Stand, known: &Known<'_>) -> Verdict {
         let placed = self.placed.get_or_init(|| {
             let (runs, own) = known();
             Short::of(placed::placed(self, runs, &own))
@@ -152,10 +152,10 @@ impl Rows {
         if placed.is_empty() {
             return self.is_match(line);
         }
-        if !line.is_ascii() {
+        if !line.is_ascii {
             return Verdict::Unknown;
         }
-        let mut walk = Walk::new(self, line);
+        let mut walk = Walk::new(self, line.bytes);
         let mut here = placed.iter().filter(|placed| placed.run == stand.run);
         if here.any(|placed| walk.finds_at(*placed, stand.at)) {
             Verdict::Yes

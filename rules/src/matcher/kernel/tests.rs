@@ -91,6 +91,27 @@ proptest! {
     }
 }
 
+/// A test that forces a kernel passes it over where the processor lacks it. Where all of them must have
+/// been tested, `LAPWING_TEST_KERNELS=avx512,avx2,scalar` is set when the tests are built.
+#[test]
+fn the_kernels_that_must_be_tested_are_tested() {
+    let Some(wanted) = option_env!("LAPWING_TEST_KERNELS") else {
+        return;
+    };
+    for name in wanted.split(',') {
+        let kernel = match name.trim() {
+            "avx512" => Kernel::Avx512,
+            "avx2" => Kernel::Avx2,
+            "scalar" => Kernel::Scalar,
+            other => panic!("LAPWING_TEST_KERNELS names `{other}`: avx512, avx2 or scalar"),
+        };
+        assert!(
+            Kernel::supported().any(|supported| supported == kernel),
+            "this processor cannot run {name}: nothing of it is tested here"
+        );
+    }
+}
+
 #[test]
 fn the_best_kernel_is_one_that_this_processor_has() {
     assert!(Kernel::best().is_supported());

@@ -1,7 +1,7 @@
 //! Many rules that accept many lines: what a sender can do to the memory of a scan.
 
 use super::super::candidates::Candidates;
-use super::{Scratch, Tier, Written, check, matcher, scan};
+use super::{Scratch, Tier, Why, Written, check, matcher, scan, told};
 use crate::fields::Format;
 use crate::model::Text;
 
@@ -24,6 +24,8 @@ fn a_flood_of_lines_that_all_rules_want_is_searched_in_parts() {
     let (matcher, mut scratch) = (matcher(&rules), Scratch::default());
     let pairs = scan(&matcher, &lines, &mut scratch);
     assert_eq!(pairs.len(), RULES * LINES);
+    assert!(pairs.len() > 2 * super::super::Pairs::MOST);
+    assert_eq!(told(&matcher, lines[..].into(), &mut scratch), pairs);
     assert!(pairs.is_sorted_by_key(|(start, _, rule)| (*start, *rule)));
     assert!(
         scratch.candidates.room() <= 2 * Candidates::MOST,
@@ -69,7 +71,7 @@ fn patterns_too_large_for_one_automaton_leave_it_to_the_smaller_ones() {
         "{tiers:?}"
     );
     assert!(
-        count(|tier| matches!(tier, Tier::EveryLine(_))) > 2,
+        count(|tier| matches!(tier, Tier::EveryLine(Why::TooLarge))) > 2,
         "{tiers:?}"
     );
     let lines = "a twelve_bytes \u{e9}\u{e9}\u{e9}bcdefghij0 -\nb\u{e9} fourteen_bytes\n\u{e9}\n";

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::draw::Draw;
 use super::oracle::Oracle;
 use super::pool::pool;
-use super::{Pairs, Written, all_matchers, bit, matcher, wanted};
+use super::{Pairs, Written, all_matchers, bit, matcher, told, wanted};
 use crate::fields::Format;
 use crate::matcher::{FieldUse, Matcher, Scratch};
 use crate::model::Text;
@@ -60,6 +60,7 @@ fn check(rules: &[Written], bytes: &[u8], joined: &[usize]) -> usize {
         );
     }
     let matcher = matcher(rules);
+    assert_eq!(told(&matcher, text, &mut scratch), expected, "told later");
     for record in &records {
         let (head, tail) = bytes.split_at(record.start);
         let before = records.partition_point(|other| other.start < record.start);
@@ -218,4 +219,12 @@ fn fields_are_those_of_the_whole_record_or_else_of_its_first_line() {
         found.push((record.line.start, n));
     });
     assert_eq!(found, [(0, Some(b"2".to_vec())), (31, Some(b"3".to_vec()))]);
+    let (mut pairs, mut told) = (crate::matcher::Pairs::default(), Vec::new());
+    let mut scratch = Scratch::default();
+    matcher.search(text, &format, &mut scratch, &mut pairs);
+    matcher.tell(text, &pairs, &format, &mut scratch, &mut |record| {
+        let n = record.fields.get("n").map(<[u8]>::to_vec);
+        told.push((record.line.start, n));
+    });
+    assert_eq!(told, found, "told later");
 }

@@ -39,15 +39,15 @@ impl Sharing {
         }
     }
 
-    /// What it costs that other rules have the same run.
-    pub(super) fn cost_of_run(&self, run: &Run) -> u64 {
-        let rules = self.runs.get(&print_of(run)).copied().unwrap_or(1);
+    /// What it costs that other rules have the run of this print.
+    pub(super) fn cost_of_run(&self, print: u64) -> u64 {
+        let rules = self.runs.get(&print).copied().unwrap_or(1);
         OTHER * u64::from(rules).saturating_sub(1).min(MOST_OTHERS)
     }
 
-    /// What it costs that other windows look the same.
-    pub(super) fn cost_of_place(&self, window: &Window<'_>) -> u64 {
-        let others = self.places.get(&place_of(window)).copied().unwrap_or(0);
+    /// What it costs that other windows have the same print.
+    pub(super) fn cost_of_place(&self, print: u64) -> u64 {
+        let others = self.places.get(&print).copied().unwrap_or(0);
         OTHER * u64::from(others).min(MOST_OTHERS)
     }
 
@@ -58,7 +58,8 @@ impl Sharing {
 
     /// From now on `window` is searched for.
     pub(super) fn take(&mut self, window: &Window<'_>) {
-        *self.places.entry(place_of(window)).or_default() += 1;
+        let print = Places::of(window.run).print(window.at);
+        *self.places.entry(print).or_default() += 1;
     }
 }
 
@@ -73,19 +74,39 @@ fn prints_of(need: &Need, prints: &mut Vec<u64>) {
     }
 }
 
-fn print_of(run: &Run) -> u64 {
+/// A hash of a run.
+pub(super) fn print_of(run: &Run) -> u64 {
     run.sets
         .iter()
         .fold(0, |print, set| mix(print, set.print()))
 }
 
-fn place_of(window: &Window<'_>) -> u64 {
-    let places = window.at - ABOUT..window.at + WINDOW.cast_signed() + ABOUT;
-    places.fold(0, |print, at| {
-        let index = usize::try_from(at).ok();
-        let set = index.and_then(|index| window.run.sets.get(index));
-        mix(print, set.copied().unwrap_or(ByteSet::ALL).folded().print())
-    })
+/// What the windows of a run look like.
+pub(super) struct Places {
+    /// Of each set, folded.
+    prints: Vec<u64>,
+    /// Of any byte.
+    any: u64,
+}
+
+impl Places {
+    pub(super) fn of(run: &Run) -> Self {
+        let prints = run.sets.iter().map(|set| set.folded().print());
+        Self {
+            prints: prints.collect(),
+            any: ByteSet::ALL.folded().print(),
+        }
+    }
+
+    /// A hash of the window at `at` and of what stands about it.
+    pub(super) fn print(&self, at: isize) -> u64 {
+        let places = at - ABOUT..at + WINDOW.cast_signed() + ABOUT;
+        places.fold(0, |print, at| {
+            let index = usize::try_from(at).ok();
+            let set = index.and_then(|index| self.prints.get(index));
+            mix(print, *set.unwrap_or(&self.any))
+        })
+    }
 }
 
 fn mix(print: u64, next: u64) -> u64 {
@@ -112,10 +133,11 @@ mod tests {
         let mut sharing = Sharing::default();
         let need = Need::Run(run("queue is full"));
         sharing.know(&need);
-        assert_eq!(sharing.cost_of_run(&run("queue is full")), 0);
+        let cost = |sharing: &Sharing, text| sharing.cost_of_run(print_of(&run(text)));
+        assert_eq!(cost(&sharing, "queue is full"), 0);
         sharing.know(&Need::All(vec![need.clone(), need]));
-        assert_eq!(sharing.cost_of_run(&run("queue is full")), OTHER);
-        assert_eq!(sharing.cost_of_run(&run("queue is ful")), 0);
+        assert_eq!(cost(&sharing, "queue is full"), OTHER);
+        assert_eq!(cost(&sharing, "queue is ful"), 0);
     }
 
     #[test]
@@ -123,9 +145,10 @@ mod tests {
         let mut sharing = Sharing::default();
         let (one, other) = (run("orchard: queue is full"), run("harbour: queue is full"));
         let at = |run, at| Window { run, at };
+        let cost = |sharing: &Sharing, run, at| sharing.cost_of_place(Places::of(run).print(at));
         sharing.take(&at(&one, 14));
-        assert_eq!(sharing.cost_of_place(&at(&other, 14)), OTHER);
+        assert_eq!(cost(&sharing, &other, 14), OTHER);
         sharing.take(&at(&one, 7));
-        assert_eq!(sharing.cost_of_place(&at(&other, 7)), 0, "`d: ` tells");
+        assert_eq!(cost(&sharing, &other, 7), 0, "`d: ` tells");
     }
 }

@@ -216,6 +216,49 @@ fn many_logs_say_the_same_whoever_scans_them_and_however_they_are_named() {
 }
 
 #[test]
+fn one_long_log_says_the_same_however_many_cores_search_it() {
+    let folder = TempDir::new().unwrap();
+    let rules = rules(folder.path());
+    // A few megabytes: quiet ones, some full of hits, lines without a time, and one that is cut.
+    let quiet: String = (0..20_000)
+        .map(|at| line(3_000 + at / 9, 0, "fine"))
+        .collect();
+    let too_long = format!("worst {}\n", "bad ".repeat(200_000));
+    let text = [
+        &log(2),
+        &quiet,
+        &log(1),
+        "bad\nworst\n",
+        &too_long,
+        &quiet,
+        &log(4),
+        &log(3),
+    ];
+    let text = text.concat();
+    let packed = folder.path().join("packed.zst");
+    std::fs::write(&packed, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    let plain = folder.path().join("plain.log");
+    std::fs::write(&plain, &text).unwrap();
+    for path in [plain, packed] {
+        let paths = [path];
+        let expected = slowly(&rules, &paths);
+        assert!(expected.len() > 100, "{}", expected.len());
+        for cores in [1, 2, 3, 8] {
+            let (said, totals) = replay(&rules, &paths, width(cores, 64));
+            let totals = totals.unwrap();
+            assert!(
+                said == expected,
+                "{cores} cores: {} of {}",
+                said.len(),
+                expected.len()
+            );
+            let read = (text.lines().count() as u64, text.len() as u64);
+            assert_eq!((totals.lines, totals.bytes), read, "{cores} cores");
+        }
+    }
+}
+
+#[test]
 fn of_many_logs_few_are_open_and_what_is_said_is_the_same() {
     let folder = TempDir::new().unwrap();
     let rules = rules(folder.path());

@@ -102,7 +102,7 @@ fn read(mut blocks: Blocks, length: usize) -> Vec<Line> {
     let mut spare = Vec::new();
     while let Some(block) = blocks.next(std::mem::take(&mut spare)).unwrap() {
         assert!(!block.framed.bytes.is_empty());
-        counted += block.lines;
+        counted += count_lines(&block.framed.bytes, block.joined);
         read += block.read;
         spare = block.framed.bytes.clone();
         lines.extend(lines_of(block.framed));
@@ -185,7 +185,10 @@ fn whole_lines_before_a_failure_come_out_and_it_is_told_once() {
     );
     let block = blocks.next(Vec::new()).unwrap().expect("two lines");
     assert_eq!(
-        (block.framed.bytes.as_slice(), block.lines),
+        (
+            block.framed.bytes.as_slice(),
+            count_lines(&block.framed.bytes, block.joined)
+        ),
         (&b"one\ntwo\n"[..], 2)
     );
     let error = blocks.next(Vec::new()).unwrap_err();

@@ -2,14 +2,18 @@
 
 use proptest::prelude::*;
 
-use super::{Rows, Verdict};
+use super::{Line, Rows, Verdict};
 use crate::language::pattern::{Case, Pattern};
 use crate::matcher::tests::draw::Draw;
 use crate::matcher::tests::pool::pool_patterns;
 
 /// What rows say of `line`, or `None` where the pattern has none. It must be what the regex says.
 fn verdict(pattern: &Pattern, rows: Option<&Rows>, line: &[u8]) -> Option<Verdict> {
-    let verdict = rows?.is_match(line);
+    let seen = Line {
+        bytes: line,
+        is_ascii: line.is_ascii(),
+    };
+    let verdict = rows?.is_match(seen);
     let expected = match verdict {
         Verdict::Yes => true,
         Verdict::No => false,
