@@ -199,7 +199,7 @@ fn many_logs_say_the_same_whoever_scans_them_and_however_they_are_named() {
         .collect();
     for _ in 0..2 {
         let expected = slowly(&rules, &paths);
-        assert!(expected.len() > 100, "{}", expected.len());
+        assert!(expected.len() > 50, "{}", expected.len());
         for cores in [1, 2, 3, 100] {
             let (said, totals) = replay(&rules, &paths, width(cores, 64));
             let totals = totals.unwrap();
@@ -242,7 +242,7 @@ fn one_long_log_says_the_same_however_many_cores_search_it() {
     for path in [plain, packed] {
         let paths = [path];
         let expected = slowly(&rules, &paths);
-        assert!(expected.len() > 100, "{}", expected.len());
+        assert!(expected.len() > 50, "{}", expected.len());
         for cores in [1, 2, 3, 8] {
             let (said, totals) = replay(&rules, &paths, width(cores, 64));
             let totals = totals.unwrap();
