@@ -148,7 +148,7 @@ impl Engine {
             groups.insert(KEY, group)
         });
         let all_groups: (&[String], _) = (&[], Some(&subject()));
-        let name = names::alert_id(&self.host, &rule.name, all_groups, held.at);
+        let name = names::alert_id(&self.host, (&rule.name, rule.mode), all_groups, held.at);
         if let Some(group) = groups.get_mut(slot) {
             (group.latest, group.latest_arrival, group.input) = (latest, latest_arrival, input);
             group.is_unheard = false;

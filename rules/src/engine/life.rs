@@ -82,7 +82,12 @@ impl Engine {
         let Some(group) = self.groups[id.0 as usize].get_mut(slot) else {
             return;
         };
-        let name = names::alert_id(&self.host, &rule.name, group.identity(), held.at);
+        let name = names::alert_id(
+            &self.host,
+            (&rule.name, rule.mode),
+            group.identity(),
+            held.at,
+        );
         let alert = Alert::start(name, held, rule);
         group.alert = Some(Box::new(Firing::start(alert, held, group, hit, rule)));
         self.counts[id.0 as usize].alerts += 1;

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::group::Subject;
-use crate::model::Timestamp;
+use crate::model::{Mode, Timestamp};
 
 /// The rule's name and 16 hexadecimal digits (the first 8 bytes of a SHA-256) that depend on host,
-/// rule, group, subject and start alone: when a crash makes the engine say it again, the id is the
-/// same.
+/// rule, its mode, group, subject and start alone: when a crash makes the engine say it again, the id is
+/// the same. What a shadow told nobody has another id than what its rule tells once it is live.
 pub(super) fn alert_id(
     host: &str,
-    rule: &str,
+    (rule, mode): (&str, Mode),
     (group, subject): (&[String], Option<&Subject>),
     started_at: Timestamp,
 ) -> String {
@@ -27,6 +27,9 @@ pub(super) fn alert_id(
         // The same value may be new in two items of `fields` at once, or be what a fold is called.
         add(&subject.item.to_string());
         subject.values.iter().for_each(|value| add(value));
+    }
+    if mode == Mode::Shadow {
+        add("shadow");
     }
     hash.update(started_at.as_nanos().to_be_bytes());
     let mut id = format!("{rule}-");
