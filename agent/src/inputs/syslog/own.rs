@@ -90,13 +90,16 @@ impl Own {
         Format::Syslog.read(line, &mut self.fields);
         let is = |name: &str, value: &str| self.fields.get(name) == Some(value.as_bytes());
         let first_label = |host: &str| host.split('.').next().unwrap_or_default().to_owned();
-        let from_here = self.fields.get("hostname").is_none_or(|host| {
-            let host = String::from_utf8_lossy(host);
-            host.is_empty()
-                || hosts
-                    .iter()
-                    .any(|ours| first_label(ours) == first_label(&host))
-        });
+        let host = self.fields.get("hostname").unwrap_or_default();
+        let host = String::from_utf8_lossy(host);
+        let from_here = if host.is_empty() {
+            // Without a process either, any text that begins with the name would do.
+            self.pid.is_some()
+        } else {
+            hosts
+                .iter()
+                .any(|ours| first_label(ours) == first_label(&host))
+        };
         let is_process = self.pid.as_deref().is_none_or(|pid| is("procid", pid));
         is("appname", NAME) && is_process && from_here
     }
@@ -106,6 +109,15 @@ impl Own {
 mod tests {
     use super::super::frame::append;
     use super::*;
+
+    #[test]
+    fn a_text_that_begins_with_the_name_and_bears_no_host_is_not_hidden() {
+        let is_own = |line: &str| Own::of_any().is_own(line.as_bytes(), &["web-1"]);
+        assert!(is_own("Nov 21 09:00:00 web-1 lapwing[78]: hook: refused"));
+        assert!(!is_own("Nov 21 09:00:00 web-2 lapwing[78]: hook: refused"));
+        assert!(!is_own("lapwing: hook: refused"));
+        assert!(!is_own("Nov 21 09:00:00 web-1 nginx: lapwing"));
+    }
 
     #[test]
     fn what_this_process_wrote_is_taken_out_and_nothing_else() {
